@@ -1,0 +1,177 @@
+"""The things Easel keeps, as plain frozen values. A row of the database is one of these.
+
+`revision` grows by one with every write of the row; 0 means it was never stored. A write is accepted
+only when it was computed from the newest revision (see `libs/db/store.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.domain.states import (
+    EventKind,
+    InstanceState,
+    NodeState,
+    Runtime,
+    ServiceState,
+    TokenRole,
+)
+
+PUBLIC_GROUP = "public"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What an instance asks for or a node offers. CPU in thousandths of a core, sizes in MiB."""
+
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    disk_mib: int = 0
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One device as NVML tells it."""
+
+    uuid: str
+    index: int
+    model: str
+    memory_mib: int
+    healthy: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service. Its service.json lives in the `ServiceVersion` numbered `version`."""
+
+    name: str
+    id: str
+    version: int
+    wanted: int
+    token: str
+    created_at: datetime
+    updated_at: datetime
+    state: ServiceState = ServiceState.CREATING
+    why: str = ""
+    stopped: bool = False
+    deleting: bool = False
+    resource_group: str = PUBLIC_GROUP
+    labels: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str = ""
+    idempotency_key: str = ""
+    # Instances created before a restart was asked for are replaced.
+    restarted_at: datetime | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class ServiceVersion:
+    """One numbered service.json of a service: canonical JSON text. Never changed once stored."""
+
+    service: str
+    number: int
+    spec_json: str
+    created_at: datetime
+    why: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One running copy of a service version, placed on at most one node."""
+
+    id: str
+    service: str
+    version: int
+    created_at: datetime
+    state: InstanceState = InstanceState.PENDING
+    why: str = ""
+    ready: bool = False
+    node: str = ""
+    # Grows with each placement; reports about an older placement are ignored.
+    epoch: int = 0
+    address: str = ""
+    port: int = 0
+    # The host port handed out at placement (process runtime); 0 when the runtime chooses.
+    host_port: int = 0
+    restarts: int = 0
+    gpu_uuids: tuple[str, ...] = ()
+    resources: Resources = Resources()
+    last_exit: str = ""
+    started_at: datetime | None = None
+    ready_at: datetime | None = None
+    # When it left traffic, on its way out; and whether its agent was told to stop it.
+    drain_started_at: datetime | None = None
+    # The routes generation without it; it may be stopped once every gateway has applied that one.
+    drained_generation: int = 0
+    stopping: bool = False
+    traceparent: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One host with an agent."""
+
+    name: str
+    created_at: datetime
+    resource_group: str = PUBLIC_GROUP
+    state: NodeState = NodeState.READY
+    why: str = ""
+    schedulable: bool = True
+    draining: bool = False
+    address: str = ""
+    zone: str = ""
+    runtime: Runtime = Runtime.PROCESS
+    capacity: Resources = Resources()
+    gpus: tuple[Gpu, ...] = ()
+    gpu_note: str = ""
+    gpu_driver_version: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
+    first_port: int = 0
+    last_port: int = 0
+    busy_ports: tuple[int, ...] = ()
+    # The newest epoch spoken to its agent.
+    epoch: int = 0
+    last_seen: datetime | None = None
+    agent_version: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class ResourceGroup:
+    """A set of nodes. A node is in exactly one."""
+
+    name: str
+    kind: str
+    created_at: datetime
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Token:
+    """A credential, by the SHA-256 (hex) of its secret."""
+
+    id: str
+    name: str
+    role: TokenRole
+    secret_sha256: str
+    created_at: datetime
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, with its sentence. `id` is given by the store, growing."""
+
+    at: datetime
+    kind: EventKind
+    reason: str
+    why: str
+    subject_kind: str
+    subject: str
+    service: str = ""
+    id: int = 0
