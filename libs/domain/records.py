@@ -104,8 +104,6 @@ class Instance:
     ready_at: datetime | None = None
     # When it left traffic, on its way out; and whether its agent was told to stop it.
     drain_started_at: datetime | None = None
-    # The routes generation without it; it may be stopped once every gateway has applied that one.
-    drained_generation: int = 0
     stopping: bool = False
     traceparent: str = ""
     revision: int = 0

@@ -1,0 +1,37 @@
+"""How a process or a loop of Easel ends: when asked, and in order."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+log = logging.getLogger(__name__)
+
+
+def stop_requested() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set. Call it inside a running event loop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(wanted, stop.set)
+    return stop
+
+
+async def pause(stop: asyncio.Event, span: timedelta) -> None:
+    """Waits for `span`, or until `stop` is set if that comes first."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), span.total_seconds())
+
+
+async def repeat(
+    step: Callable[[], Awaitable[None]], every: timedelta, stop: asyncio.Event, name: str
+) -> None:
+    """Runs `step` now and then again `every` so often until `stop`; a failed step is said and tried again."""
+    while not stop.is_set():
+        try:
+            await step()
+        except Exception:
+            log.exception("a pass failed and will be repeated", extra={"loop": name})
+        await pause(stop, every)
