@@ -1,0 +1,100 @@
+"""Which tests run here: the one place that decides whether a part a test needs is available.
+
+A test names its part with a marker (`@pytest.mark.docker`). Where the part is missing the test is skipped
+with the reason; where EASEL_TEST_REQUIRE names the part (or says `all`), it fails instead.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+
+class Part(NamedTuple):
+    """Something of the machine that tests may need; `missing` says in one sentence what is not there."""
+
+    name: str
+    needs: str
+    missing: Callable[[], str]
+
+
+def _answers(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _docker_missing() -> str:
+    if not _answers("docker", "version", "--format", "{{.Server.Version}}"):
+        return "no Docker Engine answers `docker version`"
+    if not _answers("docker", "image", "inspect", "python:3.11-slim"):
+        return "the image python:3.11-slim is not on this machine (docker pull python:3.11-slim)"
+    return ""
+
+
+def _compose_missing() -> str:
+    if _answers("docker", "compose", "version") or _answers("docker-compose", "version"):
+        return _docker_missing()
+    return "neither `docker compose` nor `docker-compose` is installed"
+
+
+def _postgres_missing() -> str:
+    if shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        return ""
+    return "no PostgreSQL server binaries (initdb) on PATH or under /usr/lib/postgresql"
+
+
+def _namespaces_missing() -> str:
+    if platform.system() == "Linux" and _answers("unshare", "--user", "--map-root-user", "--mount", "true"):
+        return ""
+    return "the kernel does not let this user create mount namespaces (unshare --user --mount)"
+
+
+def _compiler_missing() -> str:
+    return "" if shutil.which("gcc") or shutil.which("cc") else "no C compiler (gcc or cc) on PATH"
+
+
+PARTS = (
+    Part("docker", "a Docker Engine that answers, with the image python:3.11-slim", _docker_missing),
+    Part("compose", "docker-compose or docker compose, with an engine", _compose_missing),
+    Part("postgres", "PostgreSQL server binaries", _postgres_missing),
+    Part("namespaces", "user and mount namespaces", _namespaces_missing),
+    Part("compiler", "a C compiler", _compiler_missing),
+)
+
+
+@cache
+def _missing(name: str) -> str:
+    return next(part.missing() for part in PARTS if part.name == name)
+
+
+def _required() -> set[str]:
+    named = {name.strip() for name in os.environ.get("EASEL_TEST_REQUIRE", "").split(",") if name.strip()}
+    known = {part.name for part in PARTS}
+    if unknown := named - known - {"all"}:
+        raise pytest.UsageError(
+            f"EASEL_TEST_REQUIRE names {sorted(unknown)}; known are all, {', '.join(known)}"
+        )
+    return known if "all" in named else named
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _required()
+    for part in PARTS:
+        config.addinivalue_line("markers", f"{part.name}: needs {part.needs}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for part in PARTS:
+        if item.get_closest_marker(part.name) is None or not (reason := _missing(part.name)):
+            continue
+        if part.name in _required():
+            pytest.fail(f"{part.name} is required by EASEL_TEST_REQUIRE, but {reason}", pytrace=False)
+        pytest.skip(reason)
