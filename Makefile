@@ -34,6 +34,7 @@ help: ## List these commands
 
 .PHONY: setup
 setup: $(VENV)/.setup ## Create .venv with the locked, hash-checked dependencies
+	@:
 
 $(VENV)/bin/uv: requirements/dev.lock
 	@python="$(PYTHON)"; \
