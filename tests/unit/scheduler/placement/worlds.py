@@ -1,0 +1,64 @@
+"""Strategies for small, crowded clusters in which every rule has something to refuse."""
+
+from hypothesis import strategies as st
+
+from libs.domain.records import Node, Resources
+from libs.domain.states import NodeState, Runtime
+from services.scheduler.placement import Ask, Spread
+from tests.unit.scheduler.placement.builders import a_gpu, a_node
+
+NAMES = [f"n{i}" for i in range(5)]
+GROUPS = ["public", "lab"]
+ZONES = ["", "a", "b"]
+MODELS = ["NVIDIA A100-SXM4-80GB", "NVIDIA A10"]
+IMAGES = ["repo/app", "repo/app:latest", "repo/other:1"]
+SERVICES = ["web", "llm"]
+UUIDS = [f"gpu-{i}" for i in range(8)]
+
+resources = st.builds(
+    Resources,
+    cpu_milli=st.integers(0, 6_000),
+    memory_mib=st.integers(0, 8),
+    disk_mib=st.integers(0, 8),
+)
+
+
+@st.composite
+def nodes(draw: st.DrawFn, name: str | None = None) -> Node:
+    """Any node: any standing, size, devices (a device may be reported by two nodes) and ports."""
+    first = draw(st.sampled_from([0, 20_000]))
+    uuids = draw(st.lists(st.sampled_from(UUIDS), unique=True, max_size=4))
+    return a_node(
+        name or draw(st.sampled_from(NAMES)),
+        resource_group=draw(st.sampled_from(["public", *GROUPS])),
+        state=draw(st.sampled_from([NodeState.READY, *NodeState])),
+        schedulable=draw(st.sampled_from([True, True, False])),
+        draining=draw(st.sampled_from([False, False, True])),
+        zone=draw(st.sampled_from(ZONES)),
+        runtime=draw(st.sampled_from(Runtime)),
+        capacity=draw(resources),
+        gpus=tuple(
+            a_gpu(uuid, i, draw(st.sampled_from(MODELS)), draw(st.sampled_from([True, True, False])))
+            for i, uuid in enumerate(uuids)
+        ),
+        images=tuple(draw(st.lists(st.sampled_from(IMAGES), unique=True, max_size=2))),
+        first_port=first,
+        last_port=first and first + draw(st.integers(-1, 2)),
+        busy_ports=tuple(draw(st.lists(st.sampled_from([8_000, 20_000, 20_001]), unique=True))),
+    )
+
+
+asks = st.builds(
+    Ask,
+    instance=st.integers(0, 10**9).map(lambda number: f"i{number}"),
+    service=st.sampled_from(SERVICES),
+    resource_group=st.sampled_from(["public", *GROUPS, "absent"]),
+    cpu_milli=st.integers(0, 2_000),
+    memory_mib=st.integers(0, 3),
+    disk_mib=st.integers(0, 3),
+    gpus=st.sampled_from([0, 0, 1, 2]),
+    gpu_model=st.sampled_from(["", "", "A100", "a10", "T4"]),
+    port=st.sampled_from([0, 80, 8_000, 20_001]),
+    spread=st.sampled_from([*Spread]),
+    image=st.sampled_from(["", *IMAGES]),
+)
