@@ -14,7 +14,7 @@ from libs.rpc.errors import DETAILS_KEY, status_of
 
 log = logging.getLogger(__name__)
 
-Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any] | None
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
 
@@ -38,7 +38,7 @@ class Refusals(grpc.aio.ServerInterceptor):
             return self._streaming(handler, details.method)
         return self._unary(handler, details.method)
 
-    def _unary(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> Handler:
+    def _unary(self, handler: "grpc.RpcMethodHandler[Any, Any]", method: str) -> Handler:
         inner: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
 
         async def call(request: Any, context: Context) -> Any:
@@ -56,7 +56,7 @@ class Refusals(grpc.aio.ServerInterceptor):
         )
         return make(call, handler.request_deserializer, handler.response_serializer)
 
-    def _streaming(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> Handler:
+    def _streaming(self, handler: "grpc.RpcMethodHandler[Any, Any]", method: str) -> Handler:
         inner: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
