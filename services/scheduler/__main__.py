@@ -1,0 +1,160 @@
+"""The scheduler process: the admin API, the only writer of the database, placement, node liveness."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from libs.db.store import Store, open_store
+
+from easel.admin.v1 import admin_pb2_grpc as admin
+from easel.agent.v1 import agent_pb2_grpc as agent
+from easel.gateway.v1 import gateway_pb2_grpc as gateway
+from libs.db.changes import Changes
+from libs.domain.records import PUBLIC_GROUP, ResourceGroup
+from libs.domain.states import TokenRole
+from libs.lifecycle import repeat, stop_requested
+from libs.rpc.interceptors import BearerTokens, Refusals
+from libs.rpc.server import Service, serving
+from libs.telemetry import logs
+from libs.telemetry.traces import configure_traces, inject
+from services.scheduler.admin.event_servicer import EventServicer
+from services.scheduler.admin.instance_servicer import InstanceServicer
+from services.scheduler.admin.node_servicer import NodeServicer
+from services.scheduler.admin.service_servicer import ServiceServicer
+from services.scheduler.admin.services import Services
+from services.scheduler.admin.token_servicer import TokenServicer
+from services.scheduler.agents.servicer import AgentLinkServicer
+from services.scheduler.agents.sessions import Sessions
+from services.scheduler.ledger import Ledger
+from services.scheduler.liveness.watch import NodeWatch
+from services.scheduler.reconcile.reconciler import Reconciler
+from services.scheduler.routes.gateways import Gateways
+from services.scheduler.routes.servicer import RoutesServicer
+from services.scheduler.routes.table import RoutesTable
+from services.scheduler.settings import Settings
+from services.scheduler.story import DeploymentStory
+from services.scheduler.tokens import RoleOf, ensure_token_file
+from services.scheduler.world import World
+
+ROLES = {
+    **{
+        f"easel.admin.v1.{name}": TokenRole.ADMIN
+        for name in ("ServiceService", "InstanceService", "NodeService", "EventService", "TokenService")
+    },
+    "easel.agent.v1.AgentLinkService": TokenRole.JOIN,
+    "easel.gateway.v1.RoutesService": TokenRole.JOIN,
+}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Serves until `stop`; sets `ready` when calls are answered."""
+    async with AsyncExitStack() as owned:
+        traces = owned.enter_context(configure_traces("scheduler", settings.otlp_endpoint))
+        store = await owned.enter_async_context(open_store(settings.database_url))
+        ledger = Ledger(store, World(await store.load()))
+        await _ensure_foundations(ledger, settings)
+
+        # Generations must outgrow every one given out before this start.
+        table = RoutesTable(ledger.world, base=(await store.next("routes_epoch")) << 32)
+        gateways, sessions = Gateways(table, now), Sessions(ledger.world, now)
+        watch = NodeWatch(
+            ledger,
+            sessions,
+            now,
+            settings.node_suspect_after,
+            settings.node_lost_after,
+            settings.storm_share,
+        )
+        # The order of listeners is the order of travel: routes, then agents, then the next turn.
+        for listener in (table.heard, sessions.heard):
+            ledger.subscribe(listener)
+        if traces.enabled:
+            story = DeploymentStory(ledger.world, traces, now)
+            ledger.subscribe(story.heard)
+            gateways.on_applied(story.applied)
+        reconciler = Reconciler(
+            ledger, gateways.lagging, now, settings.gateway_ack_timeout, settings.resync_every
+        )
+        contracts = _contracts(settings, store, ledger, table, gateways, sessions, stop)
+        interceptors = (
+            *traces.server_interceptors(),
+            Refusals(),
+            BearerTokens(RoleOf(ledger.world, ledger), ROLES),
+        )
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(reconciler.run(until=stop))
+            loops.create_task(repeat(watch.look, timedelta(seconds=1), stop, "node liveness"))
+            loops.create_task(
+                repeat(partial(_prune, store, settings), timedelta(minutes=10), stop, "event pruning")
+            )
+            async with serving(
+                contracts, settings.listen, drain_for=settings.drain_for, interceptors=interceptors
+            ):
+                if ready is not None:
+                    ready.set()
+                await stop.wait()
+
+
+def _contracts(
+    settings: Settings,
+    store: Store,
+    ledger: Ledger,
+    table: RoutesTable,
+    gateways: Gateways,
+    sessions: Sessions,
+    stop: asyncio.Event,
+) -> list[Service]:
+    services = Services(ledger, now, inject)
+    service = ServiceServicer(ledger, services, lambda: gateways.public_url() or settings.public_url, stop)
+    events = EventServicer(ledger, store, stop)
+    instances, nodes = InstanceServicer(ledger, sessions, now), NodeServicer(ledger, sessions, now)
+    link = AgentLinkServicer(ledger, store, sessions, now)
+    routes = RoutesServicer(table, gateways, ledger, now)
+    adders = {
+        "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),
+        "easel.admin.v1.InstanceService": partial(admin.add_InstanceServiceServicer_to_server, instances),
+        "easel.admin.v1.NodeService": partial(admin.add_NodeServiceServicer_to_server, nodes),
+        "easel.admin.v1.EventService": partial(admin.add_EventServiceServicer_to_server, events),
+        "easel.admin.v1.TokenService": partial(
+            admin.add_TokenServiceServicer_to_server, TokenServicer(ledger, now)
+        ),
+        "easel.agent.v1.AgentLinkService": partial(agent.add_AgentLinkServiceServicer_to_server, link),
+        "easel.gateway.v1.RoutesService": partial(gateway.add_RoutesServiceServicer_to_server, routes),
+    }
+    return [Service(name, add) for name, add in adders.items()]
+
+
+async def _ensure_foundations(ledger: Ledger, settings: Settings) -> None:
+    """What must be there before the first call: the public group and the tokens of the operator's files."""
+
+    def public_group(world: World) -> Changes:
+        if PUBLIC_GROUP in world.resource_groups:
+            return Changes()
+        return Changes(put=(ResourceGroup(PUBLIC_GROUP, "public", now()),))
+
+    await ledger.change(public_group)
+    await ensure_token_file(ledger, settings.admin_token_file, "admin", TokenRole.ADMIN, now)
+    await ensure_token_file(ledger, settings.join_token_file, "join", TokenRole.JOIN, now)
+
+
+async def _prune(store: Store, settings: Settings) -> None:
+    await store.prune_events(settings.events_kept)
+
+
+def main() -> None:
+    settings = Settings()
+    logs.configure(settings.log_level)
+
+    async def until_asked() -> None:
+        await run(settings, stop_requested())
+
+    asyncio.run(until_asked())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""From a user's service.json to what is stored: accepted, made canonical, warned about."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from libs.domain.errors import InvalidSpec
+from libs.spec import (
+    ServiceSpec,
+    dump_service,
+    merge_update,
+    not_carried_out,
+    parse_service,
+    replace_update,
+)
+from services.scheduler.facts import facts
+from services.scheduler.world import World
+
+MASKED = "********"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A service.json in the form in which it is stored, and what its user must hear about it."""
+
+    spec: ServiceSpec
+    spec_json: str
+    token: str
+    warnings: tuple[str, ...]
+
+
+def accept(document: str | Mapping[str, Any], world: World, token: str = "") -> Accepted:
+    """Parses, and gives the service a token when the document names none. Raises InvalidSpec."""
+    parsed = parse_service(document)
+    spec = parsed.spec
+    group = facts(spec).resource_group
+    if group not in world.resource_groups:
+        known = ", ".join(sorted(world.resource_groups))
+        raise InvalidSpec("metadata.resource", group, f"an existing resource group ({known})")
+    chosen = spec.token or token or secrets.token_urlsafe(24)
+    dumped = {**dump_service(spec), "token": chosen}
+    notices = (*parsed.warnings, *not_carried_out(spec))
+    return Accepted(
+        spec=spec,
+        spec_json=json.dumps(dumped, sort_keys=True),
+        token=chosen,
+        warnings=tuple(f"{notice.path}: {notice.message}" for notice in notices),
+    )
+
+
+def updated(stored: str, change: str, replace: bool) -> dict[str, object]:
+    """The stored document after the change. Raises InvalidSpec when the change is no JSON object."""
+    try:
+        asked = json.loads(change)
+    except (ValueError, RecursionError) as wrong:
+        raise InvalidSpec("$", change, "a JSON object") from wrong
+    if not isinstance(asked, dict):
+        raise InvalidSpec("$", asked, "a JSON object")
+    return (replace_update if replace else merge_update)(json.loads(stored), asked)
+
+
+def with_instances(spec_json: str, wanted: int) -> str:
+    """The document with `metadata.instance` as it is wanted now."""
+    document = json.loads(spec_json)
+    document["metadata"]["instance"] = wanted
+    return json.dumps(document, sort_keys=True)
+
+
+def masked(spec_json: str) -> str:
+    """The document fit to be shown: no token, no registry password, no secret of a mount."""
+    document = json.loads(spec_json)
+    for key in ("token", "dockerAuth"):
+        if key in document:
+            document[key] = MASKED
+    for mount in document.get("storage", ()):
+        if "password" in mount.get("git", {}):
+            mount["git"]["password"] = MASKED
+    return json.dumps(document, sort_keys=True)
+
+
+def same_but_for_instances(one: str, other: str) -> bool:
+    """Whether nothing differs but how many instances are wanted: such an update rolls nothing."""
+    return with_instances(one, 0) == with_instances(other, 0)

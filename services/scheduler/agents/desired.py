@@ -1,0 +1,27 @@
+"""The full set of instances that one node must run. Pure."""
+
+from easel.agent.v1 import agent_pb2
+from libs.domain.states import InstanceState
+from services.scheduler.convert import resources_to_proto
+from services.scheduler.world import World
+
+
+def desired_state(world: World, node: str, epoch: int) -> agent_pb2.DesiredState:
+    """Everything placed on `node`, in a fixed order, so that equal states are equal messages."""
+    desired = agent_pb2.DesiredState(epoch=epoch)
+    for instance in sorted(world.instances_on(node), key=lambda i: i.id):
+        if instance.state is InstanceState.LOST:
+            continue
+        desired.assignments.add(
+            id=instance.id,
+            service=instance.service,
+            version=instance.version,
+            epoch=instance.epoch,
+            spec_json=world.version(instance.service, instance.version).spec_json,
+            gpu_uuids=instance.gpu_uuids,
+            port=instance.host_port,
+            traceparent=instance.traceparent,
+            stop=instance.stopping,
+            resources=resources_to_proto(instance.resources),
+        )
+    return desired

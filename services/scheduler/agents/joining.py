@@ -1,0 +1,62 @@
+"""What a node's inventory changes. Pure."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from easel.agent.v1 import agent_pb2
+from libs.db.changes import Changes, Record
+from libs.domain.errors import InvalidRequest
+from libs.domain.records import PUBLIC_GROUP, Event, Node, ResourceGroup
+from libs.domain.states import EventKind, NodeState
+from services.scheduler.convert import RUNTIMES, gpu_from_proto, resources_from_proto
+from services.scheduler.world import World
+
+
+def joined(world: World, hello: agent_pb2.Hello, epoch: int, now: datetime) -> Changes:
+    """The node as its agent introduces it; group, cordon and labels set by operators stay as they were."""
+    if not hello.node:
+        raise InvalidRequest("node", hello.node, "the name of the node")
+    known = world.nodes.get(hello.node)
+    put: list[Record] = []
+    group = hello.resource_group or PUBLIC_GROUP
+    if known is None and group not in world.resource_groups:
+        kind = "public" if group == PUBLIC_GROUP else "dedicated"
+        put.append(ResourceGroup(group, kind, now))
+    base = known or Node(name=hello.node, created_at=now, resource_group=group)
+    node = replace(
+        with_inventory(base, hello.inventory),
+        state=NodeState.READY,
+        why="",
+        epoch=epoch,
+        last_seen=now,
+        agent_version=hello.agent_version,
+    )
+    if known is None:
+        return Changes((*put, node), (), (_event(node, "NodeJoined", f"joined {group}", now),))
+    if known.state is NodeState.READY:
+        return Changes((*put, node))
+    why = f"its agent is back after it was {known.state.value}"
+    return Changes((*put, node), (), (_event(node, "NodeBack", why, now),))
+
+
+def with_inventory(node: Node, inventory: agent_pb2.Inventory) -> Node:
+    """The node as its agent describes it now."""
+    return replace(
+        node,
+        address=inventory.address,
+        zone=inventory.zone,
+        runtime=RUNTIMES.get(inventory.runtime, node.runtime),
+        capacity=resources_from_proto(inventory.capacity),
+        gpus=tuple(gpu_from_proto(gpu) for gpu in inventory.gpus),
+        gpu_note=inventory.gpu_note,
+        gpu_driver_version=inventory.gpu_driver_version,
+        labels={**node.labels, **inventory.labels},
+        images=tuple(sorted(inventory.images)),
+        first_port=inventory.first_port,
+        last_port=inventory.last_port,
+        busy_ports=tuple(sorted(inventory.busy_ports)),
+    )
+
+
+def _event(node: Node, reason: str, why: str, now: datetime) -> Event:
+    return Event(now, EventKind.NORMAL, reason, why, "node", node.name)

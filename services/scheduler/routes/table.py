@@ -1,0 +1,122 @@
+"""What gateways must serve, derived from the picture; each change of it is a new generation."""
+
+from collections.abc import Callable, Iterable
+
+from easel.gateway.v1 import gateway_pb2
+from libs.db.changes import Changes
+from libs.domain.records import Instance, Service, ServiceVersion
+from services.scheduler.facts import facts_of
+from services.scheduler.world import World
+
+
+def route_of(world: World, service: Service) -> gateway_pb2.ServiceRoute:
+    """One service as gateways need it: ready instances by version, in a fixed order."""
+    facts = facts_of(world.version(service.name, service.version).spec_json)
+    route = gateway_pb2.ServiceRoute(
+        name=service.name,
+        tokens=[service.token],
+        keepalive_ms=round(facts.keepalive.total_seconds() * 1000),
+        keep_path=facts.keep_path,
+        grpc=facts.grpc,
+        webservice=facts.webservice,
+    )
+    ready = sorted(
+        (i for i in world.instances_of(service.name) if i.ready and i.port), key=lambda i: (i.version, i.id)
+    )
+    for version in sorted({i.version for i in ready}):
+        backend = route.backends.add(version=version)
+        for instance in (i for i in ready if i.version == version):
+            backend.endpoints.add(instance=instance.id, address=instance.address, port=instance.port)
+    return route
+
+
+class RoutesTable:
+    """Generations grow without end, also over restarts: `base` must be larger than any given out before."""
+
+    def __init__(self, world: World, base: int) -> None:
+        self._world = world
+        self.generation = base
+        self._base = base
+        self._routes = {name: route_of(world, service) for name, service in world.services.items()}
+        self._changed_at = dict.fromkeys(self._routes, base)
+        self._removed_at: dict[str, int] = {}
+        self._endpoints_left_at: dict[str, int] = {}
+        self._endpoints_came_at: dict[str, int] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def heard(self, changes: Changes) -> None:
+        """A ledger listener: derives anew the routes of the services that changed."""
+        before = self.generation
+        for name in _services_in((*changes.put, *changes.delete)):
+            self._derive(name)
+        for record in changes.delete:
+            if isinstance(record, Instance):
+                self._endpoints_left_at.pop(record.id, None)
+                self._endpoints_came_at.pop(record.id, None)
+        if self.generation != before:
+            for listener in tuple(self._listeners):
+                listener()
+
+    def full(self) -> gateway_pb2.RoutesUpdate:
+        """Everything, as one update."""
+        return gateway_pb2.RoutesUpdate(generation=self.generation, full=True, services=self._routes.values())
+
+    def since(self, generation: int) -> gateway_pb2.RoutesUpdate:
+        """What changed after `generation`; several changes of one service are one entry."""
+        return gateway_pb2.RoutesUpdate(
+            generation=self.generation,
+            services=[route for name, route in self._routes.items() if self._changed_at[name] > generation],
+            removed=[name for name, at in self._removed_at.items() if at > generation],
+        )
+
+    def without(self, instance: str) -> int:
+        """The first generation that does not route to this instance."""
+        return self._endpoints_left_at.get(instance, self._base)
+
+    def with_endpoint(self, instance: str) -> int:
+        """The first generation that routes to this instance, as far as it is known since the start."""
+        return self._endpoints_came_at.get(instance, self._base)
+
+    def _derive(self, name: str) -> None:
+        service = self._world.services.get(name)
+        old = self._routes.get(name)
+        if service is None:
+            if old is not None:
+                self._step(old, None)
+                del self._routes[name], self._changed_at[name]
+                self._removed_at[name] = self.generation
+            return
+        new = route_of(self._world, service)
+        if new != old:
+            self._step(old, new)
+            self._routes[name] = new
+            self._changed_at[name] = self.generation
+            self._removed_at.pop(name, None)
+
+    def _step(self, old: gateway_pb2.ServiceRoute | None, new: gateway_pb2.ServiceRoute | None) -> None:
+        self.generation += 1
+        for instance in _endpoints(old) - _endpoints(new):
+            self._endpoints_left_at[instance] = self.generation
+        for instance in _endpoints(new) - _endpoints(old):
+            self._endpoints_came_at[instance] = self.generation
+
+
+def _endpoints(route: gateway_pb2.ServiceRoute | None) -> set[str]:
+    if route is None:
+        return set()
+    return {endpoint.instance for backend in route.backends for endpoint in backend.endpoints}
+
+
+def _services_in(records: Iterable[object]) -> set[str]:
+    names = set()
+    for record in records:
+        match record:
+            case Service():
+                names.add(record.name)
+            case Instance() | ServiceVersion():
+                names.add(record.service)
+    return names

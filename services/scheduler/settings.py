@@ -1,0 +1,41 @@
+"""What an operator can set for the scheduler."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read once from EASEL_SCHEDULER_* variables."""
+
+    model_config = SettingsConfigDict(env_prefix="EASEL_SCHEDULER_", frozen=True)
+
+    # sqlite:///path or postgresql://user:password@host:port/name
+    database_url: str
+    listen: str = "127.0.0.1:8801"
+    # Files that hold the first admin token and the join token of agents and gateways. A file that is
+    # missing is made, with mode 0600.
+    admin_token_file: Path
+    join_token_file: Path
+    # Shown as a service's endpoint until a gateway says where it is reached.
+    public_url: str = "http://127.0.0.1:8800"
+    resync_every: timedelta = timedelta(seconds=10)
+    node_suspect_after: timedelta = timedelta(seconds=10)
+    node_lost_after: timedelta = timedelta(seconds=40)
+    # When more than this share of the nodes looks dead at once, none is given up on.
+    storm_share: float = Field(default=0.5, gt=0, le=1)
+    # A removal waits this long for a gateway that does not answer.
+    gateway_ack_timeout: timedelta = timedelta(seconds=30)
+    events_kept: int = Field(default=100_000, ge=1_000)
+    drain_for: timedelta = timedelta(seconds=3)
+    log_level: str = "INFO"
+    otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")
+
+    @model_validator(mode="after")
+    def _suspicion_comes_before_loss(self) -> Self:
+        if self.node_lost_after <= self.node_suspect_after:
+            raise ValueError("node_lost_after must be longer than node_suspect_after")
+        return self
