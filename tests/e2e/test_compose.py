@@ -1,0 +1,107 @@
+"""The compose file under its real image names: a service in containers, and crashes nobody notices."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from easel_sdk import Easel, EaselError
+from tests.e2e.services import TOKEN, a_container_service, call
+from tests.support.compose import ComposedEasel, composed_easel
+from tests.support.load import steady_load
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposedEasel]:
+    with composed_easel(tmp_path_factory.mktemp("compose")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(easel: ComposedEasel) -> Iterator[Easel]:
+    with Easel.of(easel.context) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def echo(easel: ComposedEasel, client: Easel) -> str:
+    """The URL of a service with two instances that answer."""
+    client.services.create(a_container_service("echo", "echo.py", instances=2))
+    asyncio.run(ready(client, "echo", 2))
+    url = f"{easel.context.gateway}/api/predict/echo"
+    asyncio.run(until(lambda: call(url).status_code == 200, "a route to echo"))
+    return url
+
+
+async def ready(client: Easel, service: str, count: int) -> None:
+    """Waits until the service has just so many ready instances."""
+    await until(
+        lambda: [i.ready for i in client.instances.list(service=service)] == [True] * count,
+        f"{count} ready instances of {service}",
+        within=60,
+    )
+
+
+def runs_of(easel: ComposedEasel) -> dict[str, str]:
+    """Each instance's container and when it was started."""
+    return {c.id: c.attrs["State"]["StartedAt"] for c in easel.instances()}
+
+
+def answers(client: Easel) -> bool:
+    try:
+        return bool(client.services.list())
+    except EaselError:
+        return False
+
+
+def test_a_service_is_called_through_the_gateway_with_its_token(echo: str) -> None:
+    answer, refused = call(f"{echo}/below", content="hello"), call(echo, token="another")
+
+    assert (answer.status_code, answer.json()["path"], answer.json()["body"]) == (200, "/below", "hello")
+    assert refused.status_code == 401
+
+
+async def test_a_service_is_scaled(easel: ComposedEasel, client: Easel, echo: str) -> None:
+    first = runs_of(easel)
+
+    client.services.scale("echo", 3)
+    await ready(client, "echo", 3)
+    assert runs_of(easel).items() > first.items()
+
+    client.services.scale("echo", 2)
+    await ready(client, "echo", 2)
+    await until(lambda: len(easel.instances()) == 2, "the third container to be gone", within=60)
+
+
+@pytest.mark.parametrize("killed", ["agent", "scheduler"])
+async def test_a_killed_service_of_easel_restarts_no_instance_and_fails_no_request(
+    easel: ComposedEasel, client: Easel, echo: str, killed: str
+) -> None:
+    before, started = runs_of(easel), easel.started_at(killed)
+
+    with steady_load(echo, {"Authorization": TOKEN}) as load:
+        await load.more()
+        easel.kill_nine(killed)
+        await until(lambda: easel.started_at(killed) > started, f"the {killed} to be back", within=60)
+        await load.more(500)
+        await until(lambda: answers(client), "the admin API", within=60)
+        await ready(client, "echo", 2)
+        await load.more()
+
+    assert load.failures == []
+    assert len(load.runs) == 2
+    assert runs_of(easel) == before
+
+
+async def test_a_deleted_service_leaves_no_container(easel: ComposedEasel, client: Easel, echo: str) -> None:
+    before = runs_of(easel)
+    client.services.create(a_container_service("brief", "echo.py"))
+    await ready(client, "brief", 1)
+
+    client.services.delete("brief")
+
+    await until(lambda: len(easel.instances(running=False)) == len(before), "its container to be gone", 60)
+    assert runs_of(easel) == before
