@@ -28,8 +28,9 @@ class Facts:
     webservice: bool
 
     def surge(self, wanted: int) -> int:
-        """Extra instances allowed while updating: at least one, or nothing could ever be replaced first."""
-        return max(1, self.max_surge.of(wanted))
+        """Extra instances allowed while updating; never none when none may be missing either."""
+        surge = self.max_surge.of(wanted)
+        return surge if surge or self.unavailable(wanted) else 1
 
     def unavailable(self, wanted: int) -> int:
         """Wanted instances that may be missing while updating."""
@@ -44,11 +45,8 @@ def facts_of(spec_json: str) -> Facts:
 
 def facts(spec: ServiceSpec) -> Facts:
     metadata = spec.metadata
-    container = spec.containers[0] if spec.containers else None
+    container = spec.container
     rolling = metadata.rolling_strategy
-    grace = metadata.eas.termination_grace_period
-    if grace is None:
-        grace = spec.runtime.termination_grace_period
     return Facts(
         resources=Resources(
             cpu_milli=round((metadata.cpu or 0) * 1000),
@@ -64,7 +62,7 @@ def facts(spec: ServiceSpec) -> Facts:
         max_surge=rolling.max_surge,
         max_unavailable=rolling.max_unavailable or CountOrPercent(0),
         keepalive=timedelta(milliseconds=metadata.rpc.keepalive),
-        grace=timedelta(seconds=30 if grace is None else grace),
+        grace=timedelta(seconds=spec.termination_grace_seconds),
         keep_path=metadata.rpc.proxy_path == "/",
         grpc=metadata.enable_grpc,
         webservice=metadata.enable_webservice,

@@ -19,6 +19,7 @@ from services.scheduler.facts import facts
 from services.scheduler.world import World
 
 MASKED = "********"
+SECRETS = frozenset({"token", "dockerAuth", "password", "decryption_key"})
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,7 @@ def accept(document: str | Mapping[str, Any], world: World, token: str = "") -> 
 
 def updated(stored: str, change: str, replace: bool) -> dict[str, object]:
     """The stored document after the change. Raises InvalidSpec when the change is no JSON object."""
-    try:
-        asked = json.loads(change)
-    except (ValueError, RecursionError) as wrong:
-        raise InvalidSpec("$", change, "a JSON object") from wrong
-    if not isinstance(asked, dict):
-        raise InvalidSpec("$", asked, "a JSON object")
-    return (replace_update if replace else merge_update)(json.loads(stored), asked)
+    return (replace_update if replace else merge_update)(json.loads(stored), change)
 
 
 def with_instances(spec_json: str, wanted: int) -> str:
@@ -69,15 +64,14 @@ def with_instances(spec_json: str, wanted: int) -> str:
 
 
 def masked(spec_json: str) -> str:
-    """The document fit to be shown: no token, no registry password, no secret of a mount."""
-    document = json.loads(spec_json)
-    for key in ("token", "dockerAuth"):
-        if key in document:
-            document[key] = MASKED
-    for mount in document.get("storage", ()):
-        if "password" in mount.get("git", {}):
-            mount["git"]["password"] = MASKED
-    return json.dumps(document, sort_keys=True)
+    """The document fit to be shown: tokens, passwords and keys in it are hidden."""
+    return json.dumps(_masked(json.loads(spec_json)), sort_keys=True)
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, dict):
+        return {k: MASKED if k in SECRETS and v else _masked(v) for k, v in value.items()}
+    return [_masked(item) for item in value] if isinstance(value, list) else value
 
 
 def same_but_for_instances(one: str, other: str) -> bool:

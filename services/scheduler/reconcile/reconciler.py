@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 # How often a drain is looked at while one is under way.
 _DRAIN_LOOK = timedelta(milliseconds=200)
+_RETRY = timedelta(seconds=1)
 # Services a turn takes at most, so that one commit stays short.
 _BATCH = 200
 
@@ -84,8 +85,15 @@ class Reconciler:
                 await self.reconcile(batch)
             except EaselError as trouble:
                 log.warning("a turn was not stored and will be repeated", extra={"why": str(trouble)})
-                self._dirty |= set(batch)
-                await asyncio.sleep(0.2)
+                await self._later(batch)
+            except Exception:
+                log.exception("a turn failed and will be repeated", extra={"services": len(batch)})
+                await self._later(batch)
+
+    async def _later(self, names: list[str]) -> None:
+        self._dirty |= set(names)
+        self._wake.set()
+        await asyncio.sleep(_RETRY.total_seconds())
 
     def _patience(self) -> float:
         draining = any(

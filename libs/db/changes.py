@@ -1,0 +1,35 @@
+"""What is written together, and what is read at once."""
+
+from dataclasses import dataclass
+
+from libs.domain.records import Event, Instance, Node, ResourceGroup, Service, ServiceVersion, Token
+
+Record = Service | ServiceVersion | Instance | Node | ResourceGroup | Token
+
+
+@dataclass(frozen=True)
+class Changes:
+    """One unit of work: all of it is written, or none.
+
+    A record with revision 0 is new; any other must be computed from the newest revision stored. Deletes are
+    carried out before puts.
+    """
+
+    put: tuple[Record, ...] = ()
+    delete: tuple[Record, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.put or self.delete or self.events)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything stored but events, as of one moment. Each tuple is in the order of its keys."""
+
+    services: tuple[Service, ...] = ()
+    versions: tuple[ServiceVersion, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    resource_groups: tuple[ResourceGroup, ...] = ()
+    tokens: tuple[Token, ...] = ()

@@ -1,0 +1,54 @@
+"""The state of a service and the sentence behind it."""
+
+from libs.domain.states import InstanceState, ServiceState
+from services.scheduler.reconcile.state import service_state
+from tests.support.builders import a_ready_instance, a_service, an_instance
+
+
+def test_a_service_with_every_instance_ready_is_running() -> None:
+    assert service_state(a_service(wanted=1), [a_ready_instance()]) == (
+        ServiceState.RUNNING,
+        "1 of 1 instances ready",
+    )
+
+
+def test_a_service_that_no_node_can_hold_waits_and_says_why() -> None:
+    pending = an_instance(why="public: 1 node lacks 4 CPUs")
+
+    state, why = service_state(a_service(), [pending])
+
+    assert state is ServiceState.WAITING
+    assert "public: 1 node lacks 4 CPUs" in why
+
+
+def test_a_service_whose_instances_all_crash_has_failed_with_the_reason() -> None:
+    crashing = an_instance(state=InstanceState.CRASH_LOOP_BACK_OFF, node="n1", why="exited with code 1")
+
+    assert service_state(a_service(), [crashing]) == (
+        ServiceState.FAILED,
+        "digits-a: exited with code 1",
+    )
+
+
+def test_an_update_with_a_failing_version_says_that_it_is_paused() -> None:
+    old = a_ready_instance("old", version=1)
+    failing = an_instance("new", version=2, state=InstanceState.CRASH_LOOP_BACK_OFF, why="exited with code 1")
+
+    state, why = service_state(a_service(version=2), [old, failing])
+
+    assert state is ServiceState.UPDATING
+    assert why.endswith("paused: new: exited with code 1")
+
+
+def test_a_stopped_service_is_stopping_until_nothing_is_left() -> None:
+    leaving = a_ready_instance(state=InstanceState.TERMINATING, ready=False)
+
+    assert service_state(a_service(stopped=True), [leaving])[0] is ServiceState.STOPPING
+    assert service_state(a_service(stopped=True), [])[0] is ServiceState.STOPPED
+
+
+def test_a_running_service_that_grows_is_scaling() -> None:
+    service = a_service(wanted=2, state=ServiceState.RUNNING)
+    starting = an_instance("b", state=InstanceState.STARTING, node="n1")
+
+    assert service_state(service, [a_ready_instance(), starting])[0] is ServiceState.SCALING
