@@ -1,0 +1,247 @@
+"""What one Envoy has and still needs: the delta protocol as a state machine without I/O.
+
+Order is kept a resource at a time. A scope waits until this Envoy has acknowledged the clusters it names and
+their endpoints; a cluster is taken away only when no change of scopes is under way. So a request never
+meets a route without its cluster, and one service never waits for another.
+"""
+
+from dataclasses import dataclass, field
+from itertools import count
+
+from services.gateway.ads.messages import Refusal, Request, Response
+from services.gateway.ads.store import ResourceStore
+from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, TYPES, Key, Resource
+
+# Bounds of one response, so that a first load of many services is not one enormous message.
+MOST_RESOURCES = 2_000
+_EVERYTHING = (CLUSTER, LISTENER, SCOPE)
+
+
+@dataclass
+class _Kind:
+    """The state of one type on this stream. Versions: acknowledged, on the way, refused."""
+
+    everything: bool = False
+    names: set[str] = field(default_factory=set)
+    acked: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, str | None] = field(default_factory=dict)
+    refused: dict[str, str | None] = field(default_factory=dict)
+    dirty: dict[str, None] = field(default_factory=dict)
+    # Sent one a response, because a response that held it and others was refused.
+    alone: set[str] = field(default_factory=set)
+    on_the_way: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    first_answer_due: bool = True
+
+    def has(self, name: str) -> str | None:
+        """The version that Envoy will have when all that is on the way has arrived."""
+        return self.sent[name] if name in self.sent else self.acked.get(name)
+
+    def forget(self, name: str) -> None:
+        """Drops what was known of a name that Envoy no longer asks for."""
+        self.acked.pop(name, None)
+        self.sent.pop(name, None)
+        self.refused.pop(name, None)
+        self.dirty.pop(name, None)
+        self.alone.discard(name)
+
+
+class EnvoyView:
+    """One stream. Feed it what Envoy says and which keys changed; take from it what to send."""
+
+    def __init__(self, store: ResourceStore) -> None:
+        self._store = store
+        self._kinds: dict[str, _Kind] = {}
+        self._nonces = count(1)
+        # Since which change this Envoy has not had the newest of a resource.
+        self._behind: dict[Key, int] = {}
+
+    def receive(self, request: Request) -> list[Refusal]:
+        """Takes in one request; returns what Envoy refused for good."""
+        kind = self._kinds.get(request.type_url)
+        if kind is None:
+            kind = self._open(request)
+        self._resubscribe(request.type_url, kind, request)
+        return self._answered(request.type_url, kind, request) if request.nonce else []
+
+    def changed(self, keys: list[Key]) -> None:
+        """Says which keys of the store differ from before."""
+        for key in keys:
+            kind = self._kinds.get(key.type_url)
+            if kind is not None:
+                self._mark(key, kind)
+
+    def applied(self) -> int:
+        """The newest change that this Envoy has in force with all before it; -1 while it is starting."""
+        needed = _EVERYTHING if not self._store.of(CLUSTER) else TYPES
+        if any(type_url not in self._kinds for type_url in needed):
+            return -1
+        if any(self._kinds[type_url].first_answer_due for type_url in _EVERYTHING):
+            return -1
+        return min(self._behind.values(), default=self._store.sequence + 1) - 1
+
+    def responses(self) -> list[Response]:
+        """Everything that may be sent now; calling it again gives only what became due since."""
+        if not self._store.known:
+            return []
+        return [response for type_url in TYPES for response in self._responses_of(type_url)]
+
+    def _open(self, request: Request) -> _Kind:
+        kind = self._kinds[request.type_url] = _Kind(everything=request.type_url in _EVERYTHING)
+        kind.acked.update(request.initial or {})
+        if request.type_url in _EVERYTHING:
+            for name in {**self._store.of(request.type_url), **kind.acked}:
+                self._mark(Key(request.type_url, name), kind)
+        return kind
+
+    def _resubscribe(self, type_url: str, kind: _Kind, request: Request) -> None:
+        if kind.everything:
+            return
+        kind.names.difference_update(request.unsubscribe)
+        for name in request.unsubscribe:
+            kind.forget(name)
+            self._behind.pop(Key(type_url, name), None)
+        for name in request.subscribe:
+            kind.names.add(name)
+            if name not in (request.initial or {}):
+                kind.acked.pop(name, None)
+            self._mark(Key(type_url, name), kind)
+
+    def _mark(self, key: Key, kind: _Kind) -> None:
+        if not kind.everything and key.name not in kind.names:
+            return
+        entry = self._store.get(key)
+        version = entry.resource.version if entry else None
+        if version == kind.has(key.name) and key.name not in kind.sent:
+            kind.dirty.pop(key.name, None)
+            self._behind.pop(key, None)
+            return
+        kind.dirty[key.name] = None
+        self._behind.setdefault(key, self._since(key))
+
+    def _since(self, key: Key) -> int:
+        entry = self._store.get(key)
+        return entry.since if entry else self._store.sequence
+
+    def _answered(self, type_url: str, kind: _Kind, request: Request) -> list[Refusal]:
+        items = kind.on_the_way.pop(request.nonce, None)
+        if items is None:
+            return []
+        for name, version in items.items():
+            if kind.sent.get(name, ...) == version:
+                del kind.sent[name]
+        if request.error:
+            return self._refused(type_url, kind, items, request.error)
+        for name, version in items.items():
+            kind.alone.discard(name)
+            kind.refused.pop(name, None)
+            if version is None:
+                kind.acked.pop(name, None)
+            else:
+                kind.acked[name] = version
+            self._settle(Key(type_url, name), kind, version)
+        return []
+
+    def _refused(self, type_url: str, kind: _Kind, items: dict[str, str | None], error: str) -> list[Refusal]:
+        """One bad resource must not keep others back: a refused batch is sent again one by one."""
+        if len(items) > 1:
+            kind.alone.update(items)
+            kind.dirty.update(dict.fromkeys(items))
+            return []
+        for name, version in items.items():
+            kind.refused[name] = version
+            kind.alone.discard(name)
+            self._settle(Key(type_url, name), kind, version)
+        return [Refusal(type_url, tuple(items), error)]
+
+    def _settle(self, key: Key, kind: _Kind, version: str | None) -> None:
+        entry = self._store.get(key)
+        if (entry.resource.version if entry else None) == version:
+            if key.name not in kind.sent:
+                self._behind.pop(key, None)
+        elif key in self._behind:
+            self._behind[key] = self._since(key)
+
+    def _responses_of(self, type_url: str) -> list[Response]:
+        kind = self._kinds.get(type_url)
+        if kind is None:
+            return []
+        due, held = self._due(type_url, kind)
+        together = [each for each in due if each[0] not in kind.alone]
+        batches = [together[at : at + MOST_RESOURCES] for at in range(0, len(together), MOST_RESOURCES)]
+        batches += [[each] for each in due if each[0] in kind.alone]
+        if not batches and kind.first_answer_due and not held and kind.everything:
+            batches = [[]]
+        if batches:
+            kind.first_answer_due = False
+        return [self._response(type_url, kind, batch) for batch in batches]
+
+    def _due(self, type_url: str, kind: _Kind) -> tuple[list[tuple[str, Resource | None]], bool]:
+        due: list[tuple[str, Resource | None]] = []
+        held = False
+        for name in list(kind.dirty):
+            entry = self._store.get(Key(type_url, name))
+            wanted = entry.resource if entry else None
+            version = wanted.version if wanted else None
+            if self._is_settled(type_url, kind, name, version):
+                del kind.dirty[name]
+                if name not in kind.sent:
+                    self._behind.pop(Key(type_url, name), None)
+            elif self._must_wait(type_url, wanted):
+                held = True
+                if wanted is not None and self._waits_in_vain(wanted):
+                    self._behind.pop(Key(type_url, name), None)
+            else:
+                del kind.dirty[name]
+                due.append((name, wanted))
+        return due, held
+
+    def _is_settled(self, type_url: str, kind: _Kind, name: str, version: str | None) -> bool:
+        if type_url == ENDPOINTS and version is None:
+            return True  # its cluster is on the way out, and takes it along
+        if name in kind.refused and kind.refused[name] == version and name not in kind.sent:
+            return True
+        return version == kind.has(name)
+
+    def _must_wait(self, type_url: str, wanted: Resource | None) -> bool:
+        if type_url == SCOPE and wanted is not None:
+            return not all(self._in_force(name) for name in wanted.needs)
+        if type_url == CLUSTER and wanted is None:
+            scopes = self._kinds.get(SCOPE)
+            return scopes is not None and bool(scopes.dirty or scopes.on_the_way)
+        return False
+
+    def _in_force(self, cluster: str) -> bool:
+        clusters, endpoints = self._kinds.get(CLUSTER), self._kinds.get(ENDPOINTS)
+        if clusters is None or endpoints is None:
+            return False
+        return cluster in clusters.acked and cluster in endpoints.acked
+
+    def _waits_in_vain(self, wanted: Resource) -> bool:
+        """Whether Envoy refused what this resource needs; it then holds no acknowledgement back."""
+        kinds = [self._kinds[each] for each in (CLUSTER, ENDPOINTS) if each in self._kinds]
+        return any(need in kind.refused for need in wanted.needs for kind in kinds)
+
+    def _response(self, type_url: str, kind: _Kind, batch: list[tuple[str, Resource | None]]) -> Response:
+        nonce = str(next(self._nonces))
+        versions = {name: wanted.version if wanted else None for name, wanted in batch}
+        kind.on_the_way[nonce] = versions
+        kind.sent.update(versions)
+        for name in versions:
+            self._behind.setdefault(Key(type_url, name), self._since(Key(type_url, name)))
+        if type_url == CLUSTER:
+            self._offer_endpoints_again(versions)
+        return Response(
+            type_url,
+            nonce,
+            tuple(wanted for _, wanted in batch if wanted is not None),
+            tuple(name for name, wanted in batch if wanted is None),
+        )
+
+    def _offer_endpoints_again(self, clusters: dict[str, str | None]) -> None:
+        """A cluster that is changed warms up anew, and asks nobody for endpoints it has been told before."""
+        endpoints = self._kinds.get(ENDPOINTS)
+        if endpoints is None:
+            return
+        for name, version in clusters.items():
+            if version is not None and endpoints.acked.pop(name, None) is not None:
+                self._mark(Key(ENDPOINTS, name), endpoints)

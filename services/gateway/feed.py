@@ -1,0 +1,149 @@
+"""The routes feed: what the scheduler says must be served, and what the Envoys say to that."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import grpc
+
+from easel.gateway.v1 import gateway_pb2 as pb
+from easel.gateway.v1 import gateway_pb2_grpc as rpc
+from libs.lifecycle import pause
+from services.gateway.ads.messages import Refusal
+from services.gateway.publisher import Publisher
+from services.gateway.translate import update_from_proto
+
+log = logging.getLogger(__name__)
+
+_FIRST_WAIT = timedelta(milliseconds=100)
+_LONGEST_WAIT = timedelta(seconds=5)
+# How long a scheduler may take from the call to the full state.
+_PATIENCE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """How this gateway introduces itself."""
+
+    name: str
+    public_url: str
+
+
+class Outbox:
+    """What is to be told to the scheduler: every refusal, and the newest applied generation only."""
+
+    def __init__(self) -> None:
+        self._messages: deque[pb.ConnectRequest] = deque()
+        self._filled = asyncio.Event()
+
+    def clear(self) -> None:
+        """Forgets what was meant for an earlier connection."""
+        self._messages.clear()
+
+    def applied(self, generation: int, envoys: int) -> None:
+        """Says that every Envoy has this generation."""
+        if self._messages and self._messages[-1].HasField("applied"):
+            self._messages.pop()
+        self._put(pb.ConnectRequest(applied=pb.Applied(generation=generation, envoys=envoys)))
+
+    def refused(self, generation: int, refusal: Refusal) -> None:
+        """Says that an Envoy would not take a resource."""
+        message = pb.Refused(
+            generation=generation,
+            type_url=refusal.type_url,
+            resources=refusal.names,
+            message=refusal.message,
+        )
+        self._put(pb.ConnectRequest(refused=message))
+
+    def _put(self, message: pb.ConnectRequest) -> None:
+        self._messages.append(message)
+        self._filled.set()
+
+    async def next(self) -> pb.ConnectRequest:
+        """The oldest message; waits for one."""
+        while not self._messages:
+            self._filled.clear()
+            await self._filled.wait()
+        return self._messages.popleft()
+
+
+class Feed:
+    """Keeps the gateway at what the scheduler says; while the scheduler is away, all stays as it was."""
+
+    def __init__(self, channel: grpc.aio.Channel, identity: Identity, publisher: Publisher) -> None:
+        self._stub: rpc.RoutesServiceAsyncStub = rpc.RoutesServiceStub(channel)
+        self._identity, self._publisher = identity, publisher
+        self._outbox = Outbox()
+        publisher.on_applied, publisher.on_refused = self._outbox.applied, self._outbox.refused
+        self._wait = _FIRST_WAIT
+
+    async def run(self, until: asyncio.Event) -> None:
+        """Connects, and connects again with growing pauses, until stopped."""
+        said = False
+        while not until.is_set():
+            following = asyncio.create_task(self._follow())
+            stopping = asyncio.create_task(until.wait())
+            await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not following.done():
+                following.cancel()
+            result = (await asyncio.gather(following, return_exceptions=True))[0]
+            if until.is_set():
+                return
+            if isinstance(result, BaseException) and not isinstance(
+                result, grpc.aio.AioRpcError | TimeoutError
+            ):
+                raise result
+            said = said and self._wait > _FIRST_WAIT
+            if not said:
+                log.warning(
+                    "the scheduler is away; Envoy keeps serving what it has",
+                    extra={"why": _reason(result), "services": len(self._publisher.services)},
+                )
+                said = True
+            await pause(until, self._wait)
+            self._wait = min(2 * self._wait, _LONGEST_WAIT)
+
+    async def _follow(self) -> None:
+        self._outbox.clear()
+        call = self._stub.Connect(self._requests())
+        try:
+            first = await asyncio.wait_for(call.read(), _PATIENCE.total_seconds())
+            message = first
+            while isinstance(message, pb.ConnectResponse):
+                update = update_from_proto(message.update)
+                await self._publisher.publish(update)
+                if message is first:
+                    log.info(
+                        "routes received",
+                        extra={"generation": update.generation, "services": len(self._publisher.services)},
+                    )
+                self._wait = _FIRST_WAIT
+                message = await call.read()
+            code = await call.code()
+            if code is not grpc.StatusCode.OK:
+                raise TimeoutError(f"{code.name}: {await call.details()}")
+        finally:
+            call.cancel()
+
+    async def _requests(self) -> AsyncIterator[pb.ConnectRequest]:
+        yield pb.ConnectRequest(
+            hello=pb.GatewayHello(
+                gateway=self._identity.name,
+                generation=self._publisher.generation,
+                public_url=self._identity.public_url,
+                envoys=len(self._publisher.envoys),
+            )
+        )
+        while True:
+            yield await self._outbox.next()
+
+
+def _reason(result: BaseException | None) -> str:
+    if isinstance(result, grpc.aio.AioRpcError):
+        return f"{result.code().name}: {result.details()}"
+    return str(result or "the stream ended") or type(result).__name__

@@ -1,0 +1,92 @@
+"""What the gateway knew last, on disk, so that a restart does not depend on the scheduler."""
+
+import asyncio
+import logging
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from easel.gateway.v1 import gateway_pb2 as pb
+from libs.lifecycle import pause
+from services.gateway.publisher import Publisher
+from services.gateway.routes import Service, Update
+from services.gateway.translate import service_to_proto, update_from_proto
+
+log = logging.getLogger(__name__)
+
+
+def load(path: Path) -> Update | None:
+    """The last saved state; None when there is none, or none that can be read (which is said)."""
+    try:
+        return update_from_proto(pb.RoutesUpdate.FromString(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, DecodeError) as unreadable:
+        log.warning("the snapshot cannot be read and is not used", extra={"why": str(unreadable)})
+        return None
+
+
+def save(path: Path, generation: int, services: list[bytes]) -> None:
+    """Writes the state whole or not at all; it holds tokens, so only the owner may read it."""
+    fresh = path.with_suffix(".new")
+    parts = [pb.RoutesUpdate(generation=generation, full=True).SerializeToString(), *services]
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(b"".join(parts))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+class Snapshots:
+    """Saves every change soon after it happened; changes that come during a write share the next one."""
+
+    def __init__(self, publisher: Publisher, path: Path) -> None:
+        self._publisher, self._path = publisher, path
+        self._wire: dict[str, tuple[Service, bytes]] = {}
+
+    async def run(self, until: asyncio.Event) -> None:
+        """Saves until stopped. Spends at most a third of the time writing, however fast changes come."""
+        while not until.is_set():
+            await _first_of(self._publisher.changed, until)
+            self._publisher.changed.clear()
+            began = time.monotonic()
+            await self._save_now()
+            await pause(until, timedelta(seconds=2 * (time.monotonic() - began)))
+
+    async def _save_now(self) -> None:
+        sequence, generation = self._publisher.sequence, self._publisher.generation
+        services = self._serialised()
+        try:
+            await asyncio.to_thread(save, self._path, generation, services)
+        except OSError as refused:
+            log.error("the snapshot cannot be written", extra={"why": str(refused)})
+        self._publisher.was_saved(sequence)
+
+    def _serialised(self) -> list[bytes]:
+        known = self._publisher.services
+        for name in self._wire.keys() - known.keys():
+            del self._wire[name]
+        for name, service in known.items():
+            held = self._wire.get(name)
+            if held is None or held[0] is not service:
+                alone = pb.RoutesUpdate(services=[service_to_proto(service)])
+                self._wire[name] = (service, alone.SerializeToString())
+        return [body for _, body in self._wire.values()]
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()

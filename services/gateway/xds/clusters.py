@@ -1,0 +1,116 @@
+"""A cluster for each version of a service: how its instances are chosen, reached and given up on."""
+
+from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
+from envoy.config.cluster.v3.cluster_pb2 import Cluster, UpstreamConnectionOptions
+from envoy.config.cluster.v3.outlier_detection_pb2 import OutlierDetection
+from envoy.config.core.v3.address_pb2 import TcpKeepalive
+from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
+from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as upstream
+from envoy.type.v3.percent_pb2 import Percent
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from services.gateway.routes import Backend, Service
+from services.gateway.xds.resource import CLUSTER, ENDPOINTS, Resource, resource
+from services.gateway.xds.wire import from_ads, milliseconds, packed, socket
+
+_UPSTREAM = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_PLENTY = UInt32Value(value=1_000_000)
+# Common servers close an idle connection after two to five seconds; Envoy does it first, so that no
+# request meets a connection that is being closed.
+_IDLE_HTTP1 = milliseconds(1_500)
+_IDLE_HTTP2 = milliseconds(300_000)
+
+
+def cluster_name(service: str, version: int) -> str:
+    """The cluster of one version of a service."""
+    return f"{service}/{version}"
+
+
+def cluster(service: Service, backend: Backend) -> Resource:
+    """How the instances of one version are reached. Does not depend on which instances there are."""
+    name = cluster_name(service.name, backend.version)
+    message = Cluster()
+    message.CopyFrom(_HTTP2 if service.grpc else _HTTP1)
+    message.name = name
+    return resource(CLUSTER, name, message)
+
+
+def endpoints(service: Service, backend: Backend) -> Resource:
+    """Which instances of one version are ready."""
+    name = cluster_name(service.name, backend.version)
+    ready = [
+        LbEndpoint(endpoint=Endpoint(address=socket(each.address, each.port)))
+        for each in sorted(backend.endpoints, key=lambda each: (each.address, each.port))
+    ]
+    localities = [LocalityLbEndpoints(lb_endpoints=ready)] if ready else []
+    return resource(ENDPOINTS, name, ClusterLoadAssignment(cluster_name=name, endpoints=localities))
+
+
+def _protocol(grpc: bool) -> upstream.HttpProtocolOptions:
+    explicit = upstream.HttpProtocolOptions.ExplicitHttpConfig()
+    if grpc:
+        explicit.http2_protocol_options.CopyFrom(Http2ProtocolOptions())
+    else:
+        explicit.http_protocol_options.CopyFrom(Http1ProtocolOptions())
+    idle = _IDLE_HTTP2 if grpc else _IDLE_HTTP1
+    return upstream.HttpProtocolOptions(
+        common_http_protocol_options=HttpProtocolOptions(idle_timeout=idle), explicit_http_config=explicit
+    )
+
+
+def _no_practical_limit() -> CircuitBreakers:
+    limit = CircuitBreakers.Thresholds(
+        max_connections=_PLENTY, max_pending_requests=_PLENTY, max_requests=_PLENTY, max_retries=_PLENTY
+    )
+    return CircuitBreakers(thresholds=[limit])
+
+
+def _out_while_unreachable() -> OutlierDetection:
+    """Leaves an instance out for a moment when it cannot be reached, never for what a model answers."""
+    none, every = UInt32Value(value=0), UInt32Value(value=100)
+    return OutlierDetection(
+        split_external_local_origin_errors=True,
+        consecutive_local_origin_failure=UInt32Value(value=3),
+        enforcing_consecutive_local_origin_failure=every,
+        enforcing_consecutive_5xx=none,
+        enforcing_consecutive_gateway_failure=none,
+        enforcing_success_rate=none,
+        enforcing_local_origin_success_rate=none,
+        interval=milliseconds(500),
+        base_ejection_time=milliseconds(1_000),
+        max_ejection_time=milliseconds(10_000),
+        # Below 100, so that the last instance is always tried.
+        max_ejection_percent=UInt32Value(value=90),
+    )
+
+
+def _template(grpc: bool) -> Cluster:
+    cluster = Cluster(
+        type=Cluster.DiscoveryType.EDS,
+        eds_cluster_config=Cluster.EdsClusterConfig(eds_config=from_ads()),
+        connect_timeout=milliseconds(1_000),
+        lb_policy=Cluster.LbPolicy.LEAST_REQUEST,
+        per_connection_buffer_limit_bytes=UInt32Value(value=1024 * 1024),
+        circuit_breakers=_no_practical_limit(),
+        outlier_detection=_out_while_unreachable(),
+        ignore_health_on_host_removal=True,
+        upstream_connection_options=UpstreamConnectionOptions(
+            tcp_keepalive=TcpKeepalive(
+                keepalive_probes=UInt32Value(value=3),
+                keepalive_time=UInt32Value(value=30),
+                keepalive_interval=UInt32Value(value=5),
+            )
+        ),
+        common_lb_config=Cluster.CommonLbConfig(
+            healthy_panic_threshold=Percent(value=0),
+            update_merge_window=milliseconds(0),
+            ignore_new_hosts_until_first_hc=False,
+        ),
+    )
+    cluster.typed_extension_protocol_options[_UPSTREAM].CopyFrom(packed(_protocol(grpc)))
+    return cluster
+
+
+_HTTP1, _HTTP2 = _template(grpc=False), _template(grpc=True)

@@ -1,0 +1,180 @@
+"""The listener that clients reach: one connection manager for HTTP/1.1, HTTP/2 and WebSocket."""
+
+import socket as stdlib_socket
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
+from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
+from envoy.config.core.v3.address_pb2 import CidrRange
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.core.v3.grpc_service_pb2 import GrpcService
+from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions
+from envoy.config.core.v3.socket_option_pb2 import SocketOption
+from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.trace.v3.http_tracer_pb2 import Tracing
+from envoy.config.trace.v3.opentelemetry_pb2 import OpenTelemetryConfig
+from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
+from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
+from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2 as early
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from services.gateway.xds.auth import SIGNATURE_FILTER, signature_check
+from services.gateway.xds.replies import local_replies
+from services.gateway.xds.resource import LISTENER, Resource, resource
+from services.gateway.xds.scopes import HOST_MARK, NO_HOST, PREFIX
+from services.gateway.xds.wire import from_ads, milliseconds, packed, socket
+
+LISTENER_NAME = "easel"
+OTLP_CLUSTER = "easel_otlp"
+_MANAGER = "envoy.filters.network.http_connection_manager"
+_ALWAYS = HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+_IF_THERE = HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What the listener depends on."""
+
+    host: str
+    port: int
+    domain: str
+    traces: bool = False
+    access_log: str = ""
+
+
+def listener(edge: Edge) -> Resource:
+    """The one listener. It opens when the first scopes are there."""
+    manager = Filter(name=_MANAGER, typed_config=packed(_connection_manager(edge)))
+    message = Listener(
+        name=LISTENER_NAME,
+        address=socket(edge.host, edge.port),
+        filter_chains=[FilterChain(filters=[manager])],
+        per_connection_buffer_limit_bytes=UInt32Value(value=1024 * 1024),
+        socket_options=_vanished_clients_are_noticed(),
+    )
+    return resource(LISTENER, LISTENER_NAME, message)
+
+
+def _connection_manager(edge: Edge) -> Any:
+    manager = hcm.HttpConnectionManager(
+        stat_prefix="easel",
+        server_name="easel",
+        server_header_transformation=hcm.HttpConnectionManager.PASS_THROUGH,
+        scoped_routes=_scoped_routes(),
+        early_header_mutation_extensions=[_scope_headers(edge.domain)],
+        http_filters=_filters(),
+        local_reply_config=local_replies(),
+        upgrade_configs=[hcm.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
+        http2_protocol_options=Http2ProtocolOptions(
+            max_concurrent_streams=UInt32Value(value=1000), allow_connect=True
+        ),
+        # Nobody but the gateway itself may set the x-envoy-* headers that steer a request.
+        use_remote_address=BoolValue(value=True),
+        internal_address_config=_no_client_is_internal(),
+        preserve_external_request_id=True,
+        max_request_headers_kb=UInt32Value(value=64),
+        # A stream may be silent for as long as it likes; what bounds a request is in its scope.
+        stream_idle_timeout=milliseconds(0),
+        request_headers_timeout=milliseconds(10_000),
+    )
+    if edge.access_log:
+        manager.access_log.append(_access_log(edge.access_log))
+    if edge.traces:
+        manager.tracing.CopyFrom(_tracing())
+    return manager
+
+
+def _no_client_is_internal() -> Any:
+    """An empty list would mean every private network; nobody calls from this address."""
+    nobody = CidrRange(address_prefix="255.255.255.255", prefix_len=UInt32Value(value=32))
+    return hcm.HttpConnectionManager.InternalAddressConfig(cidr_ranges=[nobody])
+
+
+def _vanished_clients_are_noticed() -> list[Any]:
+    """TCP keep-alive after a minute of silence, three times ten seconds apart."""
+    options = (
+        (stdlib_socket.SOL_SOCKET, stdlib_socket.SO_KEEPALIVE, 1),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPIDLE, 60),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPINTVL, 10),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPCNT, 3),
+    )
+    return [SocketOption(level=level, name=name, int_value=value) for level, name, value in options]
+
+
+def _scoped_routes() -> Any:
+    """A scope is found by the service in the path, or by the host name without its port."""
+    build = hcm.ScopedRoutes.ScopeKeyBuilder
+    extract = build.FragmentBuilder.HeaderValueExtractor
+    by_path = extract(name="x-easel-scope", element_separator="/", index=3)
+    by_host = extract(name="x-easel-host", element_separator=":", index=0)
+    fragments = [build.FragmentBuilder(header_value_extractor=each) for each in (by_path, by_host)]
+    return hcm.ScopedRoutes(
+        name="easel",
+        scope_key_builder=build(fragments=fragments),
+        scoped_rds=hcm.ScopedRds(scoped_rds_config_source=from_ads()),
+    )
+
+
+def _scope_headers(domain: str) -> Any:
+    """The two headers that scopes are found by; whatever a client sends under these names is replaced."""
+    by_path = f"request.url_path.startsWith('{PREFIX}')"
+    named = "'x-easel-service' in request.headers ? request.headers['x-easel-service'] : request.host"
+    mutations = [
+        # A client that names a service is treated as one that calls the service's host name.
+        _set("x-easel-service", f"%REQ(x-easel-service)%.{domain}", _IF_THERE),
+        _set("x-easel-scope", f"%CEL({by_path} ? request.url_path : '/a/p/{HOST_MARK}')%", _ALWAYS),
+        _set("x-easel-host", f"%CEL({by_path} ? '{NO_HOST}' : ({named}))%", _ALWAYS),
+    ]
+    return TypedExtensionConfig(
+        name="envoy.http.early_header_mutation.header_mutation",
+        typed_config=packed(early.HeaderMutation(mutations=mutations)),
+    )
+
+
+def _set(name: str, value: str, when: Any) -> Any:
+    header = HeaderValueOption(header=HeaderValue(key=name, value=value), append_action=when)
+    return HeaderMutation(append=header)
+
+
+def _filters() -> list[Any]:
+    """The signature check is off until a route asks for it, so other requests do not pass through it."""
+    signature = hcm.HttpFilter(name=SIGNATURE_FILTER, typed_config=signature_check(), disabled=True)
+    router = hcm.HttpFilter(
+        name="envoy.filters.http.router", typed_config=packed(Router(suppress_envoy_headers=True))
+    )
+    return [signature, router]
+
+
+def _access_log(path: str) -> Any:
+    line = SubstitutionFormatString()
+    line.json_format.update(
+        {
+            "time": "%START_TIME%",
+            "method": "%REQ(:METHOD)%",
+            "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+            "status": "%RESPONSE_CODE%",
+            "flags": "%RESPONSE_FLAGS%",
+            "milliseconds": "%DURATION%",
+            "received": "%BYTES_RECEIVED%",
+            "sent": "%BYTES_SENT%",
+            "upstream": "%UPSTREAM_CLUSTER%",
+            "instance": "%UPSTREAM_HOST%",
+            "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
+            "request_id": "%REQ(X-REQUEST-ID)%",
+        }
+    )
+    return AccessLog(
+        name="envoy.access_loggers.file", typed_config=packed(FileAccessLog(path=path, log_format=line))
+    )
+
+
+def _tracing() -> Any:
+    collector = GrpcService(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=OTLP_CLUSTER))
+    config = OpenTelemetryConfig(grpc_service=collector, service_name="easel-envoy")
+    provider = Tracing.Http(name="envoy.tracers.opentelemetry", typed_config=packed(config))
+    return hcm.HttpConnectionManager.Tracing(provider=provider)

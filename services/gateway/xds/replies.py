@@ -1,0 +1,91 @@
+"""What clients read when Envoy answers by itself: one table from cause to status and sentence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.accesslog.v3.accesslog_pb2 import (
+    AccessLogFilter,
+    AndFilter,
+    ComparisonFilter,
+    HeaderFilter,
+    ResponseFlagFilter,
+    StatusCodeFilter,
+)
+from envoy.config.core.v3.base_pb2 import DataSource, RuntimeUInt32
+from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
+from envoy.config.route.v3.route_components_pb2 import HeaderMatcher
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    LocalReplyConfig,
+    ResponseMapper,
+)
+from envoy.type.matcher.v3.string_pb2 import StringMatcher
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer of the gateway's own. `flags` are Envoy's names of the cause; without, the status is."""
+
+    status: int
+    sentence: str
+    flags: tuple[str, ...] = ()
+
+
+REPLIES = (
+    Reply(
+        404,
+        "no service answers here: check the name in /api/predict/{service} or in the host name, and that the"
+        " service exists",
+        ("NR",),
+    ),
+    Reply(408, "no answer within the service's metadata.rpc.keepalive", ("UT", "SI")),
+    Reply(
+        503,
+        "no healthy upstream: the service has no ready instance; `easel desc` says why",
+        ("UH", "NC"),
+    ),
+    Reply(
+        503,
+        "upstream connect error: no instance could be reached, or it closed the connection before answering",
+        ("UF", "UC", "UR", "URX"),
+    ),
+    Reply(
+        401,
+        "the token is missing or wrong: send `Authorization: {token}`, `Authorization: Bearer {token}` or"
+        " `Authorization: EAS {signature}`",
+    ),
+    Reply(503, "no healthy upstream: the service has no ready instance; `easel desc` says why"),
+)
+
+
+def local_replies() -> Any:
+    """Sentences as JSON, and as bare text where gRPC carries them in grpc-message."""
+    mappers = [mapper for reply in REPLIES for mapper in (_to_grpc(reply), _to_http(reply))]
+    return LocalReplyConfig(mappers=mappers)
+
+
+def _to_http(reply: Reply) -> Any:
+    body = SubstitutionFormatString()
+    body.json_format.update({"code": reply.status, "message": reply.sentence})
+    mapper = ResponseMapper(filter=_cause(reply), body_format_override=body)
+    if reply.flags:
+        mapper.status_code.CopyFrom(UInt32Value(value=reply.status))
+    return mapper
+
+
+def _to_grpc(reply: Reply) -> Any:
+    speaks_grpc = AccessLogFilter(
+        header_filter=HeaderFilter(
+            header=HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/grpc"))
+        )
+    )
+    both = AccessLogFilter(and_filter=AndFilter(filters=[_cause(reply), speaks_grpc]))
+    return ResponseMapper(filter=both, body=DataSource(inline_string=reply.sentence))
+
+
+def _cause(reply: Reply) -> Any:
+    if reply.flags:
+        return AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=reply.flags))
+    value = RuntimeUInt32(default_value=reply.status, runtime_key="easel.unset")
+    equal = ComparisonFilter(op=ComparisonFilter.Op.EQ, value=value)
+    return AccessLogFilter(status_code_filter=StatusCodeFilter(comparison=equal))

@@ -1,0 +1,50 @@
+"""Small pieces that every builder of Envoy messages uses."""
+
+from datetime import timedelta
+from typing import Any
+
+from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
+from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+
+
+def packed(message: Any) -> AnyMessage:
+    """The message as a typed configuration; equal messages give equal bytes."""
+    wrapped = AnyMessage()
+    wrapped.Pack(message, deterministic=True)
+    return wrapped
+
+
+def span(length: timedelta) -> Duration:
+    """A length of time as Envoy writes it."""
+    duration = Duration()
+    duration.FromTimedelta(length)
+    return duration
+
+
+def milliseconds(count: int) -> Duration:
+    """A length of time in milliseconds."""
+    return span(timedelta(milliseconds=count))
+
+
+def socket(host: str, port: int) -> Address:
+    """A TCP address."""
+    return Address(socket_address=SocketAddress(address=host, port_value=port))
+
+
+def address_of(text: str) -> Address:
+    """An address written as "host:port" or "unix:/path"."""
+    if text.startswith("unix:"):
+        return Address(pipe=Pipe(path=text.removeprefix("unix:")))
+    host, _, port = text.rpartition(":")
+    return socket(host.strip("[]"), int(port))
+
+
+def from_ads() -> ConfigSource:
+    """Configuration that comes over the one stream, and is waited for however long that takes."""
+    return ConfigSource(
+        ads=AggregatedConfigSource(),
+        resource_api_version=ApiVersion.V3,
+        initial_fetch_timeout=milliseconds(0),
+    )
