@@ -5,12 +5,11 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from libs.db.store import Store, open_store
-
 from easel.admin.v1 import admin_pb2_grpc as admin
 from easel.agent.v1 import agent_pb2_grpc as agent
 from easel.gateway.v1 import gateway_pb2_grpc as gateway
 from libs.db.changes import Changes
+from libs.db.store import Store, open_store
 from libs.domain.records import PUBLIC_GROUP, ResourceGroup
 from libs.domain.states import TokenRole
 from libs.lifecycle import repeat, stop_requested

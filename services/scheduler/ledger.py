@@ -4,9 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from libs.db.store import Store
-
 from libs.db.changes import Changes
+from libs.db.store import Store
 from services.scheduler.world import World
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
 import grpc
-from libs.db.store import Store
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
+from libs.db.store import Store
 from libs.domain.records import Event
 from services.scheduler.admin.watching import new_events
 from services.scheduler.convert import event_to_proto

@@ -53,7 +53,9 @@ def accept(document: str | Mapping[str, Any], world: World, token: str = "") -> 
 
 def updated(stored: str, change: str, replace: bool) -> dict[str, object]:
     """The stored document after the change. Raises InvalidSpec when the change is no JSON object."""
-    return (replace_update if replace else merge_update)(json.loads(stored), change)
+    before = json.loads(stored)
+    after = (replace_update if replace else merge_update)(before, change)
+    return {key: _unmasked(value, before.get(key)) for key, value in after.items()}
 
 
 def with_instances(spec_json: str, wanted: int) -> str:
@@ -72,6 +74,19 @@ def _masked(value: object) -> object:
     if isinstance(value, dict):
         return {k: MASKED if k in SECRETS and v else _masked(v) for k, v in value.items()}
     return [_masked(item) for item in value] if isinstance(value, list) else value
+
+
+def _unmasked(value: object, stored: object) -> object:
+    """Puts back what `masked` had hidden, so that a shown document can be edited and sent again."""
+    if value == MASKED:
+        return stored
+    if isinstance(value, dict):
+        known = stored if isinstance(stored, dict) else {}
+        return {key: _unmasked(item, known.get(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        olds = stored if isinstance(stored, list) and len(stored) == len(value) else [None] * len(value)
+        return [_unmasked(item, old) for item, old in zip(value, olds, strict=True)]
+    return value
 
 
 def same_but_for_instances(one: str, other: str) -> bool:

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import grpc
-from libs.db.store import Store
 
 from easel.agent.v1 import agent_pb2, agent_pb2_grpc
 from libs.db.changes import Changes
+from libs.db.store import Store
 from libs.domain.errors import EaselError, InvalidRequest
 from services.scheduler.agents.joining import joined, with_inventory
 from services.scheduler.agents.reports import absent_after_hello, changes_from_reports

@@ -1,0 +1,223 @@
+"""A whole scheduler in this process, and peers that speak its links as agents and gateways do."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+
+from easel.admin.v1 import admin_pb2, admin_pb2_grpc
+from easel.agent.v1 import agent_pb2, agent_pb2_grpc
+from easel.common.v1 import common_pb2
+from easel.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from libs.rpc.client import dial
+from services.scheduler.__main__ import run
+from services.scheduler.settings import Settings
+from tests.support.free_ports import free_port
+from tests.support.waiting import until
+
+T = TypeVar("T")
+DEADLINE = 10.0
+
+
+class RunningScheduler:
+    """The addresses and stubs of one scheduler; every stub call needs a deadline, as everywhere."""
+
+    def __init__(self, address: str, admin_token: str, join_token: str, channel: grpc.aio.Channel) -> None:
+        self.address, self.admin_token, self.join_token, self.channel = (
+            address,
+            admin_token,
+            join_token,
+            channel,
+        )
+        self.services = admin_pb2_grpc.ServiceServiceStub(channel)
+        self.instances = admin_pb2_grpc.InstanceServiceStub(channel)
+        self.nodes = admin_pb2_grpc.NodeServiceStub(channel)
+        self.events = admin_pb2_grpc.EventServiceStub(channel)
+        self.tokens = admin_pb2_grpc.TokenServiceStub(channel)
+
+    async def create(self, spec: Mapping[str, Any], key: str = "") -> admin_pb2.Service:
+        request = admin_pb2.CreateServiceRequest(spec_json=json.dumps(spec), idempotency_key=key)
+        return (await self.services.CreateService(request, timeout=DEADLINE)).service
+
+    async def service(self, name: str) -> admin_pb2.Service:
+        request = admin_pb2.GetServiceRequest(name=name)
+        return (await self.services.GetService(request, timeout=DEADLINE)).service
+
+    async def instances_of(self, service: str) -> list[admin_pb2.Instance]:
+        request = admin_pb2.ListInstancesRequest(service=service)
+        return list((await self.instances.ListInstances(request, timeout=DEADLINE)).instances)
+
+    async def scale(self, name: str, instances: int) -> None:
+        request = admin_pb2.ScaleServiceRequest(name=name, instances=instances)
+        await self.services.ScaleService(request, timeout=DEADLINE)
+
+    async def event_reasons(self, service: str = "") -> list[str]:
+        """Oldest first."""
+        request = admin_pb2.ListEventsRequest(service=service, page_size=1000)
+        listed = await self.events.ListEvents(request, timeout=DEADLINE)
+        return [event.reason for event in reversed(listed.events)]
+
+
+@asynccontextmanager
+async def a_scheduler(directory: Path, **settings: Any) -> AsyncIterator[RunningScheduler]:
+    """A scheduler on its database in `directory`; entering again with the same directory is a restart."""
+    listen = f"127.0.0.1:{free_port()}"
+    wanted = Settings(
+        database_url=settings.pop("database_url", f"sqlite:///{directory}/easel.db"),
+        listen=listen,
+        admin_token_file=directory / "admin.token",
+        join_token_file=directory / "join.token",
+        **settings,
+    )
+    stop, ready = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(run(wanted, stop, ready))
+    up = asyncio.create_task(ready.wait())
+    await asyncio.wait({task, up}, timeout=DEADLINE, return_when=asyncio.FIRST_COMPLETED)
+    if not up.done():
+        up.cancel()
+        await task
+    admin_token = wanted.admin_token_file.read_text().strip()
+    channel = dial(listen, admin_token)
+    try:
+        yield RunningScheduler(listen, admin_token, wanted.join_token_file.read_text().strip(), channel)
+    finally:
+        await channel.close()
+        stop.set()
+        await asyncio.wait_for(task, DEADLINE)
+
+
+class LinkedAgent:
+    """A node whose instances do whatever the test says."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.desired: agent_pb2.DesiredState | None = None
+        self._out: asyncio.Queue[agent_pb2.ConnectRequest] = asyncio.Queue()
+
+    @property
+    def assigned(self) -> dict[str, agent_pb2.Assignment]:
+        return {a.id: a for a in self.desired.assignments} if self.desired else {}
+
+    def say(self, instance: str, **fields: Any) -> None:
+        report = agent_pb2.InstanceReport(id=instance, epoch=fields.pop("epoch", 1), **fields)
+        reports = agent_pb2.InstanceReports(instances=[report])
+        self._out.put_nowait(agent_pb2.ConnectRequest(reports=reports))
+
+    def say_ready(self, instance: str, port: int = 20000, ready: bool = True) -> None:
+        report: dict[str, Any] = {
+            "state": common_pb2.INSTANCE_STATE_RUNNING,
+            "ready": ready,
+            "address": "127.0.0.1",
+            "port": port,
+        }
+        message = agent_pb2.InstanceReport(id=instance, epoch=1, **report)
+        message.ready_at.GetCurrentTime()
+        reports = agent_pb2.InstanceReports(instances=[message])
+        self._out.put_nowait(agent_pb2.ConnectRequest(reports=reports))
+
+    async def sees(self, condition: Callable[["LinkedAgent"], T], what: str) -> T:
+        return await until(lambda: condition(self), what)
+
+
+@asynccontextmanager
+async def an_agent(
+    scheduler: RunningScheduler, name: str = "n1", running: tuple[str, ...] = (), **inventory: Any
+) -> AsyncIterator[LinkedAgent]:
+    """A connected agent; `running` are the instances it says it already runs."""
+    agent = LinkedAgent(name)
+    capacity = common_pb2.Resources(cpu_milli=8000, memory_mib=16_000, disk_mib=100_000)
+    base: dict[str, Any] = {
+        "capacity": capacity,
+        "runtime": common_pb2.RUNTIME_PROCESS,
+        "address": "127.0.0.1",
+        "first_port": 20000,
+        "last_port": 20999,
+    }
+    hello = agent_pb2.Hello(
+        node=name,
+        inventory=agent_pb2.Inventory(**{**base, **inventory}),
+        running=[
+            agent_pb2.InstanceReport(id=i, epoch=1, state=common_pb2.INSTANCE_STATE_RUNNING, ready=True)
+            for i in running
+        ],
+    )
+    agent._out.put_nowait(agent_pb2.ConnectRequest(hello=hello))
+
+    async def outgoing() -> AsyncIterator[agent_pb2.ConnectRequest]:
+        while True:
+            yield await agent._out.get()
+
+    async def listen(call: Any) -> None:
+        async for response in call:
+            if response.HasField("desired"):
+                agent.desired = response.desired
+
+    async with dial(scheduler.address, scheduler.join_token) as channel:
+        call = agent_pb2_grpc.AgentLinkServiceStub(channel).Connect(outgoing(), timeout=120)
+        listening = asyncio.create_task(listen(call))
+        await agent.sees(lambda a: a.desired is not None, "the first desired state")
+        try:
+            yield agent
+        finally:
+            call.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+class LinkedGateway:
+    """A gateway that applies routes when the test says so."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.routes: dict[str, gateway_pb2.ServiceRoute] = {}
+        self.updates: list[gateway_pb2.RoutesUpdate] = []
+        self._out: asyncio.Queue[gateway_pb2.ConnectRequest] = asyncio.Queue()
+
+    def take(self, update: gateway_pb2.RoutesUpdate) -> None:
+        self.updates.append(update)
+        if update.full:
+            self.routes.clear()
+        self.routes |= {route.name: route for route in update.services}
+        for name in update.removed:
+            self.routes.pop(name, None)
+        self.generation = update.generation
+
+    def endpoints(self, service: str) -> set[str]:
+        route = self.routes.get(service)
+        return {e.instance for b in route.backends for e in b.endpoints} if route else set()
+
+    def applied(self) -> None:
+        message = gateway_pb2.Applied(generation=self.generation, envoys=1)
+        self._out.put_nowait(gateway_pb2.ConnectRequest(applied=message))
+
+    def refuse(self, resource: str, message: str) -> None:
+        refused = gateway_pb2.Refused(resources=[resource], message=message)
+        self._out.put_nowait(gateway_pb2.ConnectRequest(refused=refused))
+
+
+@asynccontextmanager
+async def a_gateway(scheduler: RunningScheduler, name: str = "g1") -> AsyncIterator[LinkedGateway]:
+    gateway = LinkedGateway()
+    hello = gateway_pb2.GatewayHello(gateway=name, public_url="http://127.0.0.1:9", envoys=1)
+    gateway._out.put_nowait(gateway_pb2.ConnectRequest(hello=hello))
+
+    async def outgoing() -> AsyncIterator[gateway_pb2.ConnectRequest]:
+        while True:
+            yield await gateway._out.get()
+
+    async def listen(call: Any) -> None:
+        async for response in call:
+            gateway.take(response.update)
+
+    async with dial(scheduler.address, scheduler.join_token) as channel:
+        call = gateway_pb2_grpc.RoutesServiceStub(channel).Connect(outgoing(), timeout=120)
+        listening = asyncio.create_task(listen(call))
+        await until(lambda: gateway.updates, "the first routes")
+        try:
+            yield gateway
+        finally:
+            call.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
