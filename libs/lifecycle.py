@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 log = logging.getLogger(__name__)
@@ -35,3 +35,18 @@ async def repeat(
         except Exception:
             log.exception("a pass failed and will be repeated", extra={"loop": name})
         await pause(stop, every)
+
+
+async def wakes(changed: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[None]:
+    """One item each time `changed` is set, until `stop` is."""
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            woken = asyncio.create_task(changed.wait())
+            await asyncio.wait((woken, stopped), return_when=asyncio.FIRST_COMPLETED)
+            woken.cancel()
+            if changed.is_set():
+                changed.clear()
+                yield
+    finally:
+        stopped.cancel()

@@ -85,18 +85,19 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             Refusals(),
             BearerTokens(RoleOf(ledger.world, ledger), ROLES),
         )
+        await owned.enter_async_context(
+            serving(contracts, settings.listen, drain_for=settings.drain_for, interceptors=interceptors)
+        )
         async with asyncio.TaskGroup() as loops:
             loops.create_task(reconciler.run(until=stop))
             loops.create_task(repeat(watch.look, timedelta(seconds=1), stop, "node liveness"))
             loops.create_task(
                 repeat(partial(_prune, store, settings), timedelta(minutes=10), stop, "event pruning")
             )
-            async with serving(
-                contracts, settings.listen, drain_for=settings.drain_for, interceptors=interceptors
-            ):
-                if ready is not None:
-                    ready.set()
-                await stop.wait()
+            if ready is not None:
+                ready.set()
+            await stop.wait()
+            sessions.close_all()
 
 
 def _contracts(
@@ -113,7 +114,7 @@ def _contracts(
     events = EventServicer(ledger, store, stop)
     instances, nodes = InstanceServicer(ledger, sessions, now), NodeServicer(ledger, sessions, now)
     link = AgentLinkServicer(ledger, store, sessions, now)
-    routes = RoutesServicer(table, gateways, ledger, now)
+    routes = RoutesServicer(table, gateways, ledger, now, stop)
     adders = {
         "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),
         "easel.admin.v1.InstanceService": partial(admin.add_InstanceServiceServicer_to_server, instances),

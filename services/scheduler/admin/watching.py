@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from libs.db.changes import Changes
 from libs.domain.records import Event, Instance, Service
+from libs.lifecycle import wakes
 from services.scheduler.ledger import Ledger
 
 # Events a slow watcher may lag behind before the oldest are dropped; it can list them afterwards.
@@ -31,7 +32,7 @@ async def changed_services(
 
     with _subscribed(ledger, heard):
         yield sorted(n for n in ledger.world.services if only in ("", n)), True
-        async for _ in _wakes(changed, stop):
+        async for _ in wakes(changed, stop):
             woken = sorted(n for n in names if only in ("", n))
             names.clear()
             if woken:
@@ -51,7 +52,7 @@ async def new_events(
             changed.set()
 
     with _subscribed(ledger, heard):
-        async for _ in _wakes(changed, stop):
+        async for _ in wakes(changed, stop):
             while waiting:
                 yield waiting.popleft()
 
@@ -63,18 +64,3 @@ def _subscribed(ledger: Ledger, listener: Callable[[Changes], None]) -> Iterator
         yield
     finally:
         leave()
-
-
-async def _wakes(changed: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[None]:
-    """One item each time `changed` is set, until `stop` is."""
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        while not stop.is_set():
-            woken = asyncio.create_task(changed.wait())
-            await asyncio.wait((woken, stopped), return_when=asyncio.FIRST_COMPLETED)
-            woken.cancel()
-            if changed.is_set():
-                changed.clear()
-                yield
-    finally:
-        stopped.cancel()

@@ -108,6 +108,11 @@ class Sessions:
         if self._open.get(session.node) is session:
             del self._open[session.node]
 
+    def close_all(self) -> None:
+        """Ends every link; agents come back on their own."""
+        for session in tuple(self._open.values()):
+            self.closed(session)
+
     def seen(self, node: str) -> None:
         self.last_seen[node] = self._clock()
 

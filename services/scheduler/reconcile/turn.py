@@ -65,8 +65,10 @@ class Turn:
         self._drained(mine, draft)
         pending = [i for i in mine.values() if i.state is InstanceState.PENDING]
         for instance in self.placer.place((i, self._facts_for(i)) for i in pending):
+            first_said = not mine[instance.id].why
             draft.instances[instance.id] = instance
-            draft.events += _placement_event(instance, self.now)
+            if instance.node or first_said:
+                draft.events.append(_placement_event(instance, self.now))
         mine |= {i: draft.instances[i] for i in mine if i in draft.instances}
         for gone in (r for r in draft.delete if isinstance(r, Instance)):
             mine.pop(gone.id, None)
@@ -142,11 +144,11 @@ class Turn:
             draft.events.append(_service_event(service, f"Service{state.value}", why, self.now, state))
 
 
-def _placement_event(instance: Instance, now: datetime) -> list[Event]:
+def _placement_event(instance: Instance, now: datetime) -> Event:
     placed = instance.state is InstanceState.SCHEDULED
     reason = "InstanceScheduled" if placed else "InstancePending"
     kind = EventKind.NORMAL if placed else EventKind.WARNING
-    return [_event(instance, reason, instance.why, now, kind)]
+    return _event(instance, reason, instance.why, now, kind)
 
 
 def _event(

@@ -14,6 +14,7 @@ from libs.db.changes import Changes
 from libs.domain.errors import EaselError, InvalidRequest
 from libs.domain.records import Event
 from libs.domain.states import EventKind
+from libs.lifecycle import wakes
 from services.scheduler.ledger import Ledger
 from services.scheduler.routes.gateways import Gateway, Gateways
 from services.scheduler.routes.table import RoutesTable
@@ -28,9 +29,15 @@ class RoutesServicer(gateway_pb2_grpc.RoutesServiceServicer):
     """Sends each gateway everything, then what changed; takes in what its Envoys made of it."""
 
     def __init__(
-        self, table: RoutesTable, gateways: Gateways, ledger: Ledger, clock: Callable[[], datetime]
+        self,
+        table: RoutesTable,
+        gateways: Gateways,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+        stop: asyncio.Event,
     ) -> None:
         self._table, self._gateways, self._ledger, self._clock = table, gateways, ledger, clock
+        self._stop = stop
 
     async def Connect(
         self, requests: Requests, context: Context
@@ -61,9 +68,7 @@ class RoutesServicer(gateway_pb2_grpc.RoutesServiceServicer):
         update = self._table.full()
         sent = update.generation
         yield update
-        while True:
-            await changed.wait()
-            changed.clear()
+        async for _ in wakes(changed, self._stop):
             if ended.is_set():
                 return
             if self._table.generation > sent:
