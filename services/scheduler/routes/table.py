@@ -1,6 +1,7 @@
 """What gateways must serve, derived from the picture; each change of it is a new generation."""
 
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 
 from easel.gateway.v1 import gateway_pb2
 from libs.db.changes import Changes
@@ -38,6 +39,7 @@ class RoutesTable:
         self.generation = base
         self._base = base
         self._routes = {name: route_of(world, service) for name, service in world.services.items()}
+        # Both in the order of their generations, so that the newest are found without looking at the rest.
         self._changed_at = dict.fromkeys(self._routes, base)
         self._removed_at: dict[str, int] = {}
         self._endpoints_left_at: dict[str, int] = {}
@@ -69,8 +71,8 @@ class RoutesTable:
         """What changed after `generation`; several changes of one service are one entry."""
         return gateway_pb2.RoutesUpdate(
             generation=self.generation,
-            services=[route for name, route in self._routes.items() if self._changed_at[name] > generation],
-            removed=[name for name, at in self._removed_at.items() if at > generation],
+            services=[self._routes[name] for name in _newer(self._changed_at, generation)],
+            removed=_newer(self._removed_at, generation),
         )
 
     def without(self, instance: str) -> int:
@@ -94,6 +96,7 @@ class RoutesTable:
         if new != old:
             self._step(old, new)
             self._routes[name] = new
+            self._changed_at.pop(name, None)
             self._changed_at[name] = self.generation
             self._removed_at.pop(name, None)
 
@@ -103,6 +106,11 @@ class RoutesTable:
             self._endpoints_left_at[instance] = self.generation
         for instance in _endpoints(new) - _endpoints(old):
             self._endpoints_came_at[instance] = self.generation
+
+
+def _newer(at: dict[str, int], generation: int) -> list[str]:
+    """The names at the end of `at` whose generation is newer than `generation`."""
+    return list(takewhile(lambda name: at[name] > generation, reversed(at)))
 
 
 def _endpoints(route: gateway_pb2.ServiceRoute | None) -> set[str]:
