@@ -173,8 +173,8 @@ def table(result: Result) -> Table:
 
 async def heal(easel: AsyncEasel, target: Target) -> None:
     """Kills one of the digits instances under load and waits until all are ready again."""
-    before = {each.id: each async for each in easel.instances.list(service="digits") if each.ready}
-    victim = before[min(before)]
+    before = [each async for each in easel.instances.list(service="digits") if each.ready]
+    victim = min(before, key=lambda each: (each.restarts, each.id))  # repeated crashes are restarted later
     load = Load(target, CONNECTIONS)
     steady = asyncio.create_task(load.until_stopped())
     try:
@@ -204,7 +204,8 @@ async def until_healed(easel: AsyncEasel, victim: Instance, wanted: int) -> str:
         ready = [each for each in now.values() if each.ready]
         same = now.get(victim.id)
         if same is not None and same.restarts > victim.restarts and len(ready) >= wanted:
-            return f"{victim.id} was restarted ({same.last_exit or 'crashed'}), {len(ready)} instances ready"
+            why = same.last_exit or "its program ended"
+            return f"{victim.id} was restarted ({why}), {len(ready)} instances ready"
         if (same is None or not same.ready) and len(ready) >= wanted:
             return f"{victim.id} was replaced, {len(ready)} instances ready"
         if time.monotonic() > ends:
