@@ -14,6 +14,7 @@ from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoin
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.metrics.v3.stats_pb2 import StatsConfig, StatsMatcher
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as upstream
+from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import ListStringMatcher, StringMatcher
 from google.protobuf.json_format import MessageToJson
 
@@ -21,25 +22,27 @@ from services.gateway.xds.listener import OTLP_CLUSTER
 from services.gateway.xds.wire import address_of, from_ads, milliseconds, packed
 
 ADS_CLUSTER = "easel_ads"
-# What is counted, by the end of the name; anything else costs memory and is not kept.
+# What is counted; anything else costs memory and is not kept.
+_OF_A_CLUSTER = (
+    "upstream_rq_total",
+    "upstream_rq_active",
+    "upstream_rq_pending_active",
+    "upstream_rq_time",
+    "upstream_rq_[245]xx",
+    "upstream_cx_active",
+    "membership_total",
+    "membership_healthy",
+)
+_OF_THE_LISTENER = (
+    "downstream_rq_total",
+    "downstream_rq_active",
+    "downstream_rq_5xx",
+    "downstream_cx_active",
+)
 KEPT_STATISTICS = (
-    ".upstream_rq_total",
-    ".upstream_rq_active",
-    ".upstream_rq_pending_active",
-    ".upstream_rq_time",
-    ".upstream_rq_2xx",
-    ".upstream_rq_4xx",
-    ".upstream_rq_5xx",
-    ".upstream_cx_active",
-    ".membership_total",
-    ".membership_healthy",
-    ".downstream_rq_total",
-    ".downstream_rq_active",
-    ".downstream_rq_5xx",
-    ".downstream_cx_active",
-    "control_plane.connected_state",
-    "server.live",
-    "server.uptime",
+    rf"cluster\.[^.]+\.({'|'.join(_OF_A_CLUSTER)})"
+    rf"|http\.easel\.({'|'.join(_OF_THE_LISTENER)})"
+    r"|control_plane\.connected_state|server\.(live|uptime)"
 )
 
 
@@ -110,5 +113,5 @@ def _grpc_cluster(name: str, address: str) -> Any:
 
 
 def _statistics() -> Any:
-    kept = ListStringMatcher(patterns=[StringMatcher(suffix=each) for each in KEPT_STATISTICS])
+    kept = ListStringMatcher(patterns=[StringMatcher(safe_regex=RegexMatcher(regex=KEPT_STATISTICS))])
     return StatsConfig(stats_matcher=StatsMatcher(inclusion_list=kept))
