@@ -13,6 +13,7 @@ import random
 import statistics
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from libs.domain.records import Gpu, Node, Resources
+from libs.domain.states import NodeState
 from services.scheduler.placement import Ask, Placement, Snapshot, Unplaced, place
 
 GPUS = 8
@@ -97,17 +99,33 @@ def decide(nodes: int, decisions: int) -> dict[str, Any]:
 
 
 def refuse(nodes: int, times: int) -> dict[str, Any]:
-    """Every node lacks something else, so every rule has a sentence to make."""
-    snapshot = Snapshot.of(a_node(number) for number in range(nodes))
-    asked = Ask("i", "s", cpu_milli=10**9, gpus=9, memory_mib=10**9)
+    """Nodes are refused by all rules in turn, so that each has a phrase to make."""
+    snapshot = Snapshot.of(short_of_something(a_node(number), number) for number in range(nodes))
+    asked = Ask("i", "s", cpu_milli=1_000, gpus=1, memory_mib=1_024, disk_mib=1_024)
     took = []
     for _ in range(times):
         begun = time.perf_counter()
         answer = place(asked, snapshot)
         took.append(time.perf_counter() - begun)
         if not isinstance(answer, Unplaced):
-            raise SystemExit("an impossible ask was placed")
+            raise SystemExit("an ask that nothing fits was placed")
+    print(f"a refusal at {nodes:,} nodes reads: {' · '.join(answer.reasons)}\n")
     return row(f"{nodes:,} nodes × {GPUS} GPUs: refuse, with sentences", took) | {"refused": times}
+
+
+def short_of_something(node: Node, number: int) -> Node:
+    lacking: tuple[dict[str, Any], ...] = (
+        {"state": NodeState.LOST},
+        {"schedulable": False},
+        {"draining": True},
+        {"gpus": ()},
+        {"capacity": replace(CAPACITY, cpu_milli=500)},
+        {"capacity": replace(CAPACITY, memory_mib=512)},
+        {"capacity": replace(CAPACITY, disk_mib=512)},
+        {"first_port": 0, "last_port": 0},
+        {"resource_group": "lab"},
+    )
+    return replace(node, **lacking[number % len(lacking)])
 
 
 def row(what: str, took: list[float]) -> dict[str, Any]:
@@ -128,9 +146,9 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = [decide(nodes, arguments.decisions) for nodes in (1_000, 10_000)]
     rows += [refuse(nodes, 200) for nodes in (1_000, 10_000)]
-    print("| placement | count | per second | p50 ms | p99 ms |\n|---|---|---|---|---|")
+    print("| placement | count | refused | per second | p50 ms | p99 ms |\n|---|---|---|---|---|---|")
     for each in rows:
-        print("| {what} | {count} | {per_second:,} | {p50_ms} | {p99_ms} |".format(**each))
+        print("| {what} | {count:,} | {refused:,} | {per_second:,} | {p50_ms} | {p99_ms} |".format(**each))
     if arguments.json:
         machine = {"python": sys.version.split()[0], "numpy": np.__version__, "machine": platform.machine()}
         arguments.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")

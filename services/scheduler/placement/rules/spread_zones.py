@@ -6,6 +6,7 @@ from services.scheduler.placement.ask import Ask, Spread
 from services.scheduler.placement.columns import Columns, Ints
 from services.scheduler.placement.framework import MAX_SCORE
 from services.scheduler.placement.node_view import NodeView
+from services.scheduler.placement.tally import SPARSE_ROWS
 
 
 class SpreadZones:
@@ -25,6 +26,10 @@ class SpreadZones:
     def scores(self, ask: Ask, columns: Columns) -> Ints:
         per_zone = np.zeros(len(columns.zones) + 1, np.int64)
         tally = columns.services.get(ask.service)
-        for row, count in tally.by_row.items() if tally else ():
-            per_zone[columns.zone[row]] += count
+        if tally is not None and len(tally.by_row) > SPARSE_ROWS:
+            counts = np.bincount(columns.zone, tally.vector(columns.rows), len(per_zone))
+            per_zone = counts.astype(np.int64)
+        else:
+            for row, count in tally.by_row.items() if tally else ():
+                per_zone[columns.zone[row]] += count
         return (MAX_SCORE - np.minimum(per_zone, MAX_SCORE))[columns.zone]
