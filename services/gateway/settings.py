@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.domain.errors import InvalidRequest
@@ -13,7 +13,7 @@ from libs.domain.errors import InvalidRequest
 class Settings(BaseSettings):
     """What an operator can set for a gateway, as EASEL_GATEWAY_* variables."""
 
-    model_config = SettingsConfigDict(env_prefix="EASEL_GATEWAY_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="EASEL_GATEWAY_", frozen=True, populate_by_name=True)
 
     name: str = "gateway"
     scheduler: str = "127.0.0.1:8801"
@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     xds_listen: str = ""
     # "127.0.0.1:port" or "unix:/path"; empty means a unix socket inside data_dir.
     envoy_admin: str = ""
-    otlp_endpoint: str = ""
+    # One variable for every service.
+    otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")
     access_log: Path | None = None
     drain_for: timedelta = timedelta(seconds=10)
 
