@@ -1,16 +1,24 @@
 """The full set of instances that one node must run. Pure."""
 
 from easel.agent.v1 import agent_pb2
+from libs.domain.records import Instance
 from libs.domain.states import InstanceState
 from services.scheduler.convert import resources_to_proto
 from services.scheduler.world import World
+
+
+def order_of(instance: Instance) -> tuple[object, ...] | None:
+    """What an agent is told of an instance, None when it must not run it; equal orders need no new message."""
+    if instance.state is InstanceState.LOST:
+        return None
+    return instance.epoch, instance.version, instance.gpu_uuids, instance.host_port, instance.stopping
 
 
 def desired_state(world: World, node: str, epoch: int) -> agent_pb2.DesiredState:
     """Everything placed on `node`, in a fixed order, so that equal states are equal messages."""
     desired = agent_pb2.DesiredState(epoch=epoch)
     for instance in sorted(world.instances_on(node), key=lambda i: i.id):
-        if instance.state is InstanceState.LOST:
+        if order_of(instance) is None:
             continue
         desired.assignments.add(
             id=instance.id,

@@ -9,7 +9,7 @@ from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes
 from libs.domain.errors import NotFound, Unavailable
 from libs.domain.records import Instance
-from services.scheduler.agents.desired import desired_state
+from services.scheduler.agents.desired import desired_state, order_of
 from services.scheduler.world import World
 
 
@@ -24,11 +24,14 @@ class Session:
         self._asks: list[agent_pb2.ConnectResponse] = []
         self._logs: dict[str, asyncio.Queue[agent_pb2.LogChunk]] = {}
         self._sent: agent_pb2.DesiredState | None = None
+        self._orders: dict[str, tuple[object, ...] | None] = {}
         self._closed = False
 
-    def refresh(self) -> None:
-        """Something about this node may have changed."""
-        self._stale.set()
+    def refresh(self, instance: Instance, deleted: bool) -> None:
+        """This instance of the node changed; most changes are reports and alter nothing that is desired."""
+        known, now = self._orders.get(instance.id), None if deleted else order_of(instance)
+        if known != now:
+            self._stale.set()
 
     def close(self) -> None:
         """Ends the link; whoever waits for logs is told."""
@@ -51,6 +54,7 @@ class Session:
             asks, self._asks = self._asks, []
             for ask in asks:
                 yield ask
+            self._orders = {i.id: order_of(i) for i in self._world.instances_on(self.node)}
             desired = desired_state(self._world, self.node, self.epoch)
             if desired != self._sent:
                 self._sent = desired
@@ -129,6 +133,7 @@ class Sessions:
 
     def heard(self, changes: Changes) -> None:
         """A ledger listener: nodes whose instances changed get a fresh look."""
-        for record in (*changes.put, *changes.delete):
-            if isinstance(record, Instance) and record.node in self._open:
-                self._open[record.node].refresh()
+        for deleted, records in ((False, changes.put), (True, changes.delete)):
+            for record in records:
+                if isinstance(record, Instance) and record.node in self._open:
+                    self._open[record.node].refresh(record, deleted)
