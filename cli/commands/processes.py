@@ -1,0 +1,188 @@
+"""`easel up` and `easel down`: all of Easel in one process on this machine."""
+
+import os
+import signal
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.output import Format, Output, dump, out, say
+from cli.pairs import pairs
+from cli.settings import cli_settings
+
+if TYPE_CHECKING:
+    from cli.data_dir import Running
+    from cli.up import Wish
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where Easel keeps everything.", metavar="DIR", file_okay=False),
+]
+_KILL_AFTER = 45.0
+
+
+class RuntimeChoice(StrEnum):
+    PROCESS = "process"
+    DOCKER = "docker"
+
+
+def up(
+    data_dir: DataDir = None,
+    runtime: Annotated[
+        RuntimeChoice, typer.Option("--runtime", help="What runs instances.")
+    ] = RuntimeChoice.PROCESS,
+    port: Annotated[int, typer.Option("--port", help="The gateway's port.", min=1, max=65535)] = 8800,
+    admin_port: Annotated[
+        int, typer.Option("--admin-port", help="The admin API's port.", min=1, max=65535)
+    ] = 8801,
+    host: Annotated[str, typer.Option("--host", help="The address the gateway listens on.")] = "127.0.0.1",
+    admin_host: Annotated[
+        str, typer.Option("--admin-host", help="The address the admin API listens on.")
+    ] = "127.0.0.1",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run in the background; return when ready.")
+    ] = False,
+    bucket: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bucket", metavar="NAME=DIR", help="Serve oss://NAME/ from a directory of this machine."
+        ),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Start Easel on this machine, and make it the one the commands talk to."""
+    from cli.up import Wish
+
+    settings = cli_settings()
+    from cli.session import chosen
+
+    wish = Wish(
+        data_dir=(data_dir or settings.data_dir).expanduser().absolute(),
+        runtime=runtime.value,
+        host=host,
+        port=port,
+        admin_host=admin_host,
+        admin_port=admin_port,
+        buckets=_buckets(bucket or []),
+        context=chosen() or "local",
+        otlp_endpoint=settings.otlp_endpoint,
+        log_level=settings.log_level,
+    )
+    _up_detached(wish, output) if detach else _up_here(wish, output)
+
+
+def _buckets(given: list[str]) -> dict[str, Path]:
+    found = {name: Path(path).expanduser().absolute() for name, path in pairs(given, "NAME=DIR").items()}
+    for name, path in found.items():
+        if not path.is_dir():
+            raise typer.BadParameter(f"--bucket {name}: {path} is not a directory")
+    return found
+
+
+def _up_here(wish: "Wish", output: Format) -> None:
+    from cli.up import serve
+
+    serve(wish, lambda running, took: _banner(wish, running.pid, took, output, detached=False))
+    say("Easel is stopped")
+
+
+def _up_detached(wish: "Wish", output: Format) -> None:
+    from cli.data_dir import prepare
+    from cli.detach import Tell, detached
+    from cli.up import START_WITHIN, serve
+
+    def work(tell: Tell) -> None:
+        serve(wish, lambda running, took: tell({"pid": running.pid, "took": took}))
+
+    began = time.monotonic()
+    prepare(wish.data_dir)
+    word = detached(wish.data_dir, work, START_WITHIN.total_seconds() + 10)
+    _banner(wish, int(word["pid"]), time.monotonic() - began, output, detached=True)
+
+
+def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bool) -> None:
+    if output is not Format.TABLE:
+        told: dict[str, Any] = {
+            "gateway": wish.gateway,
+            "scheduler": wish.scheduler,
+            "data_dir": str(wish.data_dir),
+            "runtime": wish.runtime,
+            "context": wish.context,
+            "pid": pid,
+            "seconds": round(took, 3),
+        }
+        return dump(told, output)
+    lines = [
+        f"Easel is up after {took:.1f} s",
+        f"  gateway    {wish.gateway}",
+        f"  admin API  {wish.scheduler}",
+        f"  data       {wish.data_dir}",
+        f"  runtime    {wish.runtime}",
+        "",
+        "next",
+        "  easel create SERVICE.JSON --wait    deploy a service",
+        "  easel ls                            see what runs",
+        "  easel down                          stop Easel"
+        if detached
+        else "  Ctrl-C                              stop Easel",
+    ]
+    for line in lines:
+        out().print(line, markup=False)
+    return out().file.flush()
+
+
+def down(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
+    """Stop the Easel that `easel up` started, and what it runs."""
+    from cli.data_dir import in_use, running_on
+
+    where = (data_dir or cli_settings().data_dir).expanduser().absolute()
+    running = running_on(where)
+    if running is None:
+        if in_use(where):
+            from libs.domain.errors import Unavailable
+
+            raise Unavailable(f"Easel is just starting or stopping on {where}; try again")
+        return _said(f"no Easel runs on {where}", {"stopped": False}, output)
+    _end(running, where)
+    return _said(f"Easel is stopped (process {running.pid})", {"stopped": True, "pid": running.pid}, output)
+
+
+def _end(running: "Running", data_dir: Path) -> None:
+    """Asks the process to end, and makes it when it does not. Raises `DeadlineExceeded` if it stays."""
+    from libs.domain.errors import DeadlineExceeded, EaselError
+
+    for wanted, patience in ((signal.SIGTERM, _KILL_AFTER), (signal.SIGKILL, 5.0)):
+        try:
+            os.kill(running.pid, wanted)
+        except ProcessLookupError:
+            return
+        except PermissionError as error:
+            raise EaselError(f"process {running.pid} belongs to another user; ask its owner") from error
+        if _gone(data_dir, patience):
+            return
+        if wanted is signal.SIGTERM:
+            say(f"process {running.pid} did not end within {patience:g} s; ending it by force")
+    raise DeadlineExceeded(f"process {running.pid} still holds {data_dir}")
+
+
+def _gone(data_dir: Path, patience: float) -> bool:
+    from cli.data_dir import in_use
+
+    ends = time.monotonic() + patience
+    while in_use(data_dir):
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _said(sentence: str, value: dict[str, Any], output: Format) -> None:
+    say(sentence) if output is Format.TABLE else dump(value, output)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("up", rich_help_panel="This machine")(up)
+    app.command("down", rich_help_panel="This machine")(down)

@@ -1,0 +1,88 @@
+"""The `easel` command: what it can do, and how it ends.
+
+Commands import what they need when they run, so that help and completion are quick.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.commands import (
+    context,
+    events,
+    instances,
+    nodes,
+    predict,
+    processes,
+    resources,
+    services,
+    tokens,
+    versions,
+)
+from cli.exits import Exit, code_of
+from cli.output import say
+from cli.session import choose_context
+from cli.settings import cli_settings
+from libs.domain.errors import EaselError
+
+app = typer.Typer(
+    name="easel",
+    help="Serve models on your own machines: hand in a service.json, get an endpoint.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"easel {version('easel')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context_name: Annotated[
+        str, typer.Option("--context", help="Which context of the context file to use.", metavar="NAME")
+    ] = "",
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Serve models on your own machines: hand in a service.json, get an endpoint."""
+    choose_context(context_name)
+
+
+for part in (processes, services, versions, instances, events, predict, nodes, resources, tokens, context):
+    part.add_to(app)
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command; returns its exit code. Every failure is one sentence on standard error."""
+    try:
+        app(arguments)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else Exit.OK if ended.code is None else Exit.FAILED
+    except EaselError as refused:
+        say(f"easel: {refused}")
+        return code_of(refused)
+    except BrokenPipeError:
+        return Exit.FAILED
+    except Exception as bug:
+        if cli_settings().debug:
+            raise
+        say(f"easel: this is a bug: {type(bug).__name__}: {bug} (EASEL_DEBUG=1 shows where)")
+        return Exit.FAILED
+    return Exit.OK
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""How results are shown: tables for people; JSON and YAML, always complete, for programs."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum, StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+Columns = Sequence[tuple[str, Callable[[T], object]]]
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+Output = Annotated[Format, typer.Option("-o", "--output", help="How to show the result.")]
+
+_COLOURS = {
+    "Running": "green",
+    "Ready": "green",
+    "Failed": "red",
+    "Lost": "red",
+    "CrashLoopBackOff": "red",
+    "ImagePullBackOff": "red",
+    "Warning": "yellow",
+    "Stopped": "dim",
+}
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's terms: dataclasses as objects, moments as ISO 8601 in UTC."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return value
+
+
+def dump(value: Any, output: Format, *, line: bool = False) -> None:
+    """Writes `value` as JSON (on one line if `line`) or as a YAML document."""
+    if output is Format.YAML:
+        import yaml
+
+        text = yaml.safe_dump(plain(value), sort_keys=False, allow_unicode=True)
+        typer.echo(f"---\n{text}" if line else text, nl=False)
+        return
+    import json
+
+    typer.echo(json.dumps(plain(value), indent=None if line else 2, ensure_ascii=False))
+
+
+def show_rows(rows: Sequence[T], output: Format, columns: Columns[T], empty: str) -> None:
+    """A table with one row a value, or all of them as JSON or YAML; `empty` says there is none."""
+    if output is not Format.TABLE:
+        dump(rows, output)
+    elif rows:
+        out().print(table(rows, columns))
+    else:
+        say(empty)
+
+
+def table(rows: Sequence[T], columns: Columns[T]) -> Any:
+    """The rows as a rich table, coloured by state."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 3, 0, 0))
+    for title, _ in columns:
+        made.add_column(title, overflow="fold", no_wrap=title not in ("WHY", "LABELS"))
+    for row in rows:
+        made.add_row(*(cell(value(row)) for _, value in columns))
+    return made
+
+
+def cell(value: object) -> Any:
+    """One value as a person reads it."""
+    from rich.text import Text
+
+    shown = "-" if value is None or value == "" else age(value) if isinstance(value, datetime) else str(value)
+    return Text(shown, style=_COLOURS.get(shown, ""))
+
+
+def age(since: datetime | None) -> str:
+    """How long ago, in the largest unit that says enough: 45s, 12m, 3h, 5d."""
+    if since is None:
+        return "-"
+    seconds = max(int((datetime.now(UTC) - since).total_seconds()), 0)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def say(sentence: str) -> None:
+    """One line for a person, beside the result: on standard error."""
+    typer.echo(sentence, err=True)
+
+
+def warn(sentence: str) -> None:
+    typer.secho(f"warning: {sentence}", err=True, fg="yellow")
+
+
+@cache
+def _console(stderr: bool) -> "Console":
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    # Nothing is cut off where a program or a file reads.
+    width = None if stream.isatty() else 1_000
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+
+def out() -> "Console":
+    """Standard output: results."""
+    return _fresh(False)
+
+
+def err() -> "Console":
+    """Standard error: progress and sentences."""
+    return _fresh(True)
+
+
+def _fresh(stderr: bool) -> "Console":
+    console = _console(stderr)
+    # A test, or a caller, may have put another stream in place meanwhile.
+    console.file = sys.stderr if stderr else sys.stdout
+    return console

@@ -1,0 +1,161 @@
+"""Following a deployment to its end: lines where nobody watches, a live picture on a terminal."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from cli.output import err
+from cli.phases import Outcome, Wanted, moves, outcome, standing
+from cli.session import listed
+from easel_sdk.errors import DeadlineExceeded, EaselError
+from easel_sdk.types import Event, EventKind, Instance, Service
+
+if TYPE_CHECKING:
+    from easel_sdk import AsyncEasel
+
+_LOOK_EVERY = 0.5
+_TAIL = 20
+
+
+class Display(Protocol):
+    """Shows progress. Entered before the first call and left after the last."""
+
+    def event(self, at: float, event: Event) -> None: ...
+
+    def state(self, at: float, service: Service, instances: Sequence[Instance]) -> None: ...
+
+
+class Lines:
+    """One line per event and per change of an instance, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+        self._standing = ""
+
+    def event(self, at: float, event: Event) -> None:
+        mark = "!" if event.kind is EventKind.WARNING else " "
+        err().print(f"{at:7.1f} s {mark} {event.why}", markup=False)
+
+    def state(self, at: float, service: Service, instances: Sequence[Instance]) -> None:
+        for name, sentence in moves(self._told, instances).items():
+            self._told[name] = sentence
+            err().print(f"{at:7.1f} s   {name} {sentence}", markup=False)
+        if (now := standing(service, instances)) != self._standing:
+            self._standing = now
+            err().print(f"{at:7.1f} s   {now}", markup=False)
+
+
+async def follow(easel: "AsyncEasel", name: str, wanted: Wanted, after_event: int, timeout: float) -> Outcome:
+    """Shows progress until the service is there or cannot be. Raises `DeadlineExceeded` after `timeout` s."""
+    seen = _Seen()
+    with contextlib.ExitStack() as shown:
+        display = _display(shown)
+        watches = [
+            asyncio.create_task(_watch_service(easel, name, seen)),
+            asyncio.create_task(_watch_events(easel, name, after_event, seen, display)),
+        ]
+        try:
+            return await _until_there(easel, name, wanted, timeout, seen, display)
+        finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+
+
+class _Seen:
+    """What the watches have learnt so far."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.service: Service | None = None
+        self.known = False
+        self.failure: EaselError | None = None
+        self.news = asyncio.Event()
+
+    def waited(self) -> float:
+        return time.monotonic() - self.began
+
+
+async def _until_there(
+    easel: "AsyncEasel", name: str, wanted: Wanted, timeout: float, seen: _Seen, display: Display
+) -> Outcome:
+    while True:
+        instances = await listed(easel.instances.list(service=name))
+        if seen.failure is not None:
+            raise seen.failure
+        if seen.known:
+            if seen.service is not None:
+                display.state(seen.waited(), seen.service, instances)
+            if ended := outcome(seen.service, instances, wanted, seen.waited()):
+                return ended
+        left = timeout - seen.waited()
+        if left <= 0:
+            raise DeadlineExceeded(_late(name, seen.service, instances, timeout))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(seen.news.wait(), min(_LOOK_EVERY, left))
+        seen.news.clear()
+
+
+def _late(name: str, service: Service | None, instances: Sequence[Instance], timeout: float) -> str:
+    stands = standing(service, instances) if service else "nothing is known of it"
+    reasons = service.pending_reasons if service else ()
+    why = "; ".join(reasons) or next((each.why for each in instances if each.why and not each.ready), "")
+    return f"{name} is not there after {timeout:g} s: {stands}" + (f"; {why}" if why else "")
+
+
+async def _watch_service(easel: "AsyncEasel", name: str, seen: _Seen) -> None:
+    try:
+        async for change in easel.services.watch(name):
+            if change.service is not None:
+                seen.service = None if change.deleted else change.service
+            seen.known = seen.known or change.synced
+            seen.news.set()
+    except EaselError as failure:
+        seen.failure = failure
+        seen.news.set()
+
+
+async def _watch_events(easel: "AsyncEasel", name: str, after: int, seen: _Seen, display: Display) -> None:
+    with contextlib.suppress(EaselError):  # The service's watch says why, if it is lost too.
+        async for event in easel.events.watch(service=name, after_id=after):
+            display.event(seen.waited(), event)
+            seen.news.set()
+
+
+def _display(shown: contextlib.ExitStack) -> Display:
+    if not err().is_terminal:
+        return Lines()
+    from cli.live import Picture
+
+    return shown.enter_context(Picture(err()))
+
+
+async def last_words(easel: "AsyncEasel", name: str) -> None:
+    """Shows the end of what a troubled instance wrote, when there is one and it wrote something."""
+    troubled = [each for each in await listed(easel.instances.list(service=name)) if not each.ready]
+    for each in troubled[:1]:
+        text = b""
+        with contextlib.suppress(EaselError, TimeoutError):
+            async with asyncio.timeout(5):
+                async for piece in easel.instances.logs(each.id, tail=_TAIL):
+                    text += piece
+        if text:
+            err().print(f"the end of what {each.id} wrote:", markup=False)
+            for line in text.decode("utf-8", errors="replace").splitlines()[-_TAIL:]:
+                err().print(f"  | {line}", markup=False)
+
+
+async def gone(easel: "AsyncEasel", name: str, timeout: float) -> None:
+    """Returns once no service has this name. Raises `DeadlineExceeded` after `timeout` seconds."""
+    try:
+        async with asyncio.timeout(timeout):
+            present = False
+            async for change in easel.services.watch(name):
+                if change.service is not None:
+                    present = not change.deleted
+                if (change.synced or change.deleted) and not present:
+                    return
+    except TimeoutError:
+        raise DeadlineExceeded(f"{name} is still being deleted after {timeout:g} s") from None
