@@ -53,7 +53,7 @@ def now() -> datetime:
 async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Serves until `stop`; sets `ready` when calls are answered."""
     async with AsyncExitStack() as owned:
-        traces = owned.enter_context(configure_traces("scheduler", settings.otlp_endpoint))
+        traces = owned.enter_context(configure_traces("easel-scheduler", settings.otlp_endpoint))
         store = await owned.enter_async_context(open_store(settings.database_url))
         ledger = Ledger(store, World(await store.load()))
         await _ensure_foundations(ledger, settings)

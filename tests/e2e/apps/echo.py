@@ -20,7 +20,8 @@ class Echo(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        content = json.dumps({"run": RUN, "path": self.path, "body": body.decode()}).encode()
+        sent = {"path": self.path, "headers": dict(self.headers), "body": body.decode()}
+        content = json.dumps({"run": RUN, **sent}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
