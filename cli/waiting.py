@@ -119,6 +119,10 @@ async def _watch_service(easel: "AsyncEasel", name: str, seen: _Seen) -> None:
 
 async def _watch_events(easel: "AsyncEasel", name: str, after: int, seen: _Seen, display: Display) -> None:
     with contextlib.suppress(EaselError):  # The service's watch says why, if it is lost too.
+        if not after:  # A watch after 0 would leave out what has happened since the change.
+            for event in (await listed(easel.events.list(service=name)))[::-1]:
+                after = event.id
+                display.event(seen.waited(), event)
         async for event in easel.events.watch(service=name, after_id=after):
             display.event(seen.waited(), event)
             seen.news.set()

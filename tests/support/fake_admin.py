@@ -250,7 +250,15 @@ class FakeAdmin:
         versions.append(service.spec_json)
         service.version = len(versions)
         service.wanted = int(spec.get("metadata", {}).get("instance", service.wanted))
-        self.resize(request.name)
+        return self.renew(request.name)
+
+    def renew(self, name: str) -> pb.Service:
+        """Puts new instances in the place of all that are there."""
+        service = self.service(name)
+        for each in [each for each in self.instances.values() if each.service == name]:
+            del self.instances[each.id]
+        service.updated_at.CopyFrom(_now())
+        self.resize(name)
         return service
 
     def scale(self, name: str, wanted: int) -> pb.Service:

@@ -54,7 +54,7 @@ class Services(_Servicer, rpc.ServiceServiceServicer):
         return pb.StopServiceResponse(service=self.fake.scale(request.name, 0))
 
     async def RestartService(self, request, context):
-        return pb.RestartServiceResponse(service=self.fake.service(request.name))
+        return pb.RestartServiceResponse(service=self.fake.renew(request.name))
 
     async def ScaleService(self, request, context):
         return pb.ScaleServiceResponse(service=self.fake.scale(request.name, request.instances))
