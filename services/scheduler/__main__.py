@@ -10,9 +10,10 @@ from easel.agent.v1 import agent_pb2_grpc as agent
 from easel.gateway.v1 import gateway_pb2_grpc as gateway
 from libs.db.changes import Changes
 from libs.db.store import Store, open_store
+from libs.domain.errors import FailedPrecondition
 from libs.domain.records import PUBLIC_GROUP, ResourceGroup
 from libs.domain.states import TokenRole
-from libs.lifecycle import repeat, stop_requested
+from libs.lifecycle import repeat, stop_requested, wakes
 from libs.rpc.interceptors import BearerTokens, Refusals
 from libs.rpc.server import Service, serving
 from libs.telemetry import logs
@@ -96,6 +97,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             )
             if ready is not None:
                 ready.set()
+            loops.create_task(_end_when_fenced(ledger, stop))
             await stop.wait()
             sessions.close_all()
 
@@ -140,6 +142,12 @@ async def _ensure_foundations(ledger: Ledger, settings: Settings) -> None:
     await ledger.change(public_group)
     await ensure_token_file(ledger, settings.admin_token_file, "admin", TokenRole.ADMIN, now)
     await ensure_token_file(ledger, settings.join_token_file, "join", TokenRole.JOIN, now)
+
+
+async def _end_when_fenced(ledger: Ledger, stop: asyncio.Event) -> None:
+    """Ends the process, through its task group, when another scheduler has taken the database over."""
+    async for _ in wakes(ledger.fenced, stop):
+        raise FailedPrecondition("another scheduler has this database by now; this one ends")
 
 
 async def _prune(store: Store, settings: Settings) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from libs.db.changes import Changes
 from libs.db.store import Store
-from services.scheduler.world import World
+from libs.domain.errors import Conflict, FailedPrecondition, Unavailable
+from services.scheduler.world import World, difference
 
 log = logging.getLogger(__name__)
 
@@ -15,13 +16,19 @@ Listener = Callable[[Changes], None]
 
 
 class Ledger:
-    """Serialises writes, so that a decision is always committed against the picture it was made from."""
+    """Serialises writes, so that a decision is always committed against the picture it was made from.
+
+    `fenced` is set when the database belongs to another scheduler by now: this one must end.
+    """
 
     def __init__(self, store: Store, world: World) -> None:
         self.world = world
+        self.fenced = asyncio.Event()
         self._store = store
         self._turn = asyncio.Lock()
         self._listeners: list[Listener] = []
+        # Set after a commit of which nobody knows whether it was written.
+        self._in_doubt = False
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """`listener` hears of each commit after the picture has it; it must not block.
@@ -34,20 +41,40 @@ class Ledger:
     async def change(self, decide: Decision) -> Changes:
         """Commits what `decide` makes of the newest picture; nothing happens when it raises.
 
-        Raises what `decide` raises, and Conflict or Unavailable from the store (nothing is written then).
+        Raises what `decide` raises, Unavailable while the database is away (what was decided may then have
+        been written; the next call finds out first), and FailedPrecondition when another scheduler has it.
         """
         async with self._turn:
+            if self._in_doubt:
+                await asyncio.shield(self._catch_up())
             wanted = decide(self.world)
-            if not (wanted.put or wanted.delete or wanted.events):
+            if not wanted:
                 return wanted
             # A caller that gives up waiting must not leave a commit that the picture never learns of.
             return await asyncio.shield(self._commit(wanted))
 
     async def _commit(self, wanted: Changes) -> Changes:
-        done = await self._store.commit(wanted)
-        self.world.apply(done)
-        for listener in tuple(self._listeners):
-            listener(done)
+        try:
+            done = await self._store.commit(wanted)
+        except (Unavailable, Conflict):
+            self._in_doubt = True
+            raise
+        except FailedPrecondition:
+            self.fenced.set()
+            raise
+        self._tell(done)
         for event in done.events:
             log.info(event.reason, extra={"subject": event.subject, "why": event.why})
         return done
+
+    async def _catch_up(self) -> None:
+        missed = difference(self.world, await self._store.load())
+        self._in_doubt = False
+        if missed:
+            log.warning("the picture was behind the database", extra={"records": len(missed.put)})
+            self._tell(missed)
+
+    def _tell(self, done: Changes) -> None:
+        self.world.apply(done)
+        for listener in tuple(self._listeners):
+            listener(done)

@@ -4,7 +4,8 @@ One process writes the database, so what it last read and wrote is the truth: re
 database, and every decision sees one consistent picture. Only `Ledger` changes it, after a commit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 
 from libs.db.changes import Changes, Contents, Record
@@ -26,17 +27,17 @@ class World:
         self.tokens: dict[str, Token] = {}
         self._of_service: dict[str, dict[str, Instance]] = {}
         self._on_node: dict[str, dict[str, Instance]] = {}
-        everything: Sequence[Iterable[Record]] = (
-            contents.services,
-            contents.versions,
-            contents.instances,
-            contents.nodes,
-            contents.resource_groups,
-            contents.tokens,
-        )
-        for records in everything:
-            for record in records:
-                self._put(record)
+        for record in _records(contents):
+            self._put(record)
+
+    def records(self) -> Iterator[Record]:
+        """Every record there is."""
+        yield from self.services.values()
+        yield from (version for versions in self.versions.values() for version in versions.values())
+        yield from self.instances.values()
+        yield from self.nodes.values()
+        yield from self.resource_groups.values()
+        yield from self.tokens.values()
 
     def service(self, name: str) -> Service:
         """Raises NotFound."""
@@ -132,3 +133,34 @@ class World:
             del self._of_service[old.service]
         if old.node:
             self._on_node[old.node].pop(instance_id, None)
+
+
+def difference(world: World, contents: Contents) -> Changes:
+    """What must be applied to the picture so that it is what is stored."""
+    known = {_key(record): record for record in world.records()}
+    stored = {_key(record): record for record in _records(contents)}
+    return Changes(
+        put=tuple(record for key, record in stored.items() if known.get(key) != record),
+        delete=tuple(record for key, record in known.items() if key not in stored),
+    )
+
+
+def _records(contents: Contents) -> Iterator[Record]:
+    yield from chain(
+        contents.services,
+        contents.versions,
+        contents.instances,
+        contents.nodes,
+        contents.resource_groups,
+        contents.tokens,
+    )
+
+
+def _key(record: Record) -> Hashable:
+    match record:
+        case ServiceVersion():
+            return ServiceVersion, record.service, record.number
+        case Instance() | Token():
+            return type(record), record.id
+        case _:
+            return type(record), record.name

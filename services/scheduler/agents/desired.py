@@ -8,7 +8,7 @@ from services.scheduler.world import World
 
 
 def order_of(instance: Instance) -> tuple[object, ...] | None:
-    """What an agent is told of an instance, None when it must not run it; equal orders need no new message."""
+    """What an agent is told of an instance, None when it must not run it; equal orders need no message."""
     if instance.state is InstanceState.LOST:
         return None
     return instance.epoch, instance.version, instance.gpu_uuids, instance.host_port, instance.stopping
