@@ -33,15 +33,11 @@ class Identity:
 
 
 class Outbox:
-    """What is to be told to the scheduler: every refusal, and the newest applied generation only."""
+    """What one connection is to tell the scheduler: every refusal, and the newest applied generation only."""
 
     def __init__(self) -> None:
         self._messages: deque[pb.ConnectRequest] = deque()
         self._filled = asyncio.Event()
-
-    def clear(self) -> None:
-        """Forgets what was meant for an earlier connection."""
-        self._messages.clear()
 
     def applied(self, generation: int, envoys: int) -> None:
         """Says that every Envoy has this generation."""
@@ -77,8 +73,6 @@ class Feed:
     def __init__(self, channel: grpc.aio.Channel, identity: Identity, publisher: Publisher) -> None:
         self._stub: rpc.RoutesServiceAsyncStub = rpc.RoutesServiceStub(channel)
         self._identity, self._publisher = identity, publisher
-        self._outbox = Outbox()
-        publisher.on_applied, publisher.on_refused = self._outbox.applied, self._outbox.refused
         self._wait = _FIRST_WAIT
 
     async def run(self, until: asyncio.Event) -> None:
@@ -109,8 +103,9 @@ class Feed:
             self._wait = min(2 * self._wait, _LONGEST_WAIT)
 
     async def _follow(self) -> None:
-        self._outbox.clear()
-        call = self._stub.Connect(self._requests())
+        outbox = Outbox()
+        self._publisher.on_applied, self._publisher.on_refused = outbox.applied, outbox.refused
+        call = self._stub.Connect(self._requests(outbox))
         try:
             first = await asyncio.wait_for(call.read(), _PATIENCE.total_seconds())
             message = first
@@ -130,7 +125,7 @@ class Feed:
         finally:
             call.cancel()
 
-    async def _requests(self) -> AsyncIterator[pb.ConnectRequest]:
+    async def _requests(self, outbox: Outbox) -> AsyncIterator[pb.ConnectRequest]:
         yield pb.ConnectRequest(
             hello=pb.GatewayHello(
                 gateway=self._identity.name,
@@ -140,7 +135,7 @@ class Feed:
             )
         )
         while True:
-            yield await self._outbox.next()
+            yield await outbox.next()
 
 
 def _reason(result: BaseException | None) -> str:

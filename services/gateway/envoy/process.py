@@ -5,10 +5,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from libs.domain.errors import Unavailable
+
+_DETACH = Path(__file__).with_name("detach.py")
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def binary() -> Path:
 
 
 def start(launch: Launch) -> Running:
-    """Starts Envoy; it outlives this process and does not hear its signals."""
+    """Starts Envoy as a process that outlives this one and does not hear its signals."""
     launch.directory.mkdir(parents=True, exist_ok=True)
     _write_private(launch.config_file, launch.config)
     command = [
@@ -62,22 +66,25 @@ def start(launch: Launch) -> Running:
     command += ["--drain-time-s", "1", "--parent-shutdown-time-s", "2"]
     command += ["--concurrency", str(launch.concurrency or os.cpu_count() or 1)]
     with (launch.directory / "envoy.log").open("ab") as log_file:
-        process = subprocess.Popen(
-            command,
+        detached = subprocess.run(
+            [sys.executable, "-I", "-S", str(_DETACH), *command],
             stdin=subprocess.DEVNULL,
-            stdout=log_file,
+            stdout=subprocess.PIPE,
             stderr=log_file,
             cwd=launch.directory,
             start_new_session=True,
+            check=True,
+            timeout=_PATIENCE,
         )
-    running = Running(process.pid, _started(process.pid) or "")
+    pid = int(detached.stdout)
+    running = Running(pid, _started(pid) or "")
     _write_private(launch.pid_file, json.dumps({"pid": running.pid, "started": running.started}))
     return running
 
 
 def find(launch: Launch) -> Running | None:
     """The Envoy that an earlier gateway started here with the same configuration, if it still runs."""
-    running = _recorded(launch)
+    running = recorded(launch)
     if running is None or not _is_ours(running, launch):
         return None
     try:
@@ -126,7 +133,8 @@ async def stop(running: Running, launch: Launch, patience: float = 5.0) -> None:
     launch.pid_file.unlink(missing_ok=True)
 
 
-def _recorded(launch: Launch) -> Running | None:
+def recorded(launch: Launch) -> Running | None:
+    """The Envoy that was started here last, whether or not it still runs."""
     try:
         noted = json.loads(launch.pid_file.read_text())
         return Running(int(noted["pid"]), str(noted["started"]))
