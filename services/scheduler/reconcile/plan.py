@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from libs.domain.records import Instance, Node, Service
-from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState, NodeState
+from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState
 from services.scheduler.facts import Facts
+
+_USELESS = TROUBLED_STATES | {InstanceState.PENDING}
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,16 @@ def plan_service(
     if wanted == 0:
         return ServicePlan(remove=tuple(Removal(i, _why_none(service)) for i in live))
     current: list[Instance] = []
-    old: list[Instance] = []
+    old: list[Removal] = []
     for instance in live:
-        (old if obsolete(instance, service, nodes) else current).append(instance)
+        why = obsolete(instance, service, nodes)
+        if why:
+            old.append(Removal(instance, why))
+        else:
+            current.append(instance)
     create = min(wanted - len(current), wanted + facts.surge(wanted) - len(live) if old else wanted)
-    remove = [*_surplus(current, wanted), *_replaced(current, old, service, wanted, facts)]
+    needed = wanted - facts.unavailable(wanted)
+    remove = [*_surplus(current, wanted), *_replaced(current, old, wanted, needed)]
     return ServicePlan(create=max(0, create), remove=tuple(remove), why=_why_create(service, create, old))
 
 
@@ -51,6 +58,8 @@ def obsolete(instance: Instance, service: Service, nodes: Mapping[str, Node]) ->
     node = nodes.get(instance.node)
     if node is not None and node.draining:
         return f"node {node.name} is being drained"
+    if node is not None and instance.state in TROUBLED_STATES and instance.host_port in node.busy_ports:
+        return f"port {instance.host_port} of node {node.name} belongs to another program"
     return ""
 
 
@@ -63,30 +72,22 @@ def _surplus(current: list[Instance], wanted: int) -> list[Removal]:
     return [Removal(i, f"{wanted} instances are wanted") for i in ranked[: max(0, extra)]]
 
 
-def _replaced(
-    current: list[Instance], old: list[Instance], service: Service, wanted: int, facts: Facts
-) -> list[Removal]:
-    needed = wanted - facts.unavailable(wanted)
-    ready = sum(i.ready for i in current) + sum(i.ready for i in old)
+def _replaced(current: list[Instance], old: list[Removal], wanted: int, needed: int) -> list[Removal]:
+    """The replaced ones that may leave now: `needed` ready instances stay whatever happens."""
+    ready = sum(i.ready for i in current) + sum(removal.instance.ready for removal in old)
     covered = len(current) >= wanted
-    removals = []
-    for instance in sorted(old, key=lambda i: (i.ready, i.created_at)):
+    leaving = []
+    for removal in sorted(old, key=lambda r: (r.instance.ready, r.instance.created_at)):
+        instance = removal.instance
         if instance.ready and ready - 1 < needed:
             continue
         # One that never became ready takes no traffic; it goes as soon as its successor exists, or at
         # once when it is in trouble and only holds the room that its successor needs.
-        if (
-            not instance.ready
-            and not covered
-            and instance.state not in TROUBLED_STATES | {InstanceState.PENDING}
-        ):
+        if not instance.ready and not covered and instance.state not in _USELESS:
             continue
         ready -= instance.ready
-        why = f"version {service.version} replaces version {instance.version}"
-        removals.append(
-            Removal(instance, why if instance.version != service.version else "it is being replaced")
-        )
-    return removals
+        leaving.append(removal)
+    return leaving
 
 
 def _why_none(service: Service) -> str:
@@ -95,12 +96,7 @@ def _why_none(service: Service) -> str:
     return "the service is stopped" if service.stopped else "no instances are wanted"
 
 
-def _why_create(service: Service, create: int, old: list[Instance]) -> str:
+def _why_create(service: Service, create: int, old: list[Removal]) -> str:
     if create <= 0:
         return ""
-    return f"version {service.version} is rolled out" if old else f"{service.wanted} instances are wanted"
-
-
-def may_be_given_up(node: Node | None) -> bool:
-    """Whether what was on this node must be made anew elsewhere."""
-    return node is None or node.state is NodeState.LOST
+    return old[0].why if old else f"{service.wanted} instances are wanted"

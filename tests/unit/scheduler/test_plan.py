@@ -100,6 +100,16 @@ def test_a_restart_replaces_what_was_made_before_it() -> None:
     assert removed(plan_service(service, some_facts(), [old, new], NODES)) == ["old"]
 
 
+def test_an_instance_whose_port_another_program_took_is_placed_anew_and_says_so() -> None:
+    nodes = {"n1": a_node("n1", busy_ports=(8000,))}
+    blocked = an_instance(state=InstanceState.CRASH_LOOP_BACK_OFF, node="n1", host_port=8000)
+
+    plan = plan_service(a_service(), some_facts(), [blocked], nodes)
+
+    assert (plan.create, removed(plan)) == (1, ["digits-a"])
+    assert plan.remove[0].why == "port 8000 of node n1 belongs to another program"
+
+
 def test_a_stopped_service_loses_every_instance() -> None:
     plan = plan_service(a_service(stopped=True), some_facts(), [a_ready_instance()], NODES)
 
