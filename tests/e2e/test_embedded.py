@@ -53,7 +53,7 @@ def test_a_service_is_created_called_and_scaled(easel: EmbeddedEasel) -> None:
     assert (answer.status_code, answer.json()["path"], answer.json()["body"]) == (200, "/some/path", "hello")
     assert refused.status_code == 401
     assert len(ready(easel, "scaled")) == 2
-    done(easel.easel("delete", "scaled", "--yes"))
+    done(easel.easel("delete", "scaled", "--wait"))
 
 
 async def test_killing_the_whole_control_plane_fails_no_request_and_restarts_nothing(
@@ -73,7 +73,7 @@ async def test_killing_the_whole_control_plane_fails_no_request_and_restarts_not
     assert load.failures == []
     assert len(load.runs) == 2
     assert ready(easel, "steady") == before
-    done(easel.easel("delete", "steady", "--yes"))
+    done(easel.easel("delete", "steady", "--wait"))
 
 
 def test_reflection_lists_the_admin_api(easel: EmbeddedEasel) -> None:
@@ -102,7 +102,7 @@ def test_a_streaming_grpc_call_passes_the_gateway(easel: EmbeddedEasel) -> None:
 
     assert answers == [b"echo one", b"echo two", b"echo three"]
     assert ("echoed", "all") in list(call.trailing_metadata())
-    done(easel.easel("delete", "streams", "--yes"))
+    done(easel.easel("delete", "streams", "--wait"))
 
 
 def test_down_leaves_nothing_running(tmp_path: Path) -> None:

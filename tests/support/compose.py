@@ -28,8 +28,8 @@ class ComposedEasel:
             **os.environ,
             "EASEL_GATEWAY_PORT": str(self._gateway_port),
             "EASEL_ADMIN_PORT": str(self._admin_port),
-            "EASEL_PUBLIC_URL": f"http://127.0.0.1:{self._gateway_port}",
-            "EASEL_NODE": self.project,
+            "EASEL_GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{self._gateway_port}",
+            "EASEL_AGENT_NODE": self.project,
             "EASEL_AGENT_DATA_DIR": str(data_dir),
         }
 

@@ -40,7 +40,7 @@ class EmbeddedEasel:
     def try_up(self) -> subprocess.CompletedProcess[str]:
         return self.easel(
             *("up", "--detach", "--data-dir", str(self.data_dir)),
-            *("--gateway-port", str(self._gateway_port), "--admin-port", str(self._admin_port)),
+            *("--port", str(self._gateway_port), "--admin-port", str(self._admin_port)),
             *self._more,
         )
 
