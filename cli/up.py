@@ -1,21 +1,24 @@
 """Every service in one process: the wiring of `easel up`. Nothing else here knows the services."""
 
 import asyncio
+import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cli.data_dir import Running, locked, prepare
+from cli.parts import Part, Patience, Run, run_parts
 from cli.ports import ensure_free
 from libs.domain.errors import EaselError
+from libs.domain.states import Runtime
 from libs.lifecycle import stop_requested
 
-# From the first import to every part being ready.
-START_WITHIN = timedelta(seconds=60)
-_STOP_WITHIN = timedelta(seconds=30)
+PATIENCE = Patience()
+_JOIN_WITHIN = timedelta(seconds=20)
+_LOOK_EVERY = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True)
@@ -42,17 +45,6 @@ class Wish:
         return f"{_reachable(self.admin_host)}:{self.admin_port}"
 
 
-@dataclass
-class _Part:
-    """One service on its way: its loop, and the events that start and end it."""
-
-    name: str
-    run: Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
-
-
 def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
     """Runs everything until SIGTERM or SIGINT; calls `announce` with the seconds it took to be ready.
 
@@ -62,10 +54,8 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
     began = time.monotonic()
     prepare(wish.data_dir)
     with locked(wish.data_dir) as lock:
-        ensure_free(wish.host, wish.port, "--port")
-        ensure_free(wish.admin_host, wish.admin_port, "--admin-port")
-        import os
-
+        ensure_free(wish.host, wish.port, "--port", wish.data_dir / "gateway")
+        ensure_free(wish.admin_host, wish.admin_port, "--admin-port", wish.data_dir / "gateway")
         me = Running(os.getpid(), wish.scheduler, wish.gateway, wish.runtime)
         lock.tell(me)
 
@@ -82,91 +72,41 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
 
 
 async def _run(wish: Wish, ready: Callable[[], None]) -> None:
-    stop = stop_requested()
-    parts = _parts(wish)
-    for part in parts:
-        part.task = asyncio.create_task(part.run(part.stop, part.ready), name=part.name)
-    try:
-        if await _all_ready(parts, stop):
-            ready()
-            await _ended(stop, parts)
-    finally:
-        await _stop(parts)
-    for part in parts:
-        _raise_failure(part, expected=stop.is_set())
+    # They find each other by dialling. The gateway goes first: its Envoy starts while the others load.
+    gateway = Part("gateway", partial(_gateway, wish))
+    scheduler = Part("scheduler", partial(_scheduler, wish))
+    agent = Part("agent", partial(_agent, wish))
+
+    async def all_ready() -> None:
+        await _node_joined(wish)
+        ready()
+
+    await run_parts(
+        starting=(gateway, scheduler, agent),
+        stopping=(agent, gateway, scheduler),
+        stop=stop_requested(),
+        ready=all_ready,
+        patience=PATIENCE,
+    )
 
 
-async def _all_ready(parts: list[_Part], stop: asyncio.Event) -> bool:
-    """True when every part is; False when asked to stop or when one ended before."""
-    waiting = asyncio.create_task(_each_ready(parts))
-    stopping = asyncio.create_task(_set(stop))
-    tasks = {part.task for part in parts if part.task is not None}
-    try:
-        done, _ = await asyncio.wait(
-            {waiting, stopping, *tasks},
-            timeout=START_WITHIN.total_seconds(),
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        if not done:
-            late = ", ".join(part.name for part in parts if not part.ready.is_set())
-            raise EaselError(f"not ready after {START_WITHIN.total_seconds():g} s: {late}")
-        return waiting in done and not tasks & done
-    finally:
-        waiting.cancel()
-        stopping.cancel()
+async def _node_joined(wish: Wish) -> None:
+    """Returns when there is a node to place instances on. Raises `EaselError` when none comes."""
+    from easel_sdk.aio import AsyncEasel
+
+    async with AsyncEasel(wish.scheduler, _admin_token(wish)) as easel:
+        for _ in range(int(_JOIN_WITHIN / _LOOK_EVERY)):
+            async for _node in easel.nodes.list():
+                return
+            await asyncio.sleep(_LOOK_EVERY.total_seconds())
+    raise EaselError("the agent did not join the scheduler; see the log")
 
 
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()
+def _admin_token(wish: Wish) -> str:
+    return (wish.data_dir / "admin.token").read_text(encoding="ascii").strip()
 
 
-async def _each_ready(parts: list[_Part]) -> None:
-    for part in parts:
-        await part.ready.wait()
-
-
-async def _ended(stop: asyncio.Event, parts: list[_Part]) -> None:
-    """Returns when asked to stop, or when a part ended."""
-    asked = asyncio.create_task(_set(stop))
-    tasks = {part.task for part in parts if part.task is not None}
-    await asyncio.wait({asked, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-
-
-async def _stop(parts: list[_Part]) -> None:
-    """Ends the parts one after another, the last started first; what does not end in time is cancelled."""
-    for part in reversed(parts):
-        part.stop.set()
-        if part.task is not None:
-            await asyncio.wait({part.task}, timeout=_STOP_WITHIN.total_seconds())
-            part.task.cancel()
-            await asyncio.wait({part.task}, timeout=5)
-
-
-def _raise_failure(part: _Part, expected: bool) -> None:
-    if part.task is None or not part.task.done() or part.task.cancelled():
-        return
-    failure = part.task.exception()
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    if isinstance(failure, EaselError):
-        raise EaselError(f"the {part.name} ended: {failure}") from failure
-    if failure is not None:
-        raise failure
-    if not expected and not part.stop.is_set():
-        raise EaselError(f"the {part.name} ended by itself")
-
-
-def _parts(wish: Wish) -> list[_Part]:
-    """The services in starting order. They find each other by dialling, so all may start at once."""
-    return [
-        _Part("scheduler", _scheduler(wish)),
-        _Part("gateway", _gateway(wish)),
-        _Part("agent", _agent(wish)),
-    ]
-
-
-def _scheduler(wish: Wish) -> Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]:
+def _scheduler(wish: Wish) -> Run:
     from services.scheduler.__main__ import run
     from services.scheduler.settings import Settings
 
@@ -180,7 +120,7 @@ def _scheduler(wish: Wish) -> Callable[[asyncio.Event, asyncio.Event], Coroutine
     return lambda stop, ready: run(settings, stop, ready)
 
 
-def _gateway(wish: Wish) -> Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]:
+def _gateway(wish: Wish) -> Run:
     from services.gateway.__main__ import run
     from services.gateway.settings import Settings
 
@@ -195,16 +135,17 @@ def _gateway(wish: Wish) -> Callable[[asyncio.Event, asyncio.Event], Coroutine[A
     return lambda stop, ready: run(settings, stop, ready)
 
 
-def _agent(wish: Wish) -> Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]:
+def _agent(wish: Wish) -> Run:
     from services.agent.__main__ import run
     from services.agent.settings import Settings
 
     settings = Settings(
         scheduler=wish.scheduler,
         join_token_file=wish.data_dir / "join.token",
-        runtime=wish.runtime,
+        runtime=Runtime(wish.runtime),
         data_dir=wish.data_dir / "agent",
         buckets=dict(wish.buckets),
+        stop_instances_on_exit=True,
         otlp_endpoint=wish.otlp_endpoint,
     )
     return lambda stop, ready: run(settings, stop, ready)
@@ -218,7 +159,7 @@ def _write_context(wish: Wish) -> None:
     context = Context(
         scheduler=wish.scheduler,
         gateway=wish.gateway,
-        token=(wish.data_dir / "admin.token").read_text(encoding="ascii").strip(),
+        token=_admin_token(wish),
         data_dir=str(wish.data_dir),
     )
     write_contexts(path, read_contexts(path).saved(wish.context, context, use=True))

@@ -21,7 +21,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Where Easel keeps everything.", metavar="DIR", file_okay=False),
 ]
-_KILL_AFTER = 45.0
+_KILL_AFTER = 100.0
 
 
 class RuntimeChoice(StrEnum):
@@ -92,14 +92,14 @@ def _up_here(wish: "Wish", output: Format) -> None:
 def _up_detached(wish: "Wish", output: Format) -> None:
     from cli.data_dir import prepare
     from cli.detach import Tell, detached
-    from cli.up import START_WITHIN, serve
+    from cli.up import PATIENCE, serve
 
     def work(tell: Tell) -> None:
         serve(wish, lambda running, took: tell({"pid": running.pid, "took": took}))
 
     began = time.monotonic()
     prepare(wish.data_dir)
-    word = detached(wish.data_dir, work, START_WITHIN.total_seconds() + 10)
+    word = detached(wish.data_dir, work, PATIENCE.start.total_seconds() + 30)
     _banner(wish, int(word["pid"]), time.monotonic() - began, output, detached=True)
 
 
