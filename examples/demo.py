@@ -30,6 +30,8 @@ SERVICES = ("quickstart", "digits")
 READY_WITHIN_S = 300.0
 HEALED_WITHIN_S = 60.0
 CONNECTIONS = 4
+# When an instance dies: what is in flight on it, and what is sent to it before its death is known.
+MOST_FAILURES = 3 * CONNECTIONS
 LEAST_ACCURACY = 0.95
 
 console = Console(highlight=False)
@@ -192,9 +194,9 @@ async def heal(easel: AsyncEasel, target: Target) -> None:
     result = load.result
     say(f"healed in {took:.1f} s: {healed}")
     say(f"{result.requests} requests were sent meanwhile, {len(result.failures)} failed")
-    if len(result.failures) > CONNECTIONS:  # only those in flight on the killed instance may
+    if len(result.failures) > MOST_FAILURES:
         kinds = ", ".join(f"{count} × {what}" for what, count in Counter(result.failures).items())
-        raise Wrong(f"more requests failed than were in flight: {kinds}")
+        raise Wrong(f"more requests failed than one crash explains: {kinds}")
 
 
 async def until_healed(easel: AsyncEasel, victim: Instance, wanted: int) -> str:
