@@ -1,0 +1,159 @@
+"""The agent: one on each host. Runs the instances that the scheduler assigns to it."""
+
+import asyncio
+import fcntl
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import grpc
+
+from libs.domain.errors import EaselError, FailedPrecondition
+from libs.domain.states import Runtime as RuntimeName
+from libs.lifecycle import stop_requested
+from libs.rpc.client import dial
+from libs.telemetry.logs import configure
+from libs.telemetry.traces import configure_traces
+from services.agent.agent import Obedience, View, Voice
+from services.agent.board import Board
+from services.agent.gpu import GpuWatch, Nvml
+from services.agent.link import Link
+from services.agent.memory import Memory
+from services.agent.reconciler import Reconciler
+from services.agent.runtime.cgroups import ControlGroups
+from services.agent.runtime.docker_runtime import DockerRuntime, DockerSettings
+from services.agent.runtime.port import Runtime
+from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
+from services.agent.runtime.venvs import Venvs
+from services.agent.settings import Settings, handed_on, own_environment
+
+log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Until `stop`. Instances keep running afterwards, unless the settings say otherwise.
+
+    `ready` is set as soon as what already runs has been adopted. Raises FailedPrecondition when another
+    agent uses the data directory.
+    """
+    async with AsyncExitStack() as owned:
+        owned.enter_context(_only_agent(settings.data_dir))
+        traces = owned.enter_context(configure_traces("easel-agent", settings.otlp_endpoint))
+        nvml = await asyncio.to_thread(Nvml)
+        owned.callback(nvml.close)
+        runtime = await owned.enter_async_context(_runtime(settings))
+        board, memory = Board(), Memory(settings.data_dir)
+        reconciler = Reconciler(runtime, board, traces)
+        obedience = Obedience(memory, reconciler, settings.buckets)
+        voice = Voice(View(settings, runtime, nvml, board), memory)
+        link = Link(partial(_dial, settings), voice, board, obedience.obey, settings.heartbeat_every)
+        alone = settings.act_alone_after.total_seconds()
+        watch = GpuWatch(nvml, _say_xid)
+        owned.callback(watch.close)
+        watch.start()
+        async with asyncio.TaskGroup() as loops:
+            tasks = [loops.create_task(reconciler.run())]
+            await _either(reconciler.observed, stop)
+            tasks += [loops.create_task(loop) for loop in (link.run(), obedience.act_alone(alone))]
+            if ready is not None:
+                ready.set()
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+        if settings.stop_instances_on_exit:
+            await _stop_everything(runtime)
+
+
+def main() -> None:
+    """The process: ends on SIGTERM and SIGINT."""
+    settings = Settings()
+    configure(settings.log_level)
+    try:
+        asyncio.run(_until_signalled(settings))
+    except EaselError as refused:
+        raise SystemExit(f"easel agent: {refused}") from refused
+
+
+async def _until_signalled(settings: Settings) -> None:
+    await run(settings, stop_requested())
+
+
+def _dial(settings: Settings) -> grpc.aio.Channel:
+    return dial(settings.scheduler, settings.token())
+
+
+@asynccontextmanager
+async def _runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    runtime = _docker(settings) if settings.runtime is RuntimeName.DOCKER else _process(settings)
+    try:
+        yield runtime
+    finally:
+        await runtime.close()
+
+
+def _process(settings: Settings) -> Runtime:
+    groups = ControlGroups.below(settings.control_group) if settings.control_group is not None else None
+    bound = "control group" if groups is not None else "memory by watching it, CPU not at all"
+    log.info("instances are processes", extra={"limits": bound})
+    venvs = Venvs(
+        settings.data_dir.absolute() / "venvs", settings.python, own_environment(), settings.prepare_within
+    )
+    process = ProcessSettings(
+        directory=settings.data_dir.absolute() / "instances",
+        address=settings.address,
+        ports=range(settings.first_port, settings.last_port + 1),
+        inherited=handed_on(),
+        log_bytes=settings.log_bytes,
+        control_groups=groups,
+    )
+    return ProcessRuntime(process, venvs)
+
+
+def _docker(settings: Settings) -> Runtime:
+    log.info("instances are containers", extra={"limits": "CPU, memory and shared memory by the engine"})
+    return DockerRuntime(
+        DockerSettings(
+            node=settings.node,
+            address=settings.address,
+            publish=settings.published_on(),
+            host=settings.docker_host,
+            network=settings.docker_network,
+        )
+    )
+
+
+@contextmanager
+def _only_agent(directory: Path) -> Iterator[None]:
+    """Holds the data directory; its instances must have one agent."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (directory / "agent.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FailedPrecondition(f"another agent uses the data directory {directory}") from None
+        yield
+
+
+def _say_xid(uuid: str, xid: int) -> None:
+    log.warning("GPU error event", extra={"gpu": uuid, "xid": xid})
+
+
+async def _either(first: asyncio.Event, second: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in (first, second)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _stop_everything(runtime: Runtime) -> None:
+    running = await runtime.instances()
+    stops = (runtime.ensure_absent(each.id, each.grace, each.sigterm) for each in running)
+    await asyncio.gather(*stops)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""One agent: what it says of its node, and what it does about what it is told."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from easel.agent.v1 import agent_pb2 as pb
+from libs.domain.states import Runtime as RuntimeName
+from services.agent.board import Board
+from services.agent.gpu import Nvml
+from services.agent.inventory import Inventory, Reserve, host_capacity, listening_ports
+from services.agent.memory import Memory
+from services.agent.mounts import Buckets
+from services.agent.reconciler import Reconciler
+from services.agent.runtime.port import Runtime
+from services.agent.settings import Settings
+from services.agent.wire import inventory_to_proto, telemetry_to_proto, wanted_of
+
+log = logging.getLogger(__name__)
+
+
+class Obedience:
+    """Does what the scheduler says, unless it is older than what it said before."""
+
+    def __init__(self, memory: Memory, reconciler: Reconciler, buckets: Buckets) -> None:
+        self._memory, self._reconciler, self._buckets = memory, reconciler, buckets
+        self._told = asyncio.Event()
+
+    def obey(self, desired: pb.DesiredState) -> None:
+        """Remembers it first, then acts. An older epoch is refused and logged."""
+        if desired.epoch < self._memory.epoch:
+            why = f"epoch {desired.epoch} is older than {self._memory.epoch}, which was obeyed before"
+            log.warning("refused an old desired state", extra={"why": why})
+            return
+        self._memory.keep(desired)
+        self._told.set()
+        self._reconciler.want(wanted_of(desired, self._buckets))
+
+    async def act_alone(self, after: float) -> None:
+        """Goes on with what was wanted last when the scheduler says nothing for so long."""
+        desired = self._memory.desired
+        if desired is None:
+            return
+        try:
+            await asyncio.wait_for(self._told.wait(), after)
+        except TimeoutError:
+            log.warning("no word from the scheduler; keeping up what it wanted last")
+            self._reconciler.want(wanted_of(desired, self._buckets))
+
+
+@dataclass(frozen=True)
+class View:
+    """Looks at the node as it is now."""
+
+    settings: Settings
+    runtime: Runtime
+    nvml: Nvml
+    board: Board
+
+    async def inventory(self) -> Inventory:
+        """What is free is for the scheduler to tell; this is what there is."""
+        images = tuple(await self.runtime.images())
+        return await asyncio.to_thread(self._look, images)
+
+    def _look(self, images: tuple[str, ...]) -> Inventory:
+        settings, process = self.settings, self.runtime.name is RuntimeName.PROCESS
+        devices = self.nvml.inventory()
+        reserve = Reserve(settings.reserved_cpu_milli, settings.reserved_memory_mib)
+        instances = self.board.ports()
+        others = sorted(
+            port
+            for port in listening_ports() - instances
+            if settings.first_port <= port <= settings.last_port
+        )
+        return Inventory(
+            capacity=host_capacity(settings.data_dir, len(devices.gpus), reserve),
+            runtime=self.runtime.name,
+            address=settings.address,
+            zone=settings.zone,
+            labels=settings.labels,
+            gpus=devices.gpus,
+            gpu_note=devices.note,
+            gpu_driver_version=devices.driver_version,
+            images=images,
+            first_port=settings.first_port if process else 0,
+            last_port=settings.last_port if process else 0,
+            busy_ports=tuple(others) if process else (),
+        )
+
+
+class Voice:
+    """What the agent says when a stream begins, and every few seconds."""
+
+    def __init__(self, view: View, memory: Memory) -> None:
+        self._view, self._memory = view, memory
+
+    async def hello(self) -> pb.Hello:
+        """Without the instances, which the link adds when it says it."""
+        return pb.Hello(
+            node=self._view.settings.node,
+            agent_version=_own_version(),
+            epoch=self._memory.epoch,
+            inventory=inventory_to_proto(await self._view.inventory()),
+            resource_group=self._view.settings.resource_group,
+        )
+
+    async def heartbeat(self) -> pb.Heartbeat:
+        inventory = inventory_to_proto(await self._view.inventory())
+        readings = await asyncio.to_thread(self._view.nvml.telemetry)
+        return pb.Heartbeat(inventory=inventory, gpus=[telemetry_to_proto(reading) for reading in readings])
+
+    def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
+        return self._view.runtime.logs(instance, tail, follow)
+
+
+def _own_version() -> str:
+    try:
+        return version("easel")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,70 @@
+"""The newest known status of every instance of this node, and which of them changed."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from libs.domain.states import InstanceState
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the scheduler is told of one instance."""
+
+    id: str
+    epoch: int = 0
+    state: InstanceState = InstanceState.SCHEDULED
+    why: str = ""
+    ready: bool = False
+    address: str = ""
+    port: int = 0
+    restarts: int = 0
+    last_exit: str = ""
+    started_at: datetime | None = None
+    ready_at: datetime | None = None
+    gone: bool = False
+    spec_hash: str = ""
+
+
+class Board:
+    """Statuses by id. Only what differs from the last status counts as a change."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, Status] = {}
+        self._changed: dict[str, Status] = {}
+        self._wake = asyncio.Event()
+
+    def get(self, instance: str) -> Status:
+        return self._statuses.get(instance) or Status(instance)
+
+    def put(self, status: Status) -> None:
+        if self._statuses.get(status.id) != status:
+            self._statuses[status.id] = self._changed[status.id] = status
+            self._wake.set()
+
+    def put_gone(self, instance: str, epoch: int) -> None:
+        """Nothing of it is left; told again each time, since the one who asked may not have heard."""
+        status = replace(
+            self.get(instance), epoch=epoch, ready=False, gone=True, state=InstanceState.TERMINATING
+        )
+        self._statuses.pop(instance, None)
+        self._changed[instance] = status
+        self._wake.set()
+
+    def all(self) -> list[Status]:
+        """Every status, as a level; what changed before counts as told by it."""
+        self._changed.clear()
+        return list(self._statuses.values())
+
+    def ports(self) -> set[int]:
+        """The ports that instances listen on."""
+        return {status.port for status in self._statuses.values() if status.port}
+
+    async def changes(self) -> Iterable[Status]:
+        """Waits until something changed, and hands it out once."""
+        while not self._changed:
+            self._wake.clear()
+            await self._wake.wait()
+        changed, self._changed = self._changed, {}
+        return changed.values()

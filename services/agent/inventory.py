@@ -1,0 +1,72 @@
+"""What this node offers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from libs.domain.records import Gpu, Resources
+from libs.domain.states import Runtime
+
+_LISTENING = "0A"
+_LARGE_CORES = 4
+_LARGE_MEMORY_MIB = 8192
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What the scheduler may place here, and where what runs here is reached."""
+
+    capacity: Resources
+    runtime: Runtime
+    address: str
+    zone: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    gpus: tuple[Gpu, ...] = ()
+    gpu_note: str = ""
+    gpu_driver_version: str = ""
+    images: tuple[str, ...] = ()
+    first_port: int = 0
+    last_port: int = 0
+    busy_ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """What is kept for the system; None lets the size of the node decide."""
+
+    cpu_milli: int | None = None
+    memory_mib: int | None = None
+
+
+def offered(cores: int, memory_mib: int, disk_mib: int, gpus: int, reserve: Reserve) -> Resources:
+    """A node of four cores or more keeps one for the system, one of 8 GiB or more keeps 1 GiB."""
+    cpu_kept, memory_kept = reserve.cpu_milli, reserve.memory_mib
+    if cpu_kept is None:
+        cpu_kept = 1000 if cores >= _LARGE_CORES else 0
+    if memory_kept is None:
+        memory_kept = 1024 if memory_mib >= _LARGE_MEMORY_MIB else 0
+    return Resources(max(0, cores * 1000 - cpu_kept), max(0, memory_mib - memory_kept), disk_mib, gpus)
+
+
+def host_capacity(directory: Path, gpus: int, reserve: Reserve) -> Resources:
+    """Of the machine this process runs on. Blocks shortly."""
+    cores = psutil.cpu_count() or 1
+    memory_mib = psutil.virtual_memory().total >> 20
+    return offered(cores, memory_mib, psutil.disk_usage(str(directory)).free >> 20, gpus, reserve)
+
+
+def listening_ports(tables: Iterable[Path] = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))) -> set[int]:
+    """Every TCP port somebody listens on. Blocks shortly."""
+    found = set()
+    for table in tables:
+        try:
+            lines = table.read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == _LISTENING:
+                found.add(int(fields[1].rpartition(":")[2], 16))
+    return found

@@ -1,0 +1,162 @@
+"""The stream to the scheduler: what runs goes up, what is wanted comes down."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Protocol
+
+import grpc
+
+from easel.agent.v1 import agent_pb2 as pb
+from easel.agent.v1.agent_pb2_grpc import AgentLinkServiceStub
+from libs.domain.errors import EaselError, Unavailable
+from services.agent.board import Board
+from services.agent.wire import report_of
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 5.0
+HELLO_WITHIN = 10.0
+_QUEUED_CHUNKS = 64
+
+_CHUNK = 256 << 10
+
+
+class Voice(Protocol):
+    """What there is to say, asked for when it is said."""
+
+    async def hello(self) -> pb.Hello: ...
+
+    async def heartbeat(self) -> pb.Heartbeat: ...
+
+    def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]: ...
+
+
+class Link:
+    """Keeps one stream open. A new one begins with all there is, so nothing is lost with an old one."""
+
+    def __init__(
+        self,
+        dial: Callable[[], grpc.aio.Channel],
+        voice: Voice,
+        board: Board,
+        obey: Callable[[pb.DesiredState], None],
+        heartbeat_every: timedelta,
+    ) -> None:
+        self._dial, self._voice, self._board, self._obey = dial, voice, board, obey
+        self._every = heartbeat_every.total_seconds()
+
+    async def run(self) -> None:
+        """Until cancelled. An outage is said once, however often the scheduler is tried."""
+        wait, outage = FIRST_WAIT, ""
+        while True:
+            session = _Session(self._voice, self._board, self._obey, self._every)
+            try:
+                async with self._dial() as channel:
+                    await session.run(channel)
+                why = "the scheduler ended the stream"
+            except grpc.aio.AioRpcError as error:
+                why = error.details() or error.code().name
+            except (EaselError, OSError) as error:
+                why = str(error)
+            if session.heard:
+                wait, outage = FIRST_WAIT, ""
+            if not outage:
+                outage = why
+                log.warning("scheduler is away; instances keep running", extra={"why": why})
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
+            wait = min(LONGEST_WAIT, wait * 1.6)
+
+
+class _Session:
+    """One stream. `heard` tells whether the scheduler ever said what it wants."""
+
+    def __init__(
+        self, voice: Voice, board: Board, obey: Callable[[pb.DesiredState], None], every: float
+    ) -> None:
+        self._voice, self._board, self._obey, self._every = voice, board, obey, every
+        self._chunks: asyncio.Queue[pb.LogChunk] = asyncio.Queue(_QUEUED_CHUNKS)
+        self._reading: dict[str, asyncio.Task[None]] = {}
+        self._writing = asyncio.Lock()
+        self.heard = False
+
+    async def run(self, channel: grpc.aio.Channel) -> None:
+        """Until the stream ends. Raises AioRpcError."""
+        stub = AgentLinkServiceStub(channel)
+        self._stream = stub.Connect(timeout=None)
+        hello = await asyncio.wait_for(self._voice.hello(), HELLO_WITHIN)
+        hello.running.extend(report_of(status) for status in self._board.all())
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self._say(pb.ConnectRequest(hello=hello))
+            tasks = [
+                asyncio.create_task(talk())
+                for talk in (self._listen, self._report, self._beat, self._send_chunks)
+            ]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*tasks, *self._reading.values()):
+                task.cancel()
+            self._stream.cancel()
+            await asyncio.gather(*tasks, *self._reading.values(), return_exceptions=True)
+
+    async def _say(self, message: pb.ConnectRequest) -> None:
+        async with self._writing:
+            try:
+                await self._stream.write(message)
+            except asyncio.InvalidStateError as ended:  # grpc's word for writing to a stream that is over
+                raise Unavailable(await self._stream.details() or "the stream is over") from ended
+
+    async def _listen(self) -> None:
+        async for message in self._stream:
+            match message.WhichOneof("message"):
+                case "desired":
+                    if not self.heard:
+                        log.info("scheduler heard", extra={"epoch": message.desired.epoch})
+                    self.heard = True
+                    self._obey(message.desired)
+                case "log_request":
+                    asked = message.log_request
+                    task = asyncio.create_task(self._read_log(asked))
+                    self._reading[asked.request_id] = task
+                    task.add_done_callback(partial(self._forget, asked.request_id))
+                case "log_cancel":
+                    reader = self._reading.get(message.log_cancel.request_id)
+                    if reader is not None:
+                        reader.cancel()
+
+    def _forget(self, request: str, _: object) -> None:
+        self._reading.pop(request, None)
+
+    async def _report(self) -> None:
+        while True:
+            changed = await self._board.changes()
+            reports = pb.InstanceReports(instances=[report_of(status) for status in changed])
+            await self._say(pb.ConnectRequest(reports=reports))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            beat = await self._voice.heartbeat()
+            await self._say(pb.ConnectRequest(heartbeat=beat))
+
+    async def _send_chunks(self) -> None:
+        while True:
+            await self._say(pb.ConnectRequest(log_chunk=await self._chunks.get()))
+
+    async def _read_log(self, asked: pb.LogRequest) -> None:
+        try:
+            async for text in self._voice.logs(asked.instance_id, asked.tail, asked.follow):
+                for start in range(0, len(text), _CHUNK):
+                    part = text[start : start + _CHUNK]
+                    await self._chunks.put(pb.LogChunk(request_id=asked.request_id, text=part))
+        except EaselError as refused:
+            await self._chunks.put(pb.LogChunk(request_id=asked.request_id, end=True, error=str(refused)))
+        else:
+            await self._chunks.put(pb.LogChunk(request_id=asked.request_id, end=True))

@@ -1,0 +1,37 @@
+"""What the scheduler wanted last, kept on disk for a restart in which it is away."""
+
+import os
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from easel.agent.v1 import agent_pb2 as pb
+
+
+class Memory:
+    """One file, replaced in one step and readable by its owner alone: it holds service tokens."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "desired.pb"
+        self.desired = self._read()
+
+    @property
+    def epoch(self) -> int:
+        """The newest epoch obeyed; 0 on a node that never was told anything."""
+        return self.desired.epoch if self.desired is not None else 0
+
+    def keep(self, desired: pb.DesiredState) -> None:
+        """Raises OSError when the disk refuses."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".draft")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(desired.SerializeToString())
+        draft.replace(self._path)
+        self.desired = desired
+
+    def _read(self) -> pb.DesiredState | None:
+        try:
+            return pb.DesiredState.FromString(self._path.read_bytes())
+        except (OSError, DecodeError):
+            return None

@@ -1,0 +1,98 @@
+"""What an instance sees of the host's directories, and which of them it may ask for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from libs.domain.errors import FailedPrecondition
+
+# Bucket name to the directory of this host that stands for it.
+Buckets: TypeAlias = Mapping[str, Path]
+
+_SYSTEM = frozenset(
+    PurePosixPath(path)
+    for path in (
+        "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run",
+        "/sbin", "/sys", "/tmp",  # noqa: S108
+        "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin",
+        "/usr/local/lib", "/usr/sbin", "/var", "/var/lib", "/var/run",
+    )
+)  # fmt: skip
+_KERNEL = (PurePosixPath("/proc"), PurePosixPath("/sys"), PurePosixPath("/dev"))
+SHARED_MEMORY = "/dev/shm"  # noqa: S108
+
+
+class MountKind(StrEnum):
+    BIND = "bind"
+    EMPTY = "empty"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One directory in the sight of an instance.
+
+    `source` is a directory of the host for BIND and a name unique in the instance for EMPTY.
+    """
+
+    path: str
+    kind: MountKind
+    source: str = ""
+    read_only: bool = False
+    size_mib: int = 0
+
+
+def bucket_directory(buckets: Buckets, bucket: str, prefix: str) -> str:
+    """The host's directory behind `oss://bucket/prefix`. Raises FailedPrecondition for an unknown bucket
+    and for a path that leaves it."""
+    root = buckets.get(bucket)
+    if root is None:
+        known = ", ".join(sorted(buckets)) or "none"
+        raise FailedPrecondition(
+            f"oss://{bucket}/{prefix}: this node has no directory for bucket {bucket!r} (known: {known}); "
+            f'set EASEL_AGENT_BUCKETS on the node, such as {{"{bucket}": "/srv/{bucket}"}}'
+        )
+    inside = PurePosixPath(prefix)
+    if inside.is_absolute() or ".." in inside.parts:
+        raise FailedPrecondition(f"oss://{bucket}/{prefix}: the path leaves the bucket")
+    return str(root / inside)
+
+
+def refuse_overlaps(mounts: tuple[Mount, ...]) -> None:
+    """Raises FailedPrecondition when one mount hides another, or a directory of the system."""
+    for index, mount in enumerate(mounts):
+        path = PurePosixPath(mount.path)
+        hides = path in _SYSTEM or any(kernel in path.parents for kernel in _KERNEL)
+        if hides and mount.path != SHARED_MEMORY:
+            raise FailedPrecondition(
+                f"storage[{index}].mount_path: {mount.path} would hide a system directory; "
+                "choose a directory of its own, such as /mnt/data"
+            )
+        for other in mounts[:index]:
+            if PurePosixPath(other.path).is_relative_to(path) or path.is_relative_to(other.path):
+                raise FailedPrecondition(
+                    f"storage[{index}].mount_path: {mount.path} overlaps {other.path}; mounts may not overlap"
+                )
+
+
+def ensure_source(mount: Mount) -> None:
+    """Makes the directory behind a BIND mount be there. Safe to repeat; blocks on the file system.
+
+    Raises FailedPrecondition when a read-only one is missing, when links lead out of the bucket, or when the
+    host refuses to create it.
+    """
+    source = Path(mount.source)
+    if source.is_dir():
+        return
+    if mount.read_only:
+        raise FailedPrecondition(
+            f"{mount.path}: {source} does not exist on the node, and for a read-only mount it is not made"
+        )
+    try:
+        source.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        raise FailedPrecondition(
+            f"{mount.path}: cannot create {source} on the node: {refused.strerror}"
+        ) from refused

@@ -1,0 +1,273 @@
+"""Instances as containers of a Docker Engine. The labels of the containers are all that is remembered."""
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from docker.types import DeviceRequest
+
+from libs.domain.errors import NotFound, Unavailable
+from libs.domain.states import InstanceState
+from libs.domain.states import Runtime as RuntimeName
+from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
+from services.agent.runtime.docker_spec import (
+    INSTANCE,
+    NODE,
+    TELLING,
+    argv_of,
+    environment_of,
+    exit_from,
+    labels_of,
+    mounts_of,
+    running_from,
+)
+from services.agent.runtime.port import Attempt, Exit, Phase, Running, StartFailed
+from services.agent.runtime.sockets import accepts, stays_open
+from services.agent.workload import Workload
+
+_WITHOUT_SIGTERM = timedelta(seconds=1)
+_IMAGES_KEPT = 15.0
+_RECONNECT = 1.0
+_LOG = {"type": "json-file", "config": {"max-size": "8m", "max-file": "2"}}
+
+
+@dataclass(frozen=True)
+class DockerSettings:
+    """Which engine, and how its containers are reached."""
+
+    node: str
+    address: str
+    publish: str
+    host: str = ""
+    network: str = ""
+
+
+class DockerRuntime:
+    """See `Runtime`. The engine holds CPU, memory and shared memory to their bounds."""
+
+    name = RuntimeName.DOCKER
+
+    def __init__(self, settings: DockerSettings) -> None:
+        self._settings, self._engine = settings, Engine(settings.host)
+        self._exits: asyncio.Queue[str] = asyncio.Queue()
+        self._listener: threading.Thread | None = None
+        self._inside: dict[str, tuple[str, int]] = {}
+        self._died: set[str] = set()
+        self._images: tuple[float, tuple[str, ...]] = (-_IMAGES_KEPT, ())
+
+    async def instances(self) -> Sequence[Running]:
+        label = f"{NODE}={self._settings.node}"
+        found = await self._engine.ask(lambda api: api.containers(all=True, filters={"label": [label]}))
+        looked = await asyncio.gather(*(self._running(container) for container in found))
+        self._died -= {container["Id"] for container in found if container["State"] == "exited"}
+        return [running for running in looked if running is not None]
+
+    async def prepare(self, workload: Workload, phase: Phase) -> None:
+        await self._engine.pull(
+            workload.image, workload.registry_login, partial(phase, InstanceState.PULLING)
+        )
+
+    async def ensure_running(self, workload: Workload, attempt: Attempt) -> Running:
+        existing = await self._find(workload.id)
+        if existing is not None and existing.exit is None:
+            return existing
+        try:
+            if existing is not None:
+                await self._engine.ask(partial(_remove, name=_name(workload.id)))
+            await self._engine.ask(partial(self._create, workload, attempt))
+        except APIError as refused:
+            raise StartFailed(_refusal(workload, refused)) from refused
+        running = await self._find(workload.id)
+        if running is None:
+            raise StartFailed("its container vanished while it was started")
+        return running
+
+    async def ensure_absent(self, instance: str, grace: timedelta, sigterm: bool) -> None:
+        patience = math.ceil((grace if sigterm else min(grace, _WITHOUT_SIGTERM)).total_seconds())
+        name = _name(instance)
+        with suppress(EngineNotFound):
+            await self._engine.ask(lambda api: api.stop(name, timeout=patience))
+        await self._engine.ask(partial(_remove, name=name))
+        await self._engine.ask(partial(_remove_volumes, instance=instance))
+        self._inside.pop(instance, None)
+
+    async def listening(self, running: Running) -> bool:
+        inside = self._inside.get(running.id)
+        if inside is not None:
+            try:
+                return await accepts(*inside, unreachable=TimeoutError)
+            except TimeoutError:
+                pass
+        return await stays_open(running.address, running.port)
+
+    async def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
+        name = _name(instance)
+        try:
+            await self._engine.ask(lambda api: api.inspect_container(name))
+        except EngineNotFound:
+            raise NotFound(f"no instance {instance} on this node") from None
+        parts: asyncio.Queue[bytes | None] = asyncio.Queue(64)
+        reader = threading.Thread(
+            target=self._read_log,
+            args=(name, tail, follow, parts, asyncio.get_running_loop()),
+            daemon=True,
+        )
+        reader.start()
+        while (part := await parts.get()) is not None:
+            yield part
+
+    async def exits(self) -> AsyncIterator[str]:
+        if self._listener is None:
+            loop = asyncio.get_running_loop()
+            self._listener = threading.Thread(target=self._hear, args=(loop,), daemon=True)
+            self._listener.start()
+        while True:
+            yield await self._exits.get()
+
+    async def images(self) -> Sequence[str]:
+        if time.monotonic() - self._images[0] > _IMAGES_KEPT:
+            found = await self._engine.ask(lambda api: api.images())
+            names = sorted({tag for image in found for tag in image.get("RepoTags") or ()})
+            self._images = (time.monotonic(), tuple(name for name in names if name != "<none>:<none>"))
+        return self._images[1]
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._engine.close)
+
+    async def _find(self, instance: str) -> Running | None:
+        label = f"{INSTANCE}={instance}"
+        found = await self._engine.ask(lambda api: api.containers(all=True, filters={"label": [label]}))
+        return await self._running(found[0]) if found else None
+
+    async def _running(self, container: Mapping[str, Any]) -> Running | None:
+        """None for a container that vanished meanwhile."""
+        labels = container["Labels"]
+        ended = None
+        # The engine tells of an end before its list shows it.
+        if container["State"] not in ("running", "paused") or container["Id"] in self._died:
+            try:
+                ended = await self._engine.ask(partial(_exit_of, container["Id"], labels))
+            except EngineNotFound:
+                return None
+        declared = int(labels["easel.port"])
+        networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
+        inside = next((net["IPAddress"] for net in networks.values() if net.get("IPAddress")), "")
+        if inside and declared:
+            self._inside[labels[INSTANCE]] = (inside, declared)
+        if self._settings.network:
+            return running_from(labels, inside, declared, ended)
+        published = (port.get("PublicPort") for port in container.get("Ports") or ())
+        return running_from(labels, self._settings.address, next(filter(None, published), 0), ended)
+
+    def _create(self, workload: Workload, attempt: Attempt, api: Any) -> None:
+        """Blocks. A container that was created and not started is shown as ended by `instances`."""
+        settings, name, port = self._settings, _name(workload.id), workload.port
+        binds, mounts = mounts_of(workload, settings.node)
+        published = {port: (settings.publish,)} if port and not settings.network else {}
+        gpus = [DeviceRequest(device_ids=list(workload.gpu_uuids), capabilities=[["gpu"]])]
+        host = api.create_host_config(
+            binds=binds,
+            mounts=mounts,
+            port_bindings=published,
+            nano_cpus=workload.cpu_milli * 1_000_000 or None,
+            mem_limit=workload.memory_mib << 20 or None,
+            memswap_limit=workload.memory_mib << 20 or None,
+            shm_size=workload.shm_mib << 20 or None,
+            device_requests=gpus if workload.gpu_uuids else None,
+            network_mode=settings.network or None,
+            restart_policy={"Name": "no"},
+            log_config=_LOG,
+            init=True,
+        )
+        argv = argv_of(workload)
+        api.create_container(
+            workload.image,
+            name=name,
+            entrypoint=argv[:1] if argv else None,
+            command=argv[1:] if argv else None,
+            environment=environment_of(workload),
+            labels=labels_of(workload, attempt, settings.node, datetime.now(UTC)),
+            ports=[port] if port else None,
+            host_config=host,
+        )
+        try:
+            api.start(name)
+        except APIError:
+            _remove(api, name)
+            raise
+
+    def _read_log(
+        self,
+        name: str,
+        tail: int,
+        follow: bool,
+        parts: "asyncio.Queue[bytes | None]",
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        def put(part: bytes | None) -> None:
+            asyncio.run_coroutine_threadsafe(parts.put(part), loop).result()
+
+        with suppress(RuntimeError):  # The loop was closed: nobody reads any more.
+            try:
+                for part in self._engine.stream(
+                    lambda api: api.logs(name, stream=True, follow=follow, tail=tail or "all")
+                ):
+                    put(part)
+            except (APIError, EngineNotFound, Unavailable) as broken:
+                put(f"\n[the log ended: {broken}]\n".encode())
+            put(None)
+
+    def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Until closed. After each new beginning some ends may have been missed, and that is said."""
+        filters = {"type": "container", "event": "die", "label": f"{NODE}={self._settings.node}"}
+        while not self._engine.closed.is_set():
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._exits.put_nowait, "")
+            try:
+                for event in self._engine.stream(lambda api: api.events(decode=True, filters=filters)):
+                    self._died.add(event["Actor"]["ID"])
+                    instance = event["Actor"]["Attributes"].get(INSTANCE, "")
+                    loop.call_soon_threadsafe(self._exits.put_nowait, instance)
+            except (APIError, Unavailable, RuntimeError):
+                self._engine.closed.wait(_RECONNECT)
+
+
+def _name(instance: str) -> str:
+    return f"easel-{instance}"
+
+
+def _remove(api: Any, name: str) -> None:
+    with suppress(EngineNotFound):
+        api.remove_container(name, force=True, v=True)
+
+
+def _remove_volumes(api: Any, instance: str) -> None:
+    found = api.volumes(filters={"label": [f"{INSTANCE}={instance}"]})["Volumes"] or ()
+    for volume in found:
+        with suppress(EngineNotFound):
+            api.remove_volume(volume["Name"], force=True)
+
+
+def _exit_of(container: str, labels: Mapping[str, str], api: Any) -> Exit:
+    state = api.inspect_container(container)["State"]
+    last = api.logs(container, tail=5) if state["ExitCode"] in TELLING else b""
+    lines = "; ".join(line.strip() for line in last.decode(errors="replace").splitlines() if line.strip())
+    return exit_from(state, int(labels["easel.memory"]), lines[-1000:])
+
+
+def _refusal(workload: Workload, refused: APIError) -> str:
+    said = str(refused.explanation or refused)
+    for mount in workload.mounts:
+        if mount.source and "does not exist" in said and mount.source in said:
+            return (
+                f"{mount.path}: {mount.source} does not exist on the node, "
+                "and for a read-only mount it is not made"
+            )
+    return f"could not start: {said}"

@@ -1,0 +1,1 @@
+"""The program above each process instance. It runs alone, on the standard library."""

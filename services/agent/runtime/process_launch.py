@@ -1,0 +1,93 @@
+"""How the process runtime starts a workload, as the plain values that its launcher reads."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.agent.mounts import MountKind
+from services.agent.runtime.port import StartFailed
+from services.agent.runtime.process_state import MARKER, InstanceDirectory
+from services.agent.workload import Workload
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one run is given by its node: directory, port, virtual environment, control group, held lock."""
+
+    directory: InstanceDirectory
+    port: int
+    venv: Path | None
+    cgroup: str
+    lock: int
+    log_bytes: int
+
+
+def launch_of(workload: Workload, inherited: Mapping[str, str], place: Place) -> dict[str, Any]:
+    """What the launcher reads. Raises StartFailed when there is nothing to run."""
+    return {
+        "argv": argv_of(workload),
+        "env": environment_of(workload, inherited, place),
+        "cwd": str(place.directory.work),
+        "root": str(place.directory.path / "root"),
+        "mounts": mounts_of(workload, place.directory),
+        "memory_mib": workload.memory_mib,
+        "cgroup": place.cgroup,
+        "log_bytes": place.log_bytes,
+        "lock_fd": place.lock,
+    }
+
+
+def argv_of(workload: Workload) -> list[str]:
+    """A script goes to the shell, a command does not. Raises StartFailed when there is neither."""
+    if workload.script:
+        return ["/bin/sh", "-c", workload.script]
+    if not workload.command:
+        raise StartFailed(
+            "containers[0]: the process runtime has no image whose own entry point it could run; "
+            "give script or command, or use the docker runtime"
+        )
+    try:
+        return [*shlex.split(workload.command), *workload.args]
+    except ValueError as unbalanced:
+        raise StartFailed(f"containers[0].command: {unbalanced} in {workload.command!r}") from unbalanced
+
+
+def environment_of(workload: Workload, inherited: Mapping[str, str], place: Place) -> dict[str, str]:
+    """What the node gives, then what service.json gives, then what neither may change."""
+    env = {"PYTHONUNBUFFERED": "1", **inherited, **dict(workload.env)}
+    env |= {
+        "EASEL_SERVICE": workload.service,
+        "EASEL_INSTANCE": workload.id,
+        MARKER: str(place.directory.path),
+        "CUDA_VISIBLE_DEVICES": ",".join(workload.gpu_uuids),
+    }
+    if workload.port:
+        env["PORT"] = str(place.port)
+    if place.venv is not None:
+        env["VIRTUAL_ENV"] = str(place.venv)
+        env["PATH"] = f"{place.venv / 'bin'}:{env.get('PATH', '/usr/bin:/bin')}"
+    return env
+
+
+def mounts_of(workload: Workload, directory: InstanceDirectory) -> list[dict[str, Any]]:
+    """The mounts with the host directories behind them; those of the instance itself are created."""
+    return [
+        {
+            "path": mount.path,
+            "kind": mount.kind.value,
+            "source": str(directory.empty(mount.source)) if mount.kind is MountKind.EMPTY else mount.source,
+            "read_only": mount.read_only,
+            "size_mib": mount.size_mib or (workload.shm_mib if mount.kind is MountKind.MEMORY else 0),
+        }
+        for mount in workload.mounts
+    ]
+
+
+def host_path(workload: Workload, path: str) -> Path:
+    """Where on the host the file is that the program sees as `path`."""
+    for mount in workload.mounts:
+        if mount.kind is MountKind.BIND and Path(path).is_relative_to(mount.path):
+            return Path(mount.source) / Path(path).relative_to(mount.path)
+    return Path(path)

@@ -1,0 +1,231 @@
+"""Instances as processes of this host, each under a launcher that outlives the agent."""
+
+import asyncio
+import functools
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from libs.domain.errors import NotFound
+from libs.domain.states import InstanceState
+from libs.domain.states import Runtime as RuntimeName
+from services.agent.mounts import MountKind, ensure_source
+from services.agent.runtime.cgroups import ControlGroups
+from services.agent.runtime.launchers import Launchers
+from services.agent.runtime.logfiles import follow as followed
+from services.agent.runtime.logfiles import tail_of
+from services.agent.runtime.port import Attempt, Exit, Phase, PrepareFailed, Running, StartFailed
+from services.agent.runtime.process_launch import Place, host_path, launch_of
+from services.agent.runtime.process_state import (
+    InstanceDirectory,
+    exit_from,
+    kill_leftovers,
+    running_from,
+    state_of,
+)
+from services.agent.runtime.sockets import accepts, is_free
+from services.agent.runtime.venvs import Venvs
+from services.agent.workload import Workload
+
+_WITHOUT_SIGTERM = timedelta(seconds=1)
+_KILLED_WITHIN = timedelta(seconds=8)
+_BORN_WITHIN = 5.0
+_LOOK_EVERY = 0.01
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """Where and how processes run. `inherited` is what every program finds in its environment."""
+
+    directory: Path
+    address: str
+    ports: range
+    inherited: Mapping[str, str] = field(default_factory=dict)
+    log_bytes: int = 16 << 20
+    control_groups: ControlGroups | None = None
+
+
+class ProcessRuntime:
+    """See `Runtime`. CPU is bounded only with control groups; memory is watched where there are none."""
+
+    name = RuntimeName.PROCESS
+
+    def __init__(self, settings: ProcessSettings, venvs: Venvs) -> None:
+        self._settings, self._venvs = settings, venvs
+        self._exits: asyncio.Queue[str] = asyncio.Queue()
+        self._children = Launchers(self._exits.put_nowait)
+        self._prepared: dict[str, Path] = {}
+        # Looking and starting exclude each other: half a start is not to be taken for an end.
+        self._mutex = threading.RLock()
+
+    async def instances(self) -> Sequence[Running]:
+        found = await asyncio.to_thread(self._scan)
+        for running in found:
+            if running.exit is None:
+                self._children.watch(self._directory(running.id))
+        return found
+
+    async def prepare(self, workload: Workload, phase: Phase) -> None:
+        try:
+            for mount in workload.mounts:
+                if mount.kind is MountKind.BIND:
+                    await asyncio.to_thread(ensure_source, mount)
+        except OSError as refused:
+            raise PrepareFailed(f"a mount cannot be had: {refused}") from refused
+        if workload.prepares:
+            path = workload.requirements_path
+            file = host_path(workload, path) if path else None
+            tell = functools.partial(phase, InstanceState.PREPARING)
+            self._prepared[workload.id] = await self._venvs.ensure(workload.requirements, file, tell)
+
+    async def ensure_running(self, workload: Workload, attempt: Attempt) -> Running:
+        state = await asyncio.to_thread(self._start, workload, attempt)
+        self._children.watch(self._directory(workload.id))
+        return running_from(workload.id, state, self._settings.address, None)
+
+    async def ensure_absent(self, instance: str, grace: timedelta, sigterm: bool) -> None:
+        directory = self._directory(instance)
+        if await asyncio.to_thread(self._tell, directory, signal.SIGTERM):
+            await self._ended(directory, grace if sigterm else min(grace, _WITHOUT_SIGTERM))
+        if await asyncio.to_thread(self._tell, directory, signal.SIGUSR1):
+            await self._ended(directory, _KILLED_WITHIN)
+        if await asyncio.to_thread(self._tell, directory, signal.SIGKILL):
+            await self._ended(directory, _KILLED_WITHIN)
+        await asyncio.to_thread(self._remove, directory)
+        self._prepared.pop(instance, None)
+
+    async def listening(self, running: Running) -> bool:
+        return await accepts(running.address, running.port)
+
+    async def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
+        directory = self._directory(instance)
+        if not directory.path.is_dir():
+            raise NotFound(f"no instance {instance} on this node")
+        text, read = await asyncio.to_thread(tail_of, directory.log, tail)
+        if text:
+            yield text
+        if follow:
+            async for more in followed(directory.log, read, directory.alive):
+                yield more
+
+    async def exits(self) -> AsyncIterator[str]:
+        while True:
+            yield await self._exits.get()
+
+    async def images(self) -> Sequence[str]:
+        return ()
+
+    async def close(self) -> None:
+        self._children.close()
+
+    def _directory(self, instance: str) -> InstanceDirectory:
+        return InstanceDirectory(self._settings.directory / instance)
+
+    def _scan(self) -> list[Running]:
+        found: list[Running] = []
+        with self._mutex:
+            if not self._settings.directory.is_dir():
+                return found
+            for path in sorted(self._settings.directory.iterdir()):
+                directory = InstanceDirectory(path)
+                state = directory.read("state.json")
+                if state is not None:
+                    ended = None if directory.alive() else _exit_of(directory, state["memory_mib"])
+                    found.append(running_from(path.name, state, self._settings.address, ended))
+        return found
+
+    def _start(self, workload: Workload, attempt: Attempt) -> dict[str, Any]:
+        """Blocks for some milliseconds. Everything is on disk before the launcher is started."""
+        directory = self._directory(workload.id)
+        with self._mutex:
+            directory.create()
+            lock = directory.lock()
+            if lock is None:
+                return directory.read("state.json") or {}
+            try:
+                port = self._port(workload)
+                place = Place(
+                    directory,
+                    port,
+                    self._prepared.get(workload.id),
+                    self._control_group(workload),
+                    lock,
+                    self._settings.log_bytes,
+                )
+                launch = launch_of(workload, self._settings.inherited, place)
+                directory.forget_run()
+                state = state_of(workload, attempt, port, datetime.now(UTC))
+                directory.write("launch.json", launch)
+                directory.write("state.json", state)
+                self._children.spawn(directory.path, lock)
+            except OSError as refused:
+                raise StartFailed(f"could not start: {refused}") from refused
+            finally:
+                os.close(lock)
+        return state
+
+    def _control_group(self, workload: Workload) -> str:
+        groups = self._settings.control_groups
+        if groups is None or not (workload.memory_mib or workload.cpu_milli):
+            return ""
+        return groups.create(workload.id, workload.memory_mib, workload.cpu_milli)
+
+    def _port(self, workload: Workload) -> int:
+        """Raises StartFailed when another program has the port."""
+        if not workload.port:
+            return 0
+        if workload.host_port:
+            if is_free(workload.host_port):
+                return workload.host_port
+            raise StartFailed(f"port {workload.host_port} is taken by another program of this node")
+        known = {running.id: running.port for running in self._scan()}
+        before = known.pop(workload.id, 0)
+        for port in chain((before,) if before else (), self._settings.ports):
+            if port not in known.values() and is_free(port):
+                return port
+        raise StartFailed(f"no free port in {self._settings.ports.start}-{self._settings.ports.stop - 1}")
+
+    def _tell(self, directory: InstanceDirectory, number: signal.Signals) -> bool:
+        """Signals the launcher; False when none is alive. Waits for one that is just being born."""
+        ends = time.monotonic() + _BORN_WITHIN
+        while directory.path.is_dir() and directory.alive():
+            pid = directory.monitor()
+            if pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+                return True
+            if time.monotonic() > ends:
+                kill_leftovers(directory.path)
+                return True
+            time.sleep(_LOOK_EVERY)
+        return False
+
+    def _remove(self, directory: InstanceDirectory) -> None:
+        with self._mutex:
+            if directory.path.exists():
+                kill_leftovers(directory.path)
+                directory.remove()
+
+    async def _ended(self, directory: InstanceDirectory, within: timedelta) -> None:
+        ends = time.monotonic() + within.total_seconds()
+        while await asyncio.to_thread(directory.alive):
+            if time.monotonic() > ends:
+                return
+            await asyncio.sleep(_LOOK_EVERY)
+
+
+def _exit_of(directory: InstanceDirectory, memory_mib: int) -> Exit:
+    said = directory.read("exit.json")
+    if said is None:
+        kill_leftovers(directory.path)
+        said = {"at": time.time(), "lost": True}
+        directory.write("exit.json", said)
+    return exit_from(said, memory_mib)

@@ -1,0 +1,106 @@
+"""Virtual environments for workloads of the process runtime, one for each set of requirements."""
+
+import asyncio
+import hashlib
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from services.agent.runtime.port import PrepareFailed
+
+_LINES_SHOWN = 5
+
+
+class Venvs:
+    """Builds virtual environments below `directory`, one at a time, and keeps them for later instances."""
+
+    def __init__(
+        self, directory: Path, python: str, environment: Mapping[str, str], within: timedelta
+    ) -> None:
+        self._directory, self._python, self._within = directory, python, within
+        self._environment = dict(environment)
+        self._one = asyncio.Lock()
+
+    async def ensure(
+        self, requirements: Sequence[str], file: Path | None, tell: Callable[[str], None]
+    ) -> Path:
+        """The environment that has these requirements, and those of `file`, installed.
+
+        Raises PrepareFailed with the last lines that the installer wrote.
+        """
+        listed = await asyncio.to_thread(_read, file) if file is not None else b""
+        venv = self._directory / _key(self._python, requirements, file, listed)
+        complete = venv / ".complete"
+        async with self._one:
+            if complete.exists():
+                return venv
+            wanted = [*requirements, *(["-r", str(file)] if file is not None else [])]
+            tell(f"installing {' '.join(wanted)}")
+            await asyncio.to_thread(shutil.rmtree, venv, ignore_errors=True)
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for command in _commands(self._python, venv, wanted):
+                await self._run(command)
+            complete.touch()
+        return venv
+
+    async def _run(self, command: list[str]) -> None:
+        builder = await asyncio.create_subprocess_exec(
+            *command,
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            said, _ = await asyncio.wait_for(builder.communicate(), self._within.total_seconds())
+        except TimeoutError:
+            raise PrepareFailed(f"installing the requirements did not end within {self._within}") from None
+        finally:
+            if builder.returncode is None:
+                with suppress(ProcessLookupError):
+                    builder.kill()
+                await builder.wait()
+        if builder.returncode != 0:
+            raise PrepareFailed(f"the requirements could not be installed: {_last_lines(said)}")
+
+
+def _commands(python: str, venv: Path, wanted: Sequence[str]) -> list[list[str]]:
+    inside = str(venv / "bin" / "python")
+    uv = _uv()
+    if uv is None:
+        return [
+            [python, "-m", "venv", str(venv)],
+            [inside, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *wanted],
+        ]
+    return [
+        [uv, "venv", "--quiet", "--no-config", "--python", python, str(venv)],
+        [uv, "pip", "install", "--quiet", "--python", inside, *wanted],
+    ]
+
+
+def _uv() -> str | None:
+    beside = Path(sys.executable).parent / "uv"
+    return str(beside) if beside.exists() else shutil.which("uv")
+
+
+def _key(python: str, requirements: Sequence[str], file: Path | None, listed: bytes) -> str:
+    parts = (python, *sorted(requirements), str(file or ""), listed.decode(errors="replace"))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as missing:
+        raise PrepareFailed(
+            f"prepare.pythonRequirementsPath: cannot read {file} on the node: {missing.strerror}"
+        ) from missing
+
+
+def _last_lines(said: bytes) -> str:
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+    return "; ".join(lines[-_LINES_SHOWN:])[-1000:] or "the installer said nothing"
