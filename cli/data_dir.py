@@ -125,6 +125,19 @@ def running_on(data_dir: Path) -> Running | None:
     return _told(data_dir) if in_use(data_dir) else None
 
 
+def left_behind(data_dir: Path) -> int:
+    """How many processes an Easel that was killed left running: its Envoy and its instances."""
+    import psutil
+
+    found = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            at_work = Path(process.cwd()).is_relative_to(data_dir / "agent" / "instances")
+            envoy = str(data_dir / "gateway" / "envoy.json") in process.cmdline()
+            found += at_work or envoy
+    return found
+
+
 def open_log(data_dir: Path) -> int:
     """A descriptor that appends to the log; one that grew large is put aside first."""
     path = data_dir / LOG

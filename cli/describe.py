@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cli.output import cell, out, table
+from cli.output import facts, out, put, table
 from cli.session import listed
 from cli.views import EVENTS, INSTANCES, labels_text
 from cli.writing import calling
@@ -34,14 +34,9 @@ async def described(easel: "AsyncEasel", name: str) -> Description:
 
 
 def show_description(description: Description) -> None:
-    from rich.table import Table
-
     service = description.service
     console = out()
-    grid = Table.grid(padding=(0, 3, 0, 0))
-    for label, value in [*_heading(service), *_summary(service.spec)]:
-        grid.add_row(label, cell(value))
-    console.print(grid)
+    put(facts([*_heading(service), *_summary(service.spec)]))
     for title, lines in (("pending", service.pending_reasons), ("call it", _calling(service))):
         if lines:
             console.print(f"\n{title}", style="bold")
@@ -49,10 +44,10 @@ def show_description(description: Description) -> None:
             console.print(f"  {line.strip()}", markup=False)
     if description.instances:
         console.print("\ninstances", style="bold")
-        console.print(table(description.instances, INSTANCES))
+        put(table(description.instances, INSTANCES))
     if description.events:
         console.print("\nlast events", style="bold")
-        console.print(table(description.events[::-1], EVENTS))
+        put(table(description.events[::-1], EVENTS))
 
 
 def _heading(service: Service) -> list[tuple[str, object]]:

@@ -70,7 +70,7 @@ def show_rows(rows: Sequence[T], output: Format, columns: Columns[T], empty: str
     if output is not Format.TABLE:
         dump(rows, output)
     elif rows:
-        out().print(table(rows, columns))
+        put(table(rows, columns))
     else:
         say(empty)
 
@@ -104,6 +104,29 @@ def age(since: datetime | None) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def facts(lines: Sequence[tuple[str, object]]) -> Any:
+    """Labels and values under each other, without those that have no value."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 3, 0, 0))
+    for label, value in lines:
+        if value not in (None, ""):
+            grid.add_row(label, cell(value))
+    return grid
+
+
+def put(picture: Any) -> None:
+    """Writes a table to standard output; where no person looks, without blanks at the ends of lines."""
+    console = out()
+    if console.is_terminal:
+        console.print(picture)
+        return
+    with console.capture() as captured:
+        console.print(picture)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def say(sentence: str) -> None:

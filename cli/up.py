@@ -73,9 +73,10 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
 
 async def _run(wish: Wish, ready: Callable[[], None]) -> None:
     # They find each other by dialling. The gateway goes first: its Envoy starts while the others load.
-    gateway = Part("gateway", partial(_gateway, wish))
-    scheduler = Part("scheduler", partial(_scheduler, wish))
-    agent = Part("agent", partial(_agent, wish))
+    gateway, scheduler, agent = (
+        Part(name, partial(_loaded, load, wish))
+        for name, load in (("gateway", _gateway), ("scheduler", _scheduler), ("agent", _agent))
+    )
 
     async def all_ready() -> None:
         await _node_joined(wish)
@@ -104,6 +105,18 @@ async def _node_joined(wish: Wish) -> None:
 
 def _admin_token(wish: Wish) -> str:
     return (wish.data_dir / "admin.token").read_text(encoding="ascii").strip()
+
+
+def _loaded(load: Callable[[Wish], Run], wish: Wish) -> Run:
+    """Imports the service. Raises `EaselError` when its settings, some from the environment, are refused."""
+    from pydantic import ValidationError
+
+    try:
+        return load(wish)
+    except ValidationError as refused:
+        first = refused.errors()[0]
+        setting = ".".join(str(each) for each in first["loc"])
+        raise EaselError(f"setting {setting}: {first['msg']}") from refused
 
 
 def _scheduler(wish: Wish) -> Run:

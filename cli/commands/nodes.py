@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import Format, Output, cell, dump, out, say, show_rows
+from cli.output import Format, Output, dump, facts, put, say, show_rows
 from cli.pairs import pairs
 from cli.session import listed, with_easel
 
@@ -33,14 +33,9 @@ def desc(name: Name, output: Output = Format.TABLE) -> None:
     node = with_easel(lambda easel: easel.nodes.get(name), "node desc")
     if output is not Format.TABLE:
         return dump(node, output)
-    from rich.table import Table
-
     from cli.views import node_lines
 
-    grid = Table.grid(padding=(0, 3, 0, 0))
-    for label, value in node_lines(node):
-        grid.add_row(label, cell(value))
-    return out().print(grid)
+    return put(facts(node_lines(node)))
 
 
 @nodes.command("cordon")

@@ -145,9 +145,17 @@ def down(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
             from libs.domain.errors import Unavailable
 
             raise Unavailable(f"Easel is just starting or stopping on {where}; try again")
-        return _said(f"no Easel runs on {where}", {"stopped": False}, output)
+        return _said(_nothing(where), {"stopped": False}, output)
     _end(running, where)
     return _said(f"Easel is stopped (process {running.pid})", {"stopped": True, "pid": running.pid}, output)
+
+
+def _nothing(data_dir: Path) -> str:
+    from cli.data_dir import left_behind
+
+    left = left_behind(data_dir) if data_dir.exists() else 0
+    more = f", but {left} processes of one that was killed do; `easel up` takes them over" if left else ""
+    return f"no Easel runs on {data_dir}{more}"
 
 
 def _end(running: "Running", data_dir: Path) -> None:

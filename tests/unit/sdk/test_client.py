@@ -84,7 +84,7 @@ async def test_refusals_arrive_as_types_with_the_schedulers_sentence(easel: Asyn
 
     with pytest.raises(NotFound, match="no service named 'gone'"):
         await easel.services.get("gone")
-    with pytest.raises(InvalidSpec, match="metadata.name: got None") as refused:
+    with pytest.raises(InvalidSpec, match=r"metadata\.name: got None") as refused:
         await easel.services.create("{}")
     with pytest.raises(Conflict):
         await easel.services.update("echo", {}, if_revision=99)

@@ -1,0 +1,157 @@
+"""When a deployment is there, when it has failed, and when to go on waiting."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from cli.live import phase_line, reached
+from cli.phases import Goal, Outcome, Wanted, moves, outcome, standing
+from easel_sdk.types import Instance, InstanceState, Resources, Service, ServiceState
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+READY = Wanted(Goal.READY, version=1)
+
+
+def a_service(
+    state: ServiceState = ServiceState.RUNNING, ready: int = 1, wanted: int = 1, why: str = ""
+) -> Service:
+    return Service(
+        name="echo",
+        id="svc-1",
+        state=state,
+        why=why,
+        version=1,
+        running_version=1 if ready else 0,
+        wanted=wanted,
+        ready=ready,
+        pending=wanted - ready,
+        total=wanted,
+        resource_group="public",
+        endpoint="",
+        labels={},
+        created_at=NOW,
+        updated_at=NOW,
+        revision=1,
+        pending_reasons=(),
+        spec={},
+    )
+
+
+def an_instance(
+    state: InstanceState = InstanceState.RUNNING, ready: bool = True, version: int = 1
+) -> Instance:
+    return Instance(
+        id="echo-1",
+        service="echo",
+        version=version,
+        state=state,
+        why="",
+        ready=ready,
+        node="n1",
+        address="",
+        port=0,
+        restarts=0,
+        last_exit="",
+        gpu_uuids=(),
+        resources=Resources(),
+        runtime=None,
+        epoch=1,
+        created_at=NOW,
+        started_at=None,
+        ready_at=None,
+    )
+
+
+def test_a_running_service_with_all_instances_ready_is_there() -> None:
+    assert outcome(a_service(why="1 of 1 ready"), [an_instance()], READY, 1.0) == Outcome(
+        True, "1 of 1 ready"
+    )
+
+
+def test_too_few_ready_instances_are_waited_for() -> None:
+    assert outcome(a_service(ready=1, wanted=2), [an_instance()], READY, 1.0) is None
+
+
+def test_ready_instances_of_the_version_before_do_not_count() -> None:
+    wanted = replace(READY, version=2)
+    service = replace(a_service(), version=2, running_version=2)
+
+    assert outcome(service, [an_instance(version=1)], wanted, 1.0) is None
+    assert outcome(service, [an_instance(version=2)], wanted, 1.0) == Outcome(True, "")
+
+
+def test_after_a_restart_only_new_instances_count() -> None:
+    wanted = replace(READY, since=NOW + timedelta(seconds=1))
+    young = replace(an_instance(), created_at=NOW + timedelta(seconds=2))
+
+    assert outcome(a_service(), [an_instance()], wanted, 1.0) is None
+    assert outcome(a_service(), [young], wanted, 1.0) == Outcome(True, "")
+
+
+def test_a_new_service_that_failed_is_not_waited_for() -> None:
+    failed = a_service(ServiceState.FAILED, ready=0, why="image pull failed")
+
+    assert outcome(failed, [], READY, 0.0) == Outcome(False, "image pull failed")
+
+
+def test_the_failure_of_before_a_change_gets_a_moment_to_go() -> None:
+    failed = a_service(ServiceState.FAILED, ready=0, why="as before")
+    wanted = replace(READY, changed=True)
+
+    assert outcome(failed, [], wanted, 0.5) is None
+    assert outcome(failed, [], wanted, 5.0) == Outcome(False, "as before")
+
+
+def test_an_instance_of_the_new_version_that_keeps_crashing_ends_the_wait() -> None:
+    looping = replace(
+        an_instance(InstanceState.CRASH_LOOP_BACK_OFF, ready=False), restarts=3, why="exited with code 1"
+    )
+
+    ended = outcome(a_service(ServiceState.UPDATING, ready=0), [looping], READY, 1.0)
+
+    assert ended == Outcome(False, "echo-1: exited with code 1")
+
+
+def test_a_first_crash_is_not_the_end() -> None:
+    crashed = replace(an_instance(InstanceState.CRASH_LOOP_BACK_OFF, ready=False), restarts=1)
+
+    assert outcome(a_service(ServiceState.CREATING, ready=0), [crashed], READY, 1.0) is None
+
+
+def test_a_stop_is_over_when_the_service_is_stopped() -> None:
+    stopping = Wanted(Goal.STOPPED)
+
+    assert outcome(a_service(ServiceState.STOPPING), [], stopping, 1.0) is None
+    assert outcome(a_service(ServiceState.STOPPED, 0, 0, "by admin"), [], stopping, 1.0) == Outcome(
+        True, "by admin"
+    )
+
+
+def test_a_service_deleted_meanwhile_ends_the_wait() -> None:
+    assert outcome(None, [], READY, 1.0) == Outcome(False, "the service was deleted meanwhile")
+
+
+def test_only_changed_instances_are_told_again() -> None:
+    first = moves({}, [an_instance(InstanceState.STARTING, ready=False)])
+
+    assert first == {"echo-1": "starting on n1"}
+    assert moves(first, [an_instance(InstanceState.STARTING, ready=False)]) == {}
+    assert moves(first, [an_instance()]) == {"echo-1": "ready on n1"}
+
+
+def test_the_standing_counts_instances_by_state() -> None:
+    instances = [an_instance(), an_instance(InstanceState.PULLING, ready=False)]
+
+    told = standing(a_service(ServiceState.CREATING, 1, 2), instances)
+
+    assert told == "Creating: 1 of 2 ready (1 ready, 1 pulling)"
+
+
+def test_the_picture_ticks_the_phases_that_lie_behind() -> None:
+    preparing = an_instance(InstanceState.PREPARING, ready=False)
+    crashed = replace(an_instance(InstanceState.CRASH_LOOP_BACK_OFF, ready=False), why="exited with code 1")
+
+    assert [reached(an_instance()), reached(preparing), reached(crashed)] == [5, 2, 0]
+    assert phase_line(preparing).plain.split() == (
+        ["echo-1", "✔", "placed", "✔", "image", "●", "prepared", "○", "started", "○", "ready"]
+    )
+    assert phase_line(crashed).plain.endswith("CrashLoopBackOff  exited with code 1")

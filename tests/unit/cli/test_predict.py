@@ -1,0 +1,142 @@
+"""Calling a service from the command line, as a caller would."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from easel_sdk import Easel
+from easel_sdk.predict import signed_headers
+from tests.support.command_line import CommandLine
+from tests.support.fake_admin import ADMIN_TOKEN, FakeAdmin
+from tests.support.free_ports import free_port
+from tests.support.recording_http import RecordingHttp, recording_http
+
+
+@pytest.fixture
+def gateway() -> Iterator[RecordingHttp]:
+    with recording_http() as server:
+        yield server
+
+
+@pytest.fixture
+def calling(lonely: CommandLine, fake: FakeAdmin, gateway: RecordingHttp) -> CommandLine:
+    """A command line of an Easel with a service called echo behind its gateway."""
+    lonely.knows(scheduler=fake.address, gateway=gateway.url, token=ADMIN_TOKEN)
+    fake.create('{"name": "echo"}', "")
+    return lonely
+
+
+def test_the_body_goes_to_standard_output_and_the_rest_beside_it(calling: CommandLine) -> None:
+    ran = calling("predict", "echo", "-d", "hello")
+
+    assert (ran.code, ran.out) == (0, "fine")
+    assert ran.err.startswith("200 OK  ") and ran.err.endswith(" ms, 4 bytes, text/plain\n")
+
+
+def test_data_path_headers_and_the_services_token_are_sent(
+    calling: CommandLine, gateway: RecordingHttp
+) -> None:
+    calling("predict", "echo", "-d", "hello", "--path", "v1/chat?x=1", "-H", "X-Trace: 7", "-X", "PUT")
+
+    (asked,) = gateway.asked
+    assert (asked.method, asked.path, asked.body) == ("PUT", "/api/predict/echo/v1/chat?x=1", b"hello")
+    assert (asked.headers["x-trace"], asked.headers["authorization"]) == ("7", "token-of-echo")
+
+
+def test_without_data_it_is_a_get(calling: CommandLine, gateway: RecordingHttp) -> None:
+    calling("predict", "echo")
+
+    assert (gateway.asked[0].method, gateway.asked[0].body) == ("GET", b"")
+
+
+def test_data_may_come_from_a_file(calling: CommandLine, gateway: RecordingHttp, tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"\x00\xff")
+
+    calling("predict", "echo", "-d", f"@{tmp_path / 'body'}")
+    missing = calling("predict", "echo", "-d", "@nowhere")
+
+    assert gateway.asked[0].body == b"\x00\xff"
+    assert missing.code == 4 and "expected a file that can be read" in missing.err
+
+
+def test_a_signature_is_made_as_the_eas_clients_make_it(calling: CommandLine, gateway: RecordingHttp) -> None:
+    calling("predict", "echo", "-d", "hello", "--path", "/sub", "--eas-signature")
+
+    headers = gateway.asked[0].headers
+    lines = [
+        "POST",
+        hashlib.md5(b"hello").hexdigest(),
+        headers["content-type"],
+        headers["date"],
+        "/api/predict/echo/sub",
+    ]
+    digest = hmac.new(b"token-of-echo", "\n".join(lines).encode(), hashlib.sha1).digest()
+    assert headers["authorization"] == f"EAS {base64.b64encode(digest).decode()}"
+    assert headers["content-md5"] == lines[1]
+
+
+def test_a_known_signature_comes_out_as_known() -> None:
+    headers = signed_headers(
+        "secret", "/api/predict/echo", b"", "application/octet-stream", "Tue, 01 Jan 2030 00:00:00 GMT"
+    )
+
+    assert headers["Content-MD5"] == "d41d8cd98f00b204e9800998ecf8427e"
+    assert headers["Authorization"] == "EAS nsI9xNmLG0Ak8dOadrckIJSVo8w="
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 3), (429, 4), (500, 1), (503, 5), (504, 6)])
+def test_the_exit_code_tells_the_status(
+    calling: CommandLine, gateway: RecordingHttp, status: int, code: int
+) -> None:
+    gateway.statuses = [status]
+
+    ran = calling("predict", "echo", "-d", "x")
+
+    assert ran.code == code
+    assert ran.err.startswith(str(status)) and ran.out == "fine"
+
+
+def test_json_output_tells_status_time_headers_and_body(calling: CommandLine, gateway: RecordingHttp) -> None:
+    told = calling("predict", "echo", "-o", "json").value
+    gateway.body = b"\xff"
+    binary = calling("predict", "echo", "-o", "json").value
+
+    assert (told["status"], told["body"]) == (200, "fine")
+    assert told["headers"]["content-type"] == "text/plain" and told["seconds"] > 0
+    assert binary["body_base64"] == "/w=="
+
+
+def test_a_gateway_that_is_away_is_named(lonely: CommandLine, fake: FakeAdmin) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    lonely.knows(scheduler=fake.address, gateway=url, token=ADMIN_TOKEN)
+    fake.create('{"name": "echo"}', "")
+
+    ran = lonely("predict", "echo")
+
+    assert (ran.code, ran.err) == (5, f"easel: no gateway at {url}; run `easel up`\n")
+
+
+def test_a_changed_token_is_asked_for_again_once(fake: FakeAdmin, gateway: RecordingHttp) -> None:
+    fake.create('{"name": "echo"}', "")
+    gateway.statuses = [200, 401, 200]
+
+    with Easel(fake.address, ADMIN_TOKEN, gateway=gateway.url) as easel:
+        statuses = [easel.predict("echo", "x").status for _ in range(2)]
+
+    assert statuses == [200, 200] and len(gateway.asked) == 3
+
+
+def test_without_a_known_gateway_the_services_endpoint_is_used(
+    fake: FakeAdmin, gateway: RecordingHttp
+) -> None:
+    fake.endpoint = gateway.url
+    fake.create('{"name": "echo"}', "")
+
+    with Easel(fake.address, ADMIN_TOKEN) as easel:
+        answer = easel.predict("echo", b"x", path="/y")
+
+    assert answer.url == f"{gateway.url}/api/predict/echo/y" and answer.ok
