@@ -50,9 +50,10 @@ def runs_of(easel: ComposedEasel) -> dict[str, str]:
     return {c.id: c.attrs["State"]["StartedAt"] for c in easel.instances()}
 
 
-def answers(client: Easel) -> bool:
+def writes(client: Easel) -> bool:
+    """Whether the admin API takes a change, down to the database."""
     try:
-        return bool(client.services.list())
+        return client.services.scale("echo", 2).wanted == 2
     except EaselError:
         return False
 
@@ -76,7 +77,7 @@ async def test_a_service_is_scaled(easel: ComposedEasel, client: Easel, echo: st
     await until(lambda: len(easel.instances()) == 2, "the third container to be gone", within=60)
 
 
-@pytest.mark.parametrize("killed", ["agent", "scheduler"])
+@pytest.mark.parametrize("killed", ["agent", "scheduler", "postgres"])
 async def test_a_killed_service_of_easel_restarts_no_instance_and_fails_no_request(
     easel: ComposedEasel, client: Easel, echo: str, killed: str
 ) -> None:
@@ -84,16 +85,50 @@ async def test_a_killed_service_of_easel_restarts_no_instance_and_fails_no_reque
 
     with steady_load(echo, {"Authorization": TOKEN}) as load:
         await load.more()
-        easel.kill_nine(killed)
+        easel.kill_container(killed)
         await until(lambda: easel.started_at(killed) > started, f"the {killed} to be back", within=60)
         await load.more(500)
-        await until(lambda: answers(client), "the admin API", within=60)
+        await until(lambda: writes(client), "the admin API to take a change", within=60)
         await ready(client, "echo", 2)
         await load.more()
 
     assert load.failures == []
     assert len(load.runs) == 2
     assert runs_of(easel) == before
+
+
+async def test_a_killed_gateway_process_leaves_envoy_serving_and_goes_on_where_it_was(
+    easel: ComposedEasel, client: Easel, echo: str
+) -> None:
+    with steady_load(echo, {"Authorization": TOKEN}) as load:
+        await load.more()
+        easel.kill_process("gateway", "services.gateway")
+        await load.more(500)
+        client.services.scale("echo", 3)
+        await until(lambda: len(load.runs) == 3, "answers of the third instance", within=60)
+        client.services.scale("echo", 2)
+        await until(lambda: len(easel.instances()) == 2, "the third container to be gone", within=60)
+        await load.more()
+
+    assert load.failures == []
+
+
+async def test_a_further_host_joins_with_the_scheduler_s_address_and_a_token(
+    easel: ComposedEasel, client: Easel
+) -> None:
+    with easel.further_host("second-host"):
+        await until(
+            lambda: {node.name for node in client.nodes.list()} == {easel.project, "second-host"},
+            "the second node",
+            within=60,
+        )
+
+
+@pytest.mark.parametrize("further", [[], ["gpu"], ["traces"], ["gpu", "traces"]])
+def test_the_further_compose_files_fit_the_first(easel: ComposedEasel, further: list[str]) -> None:
+    files = ["docker-compose.yml", *(f"docker-compose.{name}.yml" for name in further)]
+
+    easel.compose(*(word for file in files for word in ("-f", file)), "--profile", "agent", "config", "-q")
 
 
 async def test_a_deleted_service_leaves_no_container(easel: ComposedEasel, client: Easel, echo: str) -> None:

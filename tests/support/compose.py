@@ -15,12 +15,18 @@ from easel_sdk.context import Context
 from tests.support.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
+_KILL = """
+import psutil, sys
+(one,) = [p for p in psutil.process_iter() if p.cmdline()[1:] == ["-m", sys.argv[1]]]
+one.kill()
+"""
 
 
 class ComposedEasel:
     """One `docker-compose` project. Nothing runs before `up`."""
 
     def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
         self.project = f"easel-test-{secrets.token_hex(4)}"
         self.engine = docker.from_env(timeout=60)
         self._gateway_port, self._admin_port = free_port(), free_port()
@@ -49,6 +55,24 @@ class ComposedEasel:
         assert ended.returncode == 0, f"{ended.args} said: {ended.stdout[-4000:]}{ended.stderr[-4000:]}"
         return ended.stdout
 
+    @contextmanager
+    def further_host(self, node: str) -> Iterator[None]:
+        """What OPERATIONS.md has one do on a further host; here it is the same host under another name."""
+        token = self._data_dir / "join-token"
+        token.touch(mode=0o600)
+        token.write_text(self.compose("exec", "-T", "scheduler", "cat", "/run/easel/join/token"))
+        host = ComposedEasel(self._data_dir / node)
+        host._environment |= {
+            "EASEL_AGENT_NODE": node,
+            "EASEL_AGENT_SCHEDULER": f"127.0.0.1:{self._admin_port}",
+            "EASEL_JOIN_TOKEN_FILE": str(token),
+        }
+        try:
+            host.compose("--profile", "agent", "up", "-d", "joining-agent")
+            yield
+        finally:
+            host.close()
+
     def up(self) -> None:
         self.compose("build", within=600)
         self.compose("up", "-d")
@@ -67,17 +91,28 @@ class ComposedEasel:
     def started_at(self, service: str) -> str:
         return str(self.container(service).attrs["State"]["StartedAt"])
 
-    def kill_nine(self, service: str) -> None:
+    def kill_container(self, service: str) -> None:
         """Ends the container's first process from outside, as a crash would; its restart policy holds."""
         pid = self.container(service).attrs["State"]["Pid"]
         self.engine.containers.run(
-            "python:3.11-slim", ["sh", "-c", f"kill -9 {pid}"], privileged=True, pid_mode="host", remove=True
+            "python:3.11-slim", ["sh", "-c", f"kill -9 {pid}"], pid_mode="host", remove=True
         )
+
+    def kill_process(self, service: str, module: str) -> None:
+        """Ends the Python process that runs `module` inside the container, which goes on."""
+        self.compose("exec", "-T", service, "python", "-c", _KILL, module)
 
     def instances(self, *, running: bool = True) -> list[Container]:
         """The containers that this project's agent started."""
         filters = {"label": f"easel.node={self.project}"}
         return list(self.engine.containers.list(all=not running, filters=filters))
+
+    def close(self) -> None:
+        """Leaves none of its containers and volumes."""
+        self.compose("--profile", "agent", "down", "--volumes", "--remove-orphans", "--timeout", "10")
+        for left in self.instances(running=False):
+            left.remove(force=True)
+        self.engine.close()
 
     def logs(self) -> str:
         return self.compose("logs", "--no-color", "--tail=60")
@@ -94,7 +129,4 @@ def composed_easel(data_dir: Path) -> Iterator[ComposedEasel]:
         print(easel.logs())  # noqa: T201
         raise
     finally:
-        easel.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
-        for left in easel.instances(running=False):
-            left.remove(force=True)
-        easel.engine.close()
+        easel.close()
