@@ -33,9 +33,12 @@ def with_easel(work: Callable[["AsyncEasel"], Awaitable[T]], name: str = "comman
     async def conversation() -> T:
         from easel_sdk.aio import AsyncEasel
         from easel_sdk.context import current_context
+        from easel_sdk.errors import NoContext
         from libs.telemetry.traces import configure_traces
 
         context = current_context(chosen())
+        if not context.token:
+            raise NoContext("this context has no token; `easel context set NAME --token TOKEN` keeps one in it")
         with configure_traces("easel-cli", cli_settings().otlp_endpoint) as traces:
             async with AsyncEasel.of(context, tuple(traces.client_interceptors())) as easel:
                 with traces.span(f"easel {name}"):

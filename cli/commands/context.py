@@ -10,6 +10,7 @@ contexts = typer.Typer(help="See and choose which Easel to talk to.", no_args_is
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The context's name.")]
 
 
+@contexts.command("list", hidden=True)
 @contexts.command("ls")
 def ls(output: Output = Format.TABLE) -> None:
     """List the contexts; tokens are not shown."""

@@ -13,6 +13,7 @@ Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
 Why = Annotated[str, typer.Option("--why", help="The reason to keep with the node.")]
 
 
+@nodes.command("list", hidden=True)
 @nodes.command("ls")
 def ls(
     group: Annotated[str, typer.Option("--resource", "-r", help="Only this resource group.")] = "",

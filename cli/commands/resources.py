@@ -17,6 +17,7 @@ class Kind(StrEnum):
     PUBLIC = "public"
 
 
+@resources.command("list", hidden=True)
 @resources.command("ls")
 def ls(output: Output = Format.TABLE) -> None:
     """List the resource groups."""

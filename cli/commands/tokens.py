@@ -16,6 +16,7 @@ class Role(StrEnum):
     JOIN = "join"
 
 
+@tokens.command("list", hidden=True)
 @tokens.command("ls")
 def ls(output: Output = Format.TABLE) -> None:
     """List the tokens; secrets are never shown."""

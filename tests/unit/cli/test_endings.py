@@ -61,6 +61,14 @@ def test_a_token_the_scheduler_does_not_know_is_refused(lonely: CommandLine, fak
     assert (ran.code, ran.err) == (7, "easel: the token of this call is not known here\n")
 
 
+def test_a_context_without_a_token_says_how_to_keep_one(lonely: CommandLine) -> None:
+    lonely.knows(scheduler="127.0.0.1:1")
+
+    ran = lonely("ls")
+
+    assert ran.code == 7 and "`easel context set NAME --token TOKEN`" in ran.err
+
+
 def test_a_command_that_does_not_exist_is_a_usage_error(lonely: CommandLine) -> None:
     assert lonely("fly").code == 2
     assert lonely("scale", "echo", "many").code == 2
