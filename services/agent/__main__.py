@@ -104,11 +104,24 @@ def _process(settings: Settings) -> Runtime:
         directory=settings.data_dir.absolute() / "instances",
         address=settings.address,
         ports=range(settings.first_port, settings.last_port + 1),
-        inherited=handed_on(),
+        inherited=_with_python(settings),
         log_bytes=settings.log_bytes,
         control_groups=groups,
     )
     return ProcessRuntime(process, venvs)
+
+
+def _with_python(settings: Settings) -> dict[str, str]:
+    """What instances inherit, with a `python` at the end of their PATH for hosts that have only `python3`."""
+    directory = settings.data_dir.absolute() / "bin"
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in ("python", "python3"):
+        draft = directory / f"{name}.draft"
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(settings.python)
+        draft.replace(directory / name)
+    inherited = dict(handed_on())
+    return {**inherited, "PATH": f"{inherited.get('PATH', '/usr/bin:/bin')}:{directory}"}
 
 
 def _docker(settings: Settings) -> Runtime:

@@ -10,10 +10,11 @@ from easel.agent.v1 import agent_pb2 as pb
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.board import Board
 from services.agent.gpu import Nvml
-from services.agent.inventory import Inventory, Reserve, host_capacity, listening_ports
+from services.agent.inventory import Inventory, Reserve, host_capacity
 from services.agent.memory import Memory
 from services.agent.mounts import Buckets
 from services.agent.reconciler import Reconciler
+from services.agent.runtime.listeners import listening_sockets
 from services.agent.runtime.port import Runtime
 from services.agent.settings import Settings
 from services.agent.wire import inventory_to_proto, telemetry_to_proto, wanted_of
@@ -71,7 +72,7 @@ class View:
         instances = self.board.ports()
         others = sorted(
             port
-            for port in listening_ports() - instances
+            for port in {port for port, _ in listening_sockets()} - instances
             if settings.first_port <= port <= settings.last_port
         )
         return Inventory(

@@ -1,6 +1,6 @@
 """What this node offers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,6 @@ import psutil
 from libs.domain.records import Gpu, Resources
 from libs.domain.states import Runtime
 
-_LISTENING = "0A"
 _LARGE_CORES = 4
 _LARGE_MEMORY_MIB = 8192
 
@@ -55,18 +54,3 @@ def host_capacity(directory: Path, gpus: int, reserve: Reserve) -> Resources:
     cores = psutil.cpu_count() or 1
     memory_mib = psutil.virtual_memory().total >> 20
     return offered(cores, memory_mib, psutil.disk_usage(str(directory)).free >> 20, gpus, reserve)
-
-
-def listening_ports(tables: Iterable[Path] = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))) -> set[int]:
-    """Every TCP port somebody listens on. Blocks shortly."""
-    found = set()
-    for table in tables:
-        try:
-            lines = table.read_text(encoding="ascii").splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split()
-            if fields[3] == _LISTENING:
-                found.add(int(fields[1].rpartition(":")[2], 16))
-    return found

@@ -11,16 +11,6 @@ from libs.domain.errors import FailedPrecondition
 # Bucket name to the directory of this host that stands for it.
 Buckets: TypeAlias = Mapping[str, Path]
 
-_SYSTEM = frozenset(
-    PurePosixPath(path)
-    for path in (
-        "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run",
-        "/sbin", "/sys", "/tmp",  # noqa: S108
-        "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin",
-        "/usr/local/lib", "/usr/sbin", "/var", "/var/lib", "/var/run",
-    )
-)  # fmt: skip
-_KERNEL = (PurePosixPath("/proc"), PurePosixPath("/sys"), PurePosixPath("/dev"))
 SHARED_MEMORY = "/dev/shm"  # noqa: S108
 
 
@@ -34,7 +24,8 @@ class MountKind(StrEnum):
 class Mount:
     """One directory in the sight of an instance.
 
-    `source` is a directory of the host for BIND and a name unique in the instance for EMPTY.
+    `source` is a directory of the host for BIND, below that of its `bucket`, and a name unique in the
+    instance for EMPTY.
     """
 
     path: str
@@ -42,6 +33,7 @@ class Mount:
     source: str = ""
     read_only: bool = False
     size_mib: int = 0
+    bucket: str = ""
 
 
 def bucket_directory(buckets: Buckets, bucket: str, prefix: str) -> str:
@@ -60,21 +52,10 @@ def bucket_directory(buckets: Buckets, bucket: str, prefix: str) -> str:
     return str(root / inside)
 
 
-def refuse_overlaps(mounts: tuple[Mount, ...]) -> None:
-    """Raises FailedPrecondition when one mount hides another, or a directory of the system."""
-    for index, mount in enumerate(mounts):
-        path = PurePosixPath(mount.path)
-        hides = path in _SYSTEM or any(kernel in path.parents for kernel in _KERNEL)
-        if hides and mount.path != SHARED_MEMORY:
-            raise FailedPrecondition(
-                f"storage[{index}].mount_path: {mount.path} would hide a system directory; "
-                "choose a directory of its own, such as /mnt/data"
-            )
-        for other in mounts[:index]:
-            if PurePosixPath(other.path).is_relative_to(path) or path.is_relative_to(other.path):
-                raise FailedPrecondition(
-                    f"storage[{index}].mount_path: {mount.path} overlaps {other.path}; mounts may not overlap"
-                )
+def refuse_escape(mount: Mount) -> None:
+    """Raises FailedPrecondition when links lead out of a bucket. Blocks on the file system."""
+    if mount.bucket and not Path(mount.source).resolve().is_relative_to(Path(mount.bucket).resolve()):
+        raise FailedPrecondition(f"{mount.path}: a link leads from {mount.source} out of the bucket")
 
 
 def ensure_source(mount: Mount) -> None:
@@ -83,6 +64,7 @@ def ensure_source(mount: Mount) -> None:
     Raises FailedPrecondition when a read-only one is missing, when links lead out of the bucket, or when the
     host refuses to create it.
     """
+    refuse_escape(mount)
     source = Path(mount.source)
     if source.is_dir():
         return

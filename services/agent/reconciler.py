@@ -217,7 +217,8 @@ class Reconciler:
         if not known:
             self._stop_probe(running.id)
             tell = partial(self._show_ready, running, workload)
-            probe = asyncio.create_task(watch_readiness(running, self._runtime.listening, tell))
+            explain = partial(self._show_why, running.id)
+            probe = asyncio.create_task(watch_readiness(running, self._runtime, tell, explain))
             self._probes[running.id] = (running, probe)
 
     def _show_ready(self, running: Running, workload: Workload | None, ready: bool) -> None:
@@ -237,6 +238,9 @@ class Reconciler:
                 ready_at=status.ready_at or now if ready else status.ready_at,
             )
         )
+
+    def _show_why(self, instance: str, why: str) -> None:
+        self._board.put(replace(self._board.get(instance), why=why))
 
     def _adopt_unasked(self) -> None:
         """Before the first word of what is wanted: what runs is shown, and nothing is touched."""

@@ -11,7 +11,7 @@ from libs.spec import storage
 from libs.spec.containers import Container
 from libs.spec.parsing import parse_service
 from libs.spec.service import ServiceSpec
-from services.agent.mounts import Buckets, Mount, MountKind, bucket_directory, refuse_overlaps
+from services.agent.mounts import Buckets, Mount, MountKind, bucket_directory
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,15 @@ def _cpu_milli(spec: ServiceSpec, container: Container, assigned: int) -> int:
 
 
 def _mounts(entries: Sequence[storage.Mount], buckets: Buckets) -> tuple[Mount, ...]:
-    mounts = tuple(_mount(index, entry, buckets) for index, entry in enumerate(entries))
-    refuse_overlaps(mounts)
-    return mounts
+    return tuple(_mount(index, entry, buckets) for index, entry in enumerate(entries))
 
 
 def _mount(index: int, entry: storage.Mount, buckets: Buckets) -> Mount:
-    path = "/" + entry.mount_path.strip("/")
+    path = "/" + "/".join(part for part in entry.mount_path.split("/") if part)
     if entry.oss is not None:
-        source = bucket_directory(buckets, entry.oss.bucket, entry.oss.prefix)
-        return Mount(path, MountKind.BIND, source, read_only=entry.oss.read_only)
+        bucket, read_only = entry.oss.bucket, entry.oss.read_only
+        source = bucket_directory(buckets, bucket, entry.oss.prefix)
+        return Mount(path, MountKind.BIND, source, read_only, bucket=str(buckets[bucket]))
     if entry.empty_dir is not None:
         limit = entry.empty_dir.size_limit
         size_mib = limit.mib if limit else 0

@@ -16,6 +16,7 @@ from docker.types import DeviceRequest
 from libs.domain.errors import NotFound, Unavailable
 from libs.domain.states import InstanceState
 from libs.domain.states import Runtime as RuntimeName
+from services.agent.mounts import refuse_escape
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
 from services.agent.runtime.docker_spec import (
     INSTANCE,
@@ -35,6 +36,7 @@ from services.agent.workload import Workload
 _WITHOUT_SIGTERM = timedelta(seconds=1)
 _IMAGES_KEPT = 15.0
 _RECONNECT = 1.0
+_LINES_KEPT = 500
 _LOG = {"type": "json-file", "config": {"max-size": "8m", "max-file": "2"}}
 
 
@@ -60,6 +62,8 @@ class DockerRuntime:
         self._listener: threading.Thread | None = None
         self._inside: dict[str, tuple[str, int]] = {}
         self._died: set[str] = set()
+        # The last words of the run before the present one.
+        self._previous: dict[str, bytes] = {}
         self._images: tuple[float, tuple[str, ...]] = (-_IMAGES_KEPT, ())
 
     async def instances(self) -> Sequence[Running]:
@@ -70,6 +74,8 @@ class DockerRuntime:
         return [running for running in looked if running is not None]
 
     async def prepare(self, workload: Workload, phase: Phase) -> None:
+        for mount in workload.mounts:
+            await asyncio.to_thread(refuse_escape, mount)
         await self._engine.pull(
             workload.image, workload.registry_login, partial(phase, InstanceState.PULLING)
         )
@@ -80,7 +86,7 @@ class DockerRuntime:
             return existing
         try:
             if existing is not None:
-                await self._engine.ask(partial(_remove, name=_name(workload.id)))
+                await self._engine.ask(partial(self._replace, workload.id))
             await self._engine.ask(partial(self._create, workload, attempt))
         except APIError as refused:
             raise StartFailed(_refusal(workload, refused)) from refused
@@ -97,6 +103,7 @@ class DockerRuntime:
         await self._engine.ask(partial(_remove, name=name))
         await self._engine.ask(partial(_remove_volumes, instance=instance))
         self._inside.pop(instance, None)
+        self._previous.pop(instance, None)
 
     async def listening(self, running: Running) -> bool:
         inside = self._inside.get(running.id)
@@ -113,6 +120,8 @@ class DockerRuntime:
             await self._engine.ask(lambda api: api.inspect_container(name))
         except EngineNotFound:
             raise NotFound(f"no instance {instance} on this node") from None
+        if before := self._previous.get(instance):
+            yield b"".join(before.splitlines(keepends=True)[-tail:])
         parts: asyncio.Queue[bytes | None] = asyncio.Queue(64)
         reader = threading.Thread(
             target=self._read_log,
@@ -130,6 +139,9 @@ class DockerRuntime:
             self._listener.start()
         while True:
             yield await self._exits.get()
+
+    async def explain(self, running: Running) -> str:
+        return ""
 
     async def images(self) -> Sequence[str]:
         if time.monotonic() - self._images[0] > _IMAGES_KEPT:
@@ -165,6 +177,13 @@ class DockerRuntime:
             return running_from(labels, inside, declared, ended)
         published = (port.get("PublicPort") for port in container.get("Ports") or ())
         return running_from(labels, self._settings.address, next(filter(None, published), 0), ended)
+
+    def _replace(self, instance: str, api: Any) -> None:
+        """Removes an ended run. What it said last is kept, for those who ask why it ended."""
+        name = _name(instance)
+        with suppress(EngineNotFound):
+            self._previous[instance] = api.logs(name, tail=_LINES_KEPT)
+        _remove(api, name)
 
     def _create(self, workload: Workload, attempt: Attempt, api: Any) -> None:
         """Blocks. A container that was created and not started is shown as ended by `instances`."""

@@ -100,6 +100,10 @@ class Runtime(Protocol):
         """Whether its port takes connections. Raises TimeoutError when it neither accepts nor refuses."""
         ...
 
+    async def explain(self, running: Running) -> str:
+        """Why its port may not be listening though it runs; empty when nothing can be said."""
+        ...
+
     def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
         """Output of the newest run, the last `tail` lines first (0 for all that is kept).
 

@@ -20,6 +20,7 @@ from libs.domain.states import Runtime as RuntimeName
 from services.agent.mounts import MountKind, ensure_source
 from services.agent.runtime.cgroups import ControlGroups
 from services.agent.runtime.launchers import Launchers
+from services.agent.runtime.listeners import ports_of_tree
 from services.agent.runtime.logfiles import follow as followed
 from services.agent.runtime.logfiles import tail_of
 from services.agent.runtime.port import Attempt, Exit, Phase, PrepareFailed, Running, StartFailed
@@ -104,6 +105,17 @@ class ProcessRuntime:
 
     async def listening(self, running: Running) -> bool:
         return await accepts(running.address, running.port)
+
+    async def explain(self, running: Running) -> str:
+        launcher = self._directory(running.id).monitor()
+        ports = await asyncio.to_thread(ports_of_tree, launcher) if launcher is not None else set()
+        if not ports or running.port in ports:
+            return ""
+        found = ", ".join(str(port) for port in sorted(ports))
+        return (
+            f"its program listens on port {found}, but was given port {running.port}: "
+            "let it read the environment variable PORT"
+        )
 
     async def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
         directory = self._directory(instance)

@@ -11,6 +11,7 @@ import httpx
 from easel.common.v1 import common_pb2 as common
 from tests.features.agent.conftest import AgentProcess
 from tests.support.fake_scheduler_link import FakeScheduler, listening
+from tests.support.free_ports import free_port
 from tests.support.runtime_stage import SERVER
 from tests.support.waiting import until
 
@@ -252,6 +253,21 @@ async def test_heartbeats_carry_what_the_node_offers(scheduler: FakeScheduler, a
     assert inventory.runtime == common.RUNTIME_PROCESS
     assert (inventory.first_port, inventory.last_port) == (20000, 29999)
     assert inventory.gpus or inventory.gpu_note
+
+
+async def test_a_program_that_listens_elsewhere_is_told_where_to_listen(
+    scheduler: FakeScheduler, agent: AgentProcess
+) -> None:
+    agent.start()
+    elsewhere = free_port()
+
+    scheduler.assign("i-1", f"export PORT={elsewhere}; {SERVER}")
+
+    report = await scheduler.sees("i-1", lambda r: bool(r.why) and r.port > 0, "to be explained")
+    assert report.why == (
+        f"its program listens on port {elsewhere}, but was given port {report.port}: "
+        "let it read the environment variable PORT"
+    )
 
 
 async def test_a_second_agent_leaves_the_data_directory_alone(
