@@ -37,7 +37,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
     data_dir = settings.data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     token = settings.token()
-    publisher = Publisher(ResourceStore(), listener(_edge(settings)), settings.domain)
+    publisher = Publisher(ResourceStore(), listener(edge_of(settings)), settings.domains())
     snapshot = data_dir / "routes.snapshot"
     known = await asyncio.to_thread(load, snapshot)
     if known is not None:
@@ -45,7 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         publisher.was_saved(publisher.sequence)
         log.info("starting from the snapshot", extra={"services": len(publisher.services)})
     async with AsyncExitStack() as owned:
-        xds = await owned.enter_async_context(_serving_envoys(settings, publisher, token))
+        xds = await owned.enter_async_context(serving_envoys(settings, publisher, token))
         channel = await owned.enter_async_context(dial(settings.scheduler, token))
         identity = Identity(settings.name, settings.public_url or f"http://{settings.listen}")
         async with asyncio.TaskGroup() as loops:
@@ -71,14 +71,14 @@ def envoy_dial(settings: Settings, xds: str, token: str) -> Dial:
     return Dial(f"{settings.name}-envoy", xds, admin, secret, settings.otlp_endpoint)
 
 
-def _edge(settings: Settings) -> Edge:
+def edge_of(settings: Settings) -> Edge:
     host, port = host_and_port(settings.listen, "listen")
     log_file = str(settings.access_log.resolve()) if settings.access_log else ""
     return Edge(host, port, settings.domain, bool(settings.otlp_endpoint), log_file)
 
 
 @asynccontextmanager
-async def _serving_envoys(settings: Settings, publisher: Publisher, token: str) -> AsyncIterator[str]:
+async def serving_envoys(settings: Settings, publisher: Publisher, token: str) -> AsyncIterator[str]:
     """Yields where an Envoy on this machine finds the gateway. Over TCP an Envoy shows the join token."""
     listen = settings.xds_listen or socket_address(settings.data_dir, "xds.sock")
     register = partial(

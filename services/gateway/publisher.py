@@ -21,8 +21,8 @@ _LISTENER_OWNER = "/"
 class Publisher:
     """Holds the services and turns each update into the resources that differ. Updates come one at a time."""
 
-    def __init__(self, store: ResourceStore, listener: Resource, domain: str) -> None:
-        self._store, self._listener, self._domain = store, listener, domain
+    def __init__(self, store: ResourceStore, listener: Resource, domains: tuple[str, ...]) -> None:
+        self._store, self._listener, self._domains = store, listener, domains
         self.services: dict[str, Service] = {}
         self.generation = 0
         # The change of the store that completed each generation not yet reported.
@@ -53,7 +53,7 @@ class Publisher:
         for start in range(0, len(services), _SLICE):
             for service in services[start : start + _SLICE]:
                 self.services[service.name] = service
-                keys += self._store.replace(service.name, service_resources(service, self._domain))
+                keys += self._store.replace(service.name, service_resources(service, self._domains))
             if start + _SLICE < len(services):
                 self.envoys.changed(keys)
                 keys = []

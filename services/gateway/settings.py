@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -53,6 +54,11 @@ class Settings(BaseSettings):
         if self.join_token or self.join_token_file is None:
             return self.join_token
         return self.join_token_file.read_text().strip()
+
+    def domains(self) -> tuple[str, ...]:
+        """The domain alone, and with each port that clients may write behind it."""
+        ports = [host_and_port(self.listen, "listen")[1], urlsplit(self.public_url).port]
+        return (self.domain, *dict.fromkeys(f"{self.domain}:{port}" for port in ports if port))
 
 
 def host_and_port(address: str, name: str) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from services.gateway.ads.messages import Refusal, Request, Response
 from services.gateway.ads.store import ResourceStore
 from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, TYPES, Key, Resource
 
-# Bounds of one response, so that a first load of many services is not one enormous message.
+# Bounds of one response after the first, so that a burst of changes takes effect as it is sent.
 MOST_RESOURCES = 2_000
 _EVERYTHING = (CLUSTER, LISTENER, SCOPE)
 
@@ -167,12 +167,15 @@ class EnvoyView:
             return []
         due, held = self._due(type_url, kind)
         together = [each for each in due if each[0] not in kind.alone]
-        batches = [together[at : at + MOST_RESOURCES] for at in range(0, len(together), MOST_RESOURCES)]
+        if kind.everything and kind.first_answer_due:
+            # Whole or not at all: Envoy opens its listener on the first answer.
+            if held:
+                return []
+            batches = [together]
+        else:
+            batches = [together[at : at + MOST_RESOURCES] for at in range(0, len(together), MOST_RESOURCES)]
         batches += [[each] for each in due if each[0] in kind.alone]
-        if not batches and kind.first_answer_due and not held and kind.everything:
-            batches = [[]]
-        if batches:
-            kind.first_answer_due = False
+        kind.first_answer_due = kind.first_answer_due and not batches
         return [self._response(type_url, kind, batch) for batch in batches]
 
     def _due(self, type_url: str, kind: _Kind) -> tuple[list[tuple[str, Resource | None]], bool]:
@@ -187,11 +190,11 @@ class EnvoyView:
                 if name not in kind.sent:
                     self._behind.pop(Key(type_url, name), None)
             elif self._must_wait(type_url, wanted):
-                held = True
                 if wanted is not None and self._waits_in_vain(wanted):
                     self._behind.pop(Key(type_url, name), None)
+                else:
+                    held = True
             else:
-                del kind.dirty[name]
                 due.append((name, wanted))
         return due, held
 
@@ -226,6 +229,8 @@ class EnvoyView:
         versions = {name: wanted.version if wanted else None for name, wanted in batch}
         kind.on_the_way[nonce] = versions
         kind.sent.update(versions)
+        for name in versions:
+            kind.dirty.pop(name, None)
         for name in versions:
             self._behind.setdefault(Key(type_url, name), self._since(Key(type_url, name)))
         if type_url == CLUSTER:

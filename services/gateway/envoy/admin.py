@@ -1,10 +1,13 @@
 """The few questions that the gateway asks its own Envoy, over a socket that nobody else reaches."""
 
+import asyncio
+
 import httpx
 
 from services.gateway.xds.listener import LISTENER_NAME
 
 _DEADLINE = 2.0
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class EnvoyAdmin:
@@ -30,7 +33,7 @@ class EnvoyAdmin:
             for status in answer.json().get("listener_statuses", []):
                 if status["name"] == LISTENER_NAME:
                     place = status["local_address"]["socket_address"]
-                    return f"{place['address']}:{place['port_value']}"
+                    return await _accepting(str(place["address"]), int(place["port_value"]))
         except (httpx.HTTPError, ValueError, KeyError):
             return None
         return None
@@ -51,3 +54,14 @@ class EnvoyAdmin:
             return sum(int(each.get("value", 0)) for each in answer.json()["stats"])
         except (httpx.HTTPError, ValueError, KeyError):
             return 0
+
+
+async def _accepting(host: str, port: int) -> str | None:
+    """Envoy lists a listener a little before its workers accept connections."""
+    try:
+        connecting = asyncio.open_connection(_ANY.get(host, host), port)
+        _, writer = await asyncio.wait_for(connecting, _DEADLINE)
+    except (OSError, TimeoutError):
+        return None
+    writer.close()
+    return f"{host}:{port}"

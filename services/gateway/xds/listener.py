@@ -26,7 +26,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from services.gateway.xds.auth import SIGNATURE_FILTER, signature_check
 from services.gateway.xds.replies import local_replies
 from services.gateway.xds.resource import LISTENER, Resource, resource
-from services.gateway.xds.scopes import HOST_MARK, NO_HOST, PREFIX
+from services.gateway.xds.scopes import HOST_MARK, PREFIX, SCOPE_HEADER, SERVICE_HEADER
 from services.gateway.xds.wire import from_ads, milliseconds, packed, socket
 
 LISTENER_NAME = "easel"
@@ -66,7 +66,7 @@ def _connection_manager(edge: Edge) -> Any:
         server_name="easel",
         server_header_transformation=hcm.HttpConnectionManager.PASS_THROUGH,
         scoped_routes=_scoped_routes(),
-        early_header_mutation_extensions=[_scope_headers(edge.domain)],
+        early_header_mutation_extensions=[_scope_header(edge.domain)],
         http_filters=_filters(),
         local_reply_config=local_replies(),
         upgrade_configs=[hcm.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
@@ -107,28 +107,28 @@ def _vanished_clients_are_noticed() -> list[Any]:
 
 
 def _scoped_routes() -> Any:
-    """A scope is found by the service in the path, or by the host name without its port."""
+    """A scope is found by the fourth element of the header that `_scope_header` computes."""
     build = hcm.ScopedRoutes.ScopeKeyBuilder
     extract = build.FragmentBuilder.HeaderValueExtractor
-    by_path = extract(name="x-easel-scope", element_separator="/", index=3)
-    by_host = extract(name="x-easel-host", element_separator=":", index=0)
-    fragments = [build.FragmentBuilder(header_value_extractor=each) for each in (by_path, by_host)]
+    element = extract(name=SCOPE_HEADER, element_separator="/", index=3)
     return hcm.ScopedRoutes(
         name="easel",
-        scope_key_builder=build(fragments=fragments),
+        scope_key_builder=build(fragments=[build.FragmentBuilder(header_value_extractor=element)]),
         scoped_rds=hcm.ScopedRds(scoped_rds_config_source=from_ads()),
     )
 
 
-def _scope_headers(domain: str) -> Any:
-    """The two headers that scopes are found by; whatever a client sends under these names is replaced."""
-    by_path = f"request.url_path.startsWith('{PREFIX}')"
-    named = "'x-easel-service' in request.headers ? request.headers['x-easel-service'] : request.host"
+def _scope_header(domain: str) -> Any:
+    """Makes the header that scopes are found by; whatever a client sends under this name is replaced.
+
+    It is the path where that names a service, and otherwise the host name in the same place. No path can
+    hold the mark that tells the two apart: Envoy refuses paths with a fragment.
+    """
+    path = f"%CEL(request.path.startsWith('{PREFIX}') ? request.url_path : '/-/-')%"
     mutations = [
         # A client that names a service is treated as one that calls the service's host name.
-        _set("x-easel-service", f"%REQ(x-easel-service)%.{domain}", _IF_THERE),
-        _set("x-easel-scope", f"%CEL({by_path} ? request.url_path : '/a/p/{HOST_MARK}')%", _ALWAYS),
-        _set("x-easel-host", f"%CEL({by_path} ? '{NO_HOST}' : ({named}))%", _ALWAYS),
+        _set(SERVICE_HEADER, f"%REQ({SERVICE_HEADER})%.{domain}", _IF_THERE),
+        _set(SCOPE_HEADER, f"{path}/{HOST_MARK}%REQ({SERVICE_HEADER}?:authority)%", _ALWAYS),
     ]
     return TypedExtensionConfig(
         name="envoy.http.early_header_mutation.header_mutation",

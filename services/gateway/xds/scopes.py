@@ -1,9 +1,10 @@
-"""A service's two scopes: its routes by path, and its routes by host name.
+"""A service's scopes: its routes by path, and its routes by host name.
 
-Envoy picks a scope by two values that the listener computes (`listener.py`), so that finding a service costs
+Envoy picks a scope by a value that the listener computes (`listener.py`), so that finding a service costs
 the same among ten services and ten thousand.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -30,20 +31,21 @@ from services.gateway.xds.resource import SCOPE, Resource, resource
 from services.gateway.xds.wire import milliseconds, packed, span
 
 HOST_MARK = "#"
-NO_HOST = "-"
 PREFIX = "/api/predict/"
-INTERNAL_HEADERS = ("x-easel-scope", "x-easel-host", "x-easel-service")
+SCOPE_HEADER = "x-easel-scope"
+SERVICE_HEADER = "x-easel-service"
 
 _UNTIL_DONE = milliseconds(0)
 
 
-def scopes(service: Service, domain: str) -> list[Resource]:
-    """The scope by path and the scope by host name."""
+def scopes(service: Service, domains: Iterable[str]) -> list[Resource]:
+    """The scope by path, and one for each domain, such as "easel.local" or "easel.local:8800"."""
     target = _target(service)
-    by_path = _scope(service, service.name, (service.name, NO_HOST), _path_routes(service, target), target)
-    host = f"{service.name}.{domain}"
-    by_host = _scope(service, host, (HOST_MARK, host), _host_routes(service, target), target)
-    return [by_path, by_host]
+    built = [_scope(service, service.name, _path_routes(service, target), target)]
+    for domain in domains:
+        key = f"{HOST_MARK}{service.name}.{domain}"
+        built.append(_scope(service, key, _host_routes(service, target), target))
+    return built
 
 
 def serving(service: Service) -> list[Backend]:
@@ -111,18 +113,14 @@ def _refusal(place: RouteMatch) -> Route:
     )
 
 
-def _scope(
-    service: Service, name: str, key: tuple[str, str], routes: list[Route], target: RouteAction | None
-) -> Resource:
+def _scope(service: Service, name: str, routes: list[Route], target: RouteAction | None) -> Resource:
     retry = _retry(None if service.grpc else service.keepalive)
     host = VirtualHost(name=name, domains=["*"], routes=routes, retry_policy=retry)
     table = RouteConfiguration(
-        name=name, virtual_hosts=[host], request_headers_to_remove=list(INTERNAL_HEADERS)
+        name=name, virtual_hosts=[host], request_headers_to_remove=[SCOPE_HEADER, SERVICE_HEADER]
     )
-    fragments = [ScopedRouteConfiguration.Key.Fragment(string_key=part) for part in key]
-    message = ScopedRouteConfiguration(
-        name=name, key=ScopedRouteConfiguration.Key(fragments=fragments), route_configuration=table
-    )
+    key = ScopedRouteConfiguration.Key(fragments=[ScopedRouteConfiguration.Key.Fragment(string_key=name)])
+    message = ScopedRouteConfiguration(name=name, key=key, route_configuration=table)
     return resource(SCOPE, name, message, needs=_clusters(target))
 
 
