@@ -85,6 +85,10 @@ def _required() -> set[str]:
     return known if "all" in named else named
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-golden", action="store_true", help="write the golden files anew")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     _required()
     for part in PARTS:

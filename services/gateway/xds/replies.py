@@ -29,6 +29,8 @@ class Reply:
     status: int
     sentence: str
     flags: tuple[str, ...] = ()
+    # Said to a gRPC client in place of the sentence.
+    to_grpc: str = ""
 
 
 REPLIES = (
@@ -38,7 +40,12 @@ REPLIES = (
         " service exists",
         ("NR",),
     ),
-    Reply(408, "no answer within the service's metadata.rpc.keepalive", ("UT", "SI")),
+    Reply(
+        408,
+        "no answer within the service's metadata.rpc.keepalive",
+        ("UT", "SI"),
+        to_grpc="no answer within the deadline of the call",
+    ),
     Reply(
         503,
         "no healthy upstream: the service has no ready instance; `easel desc` says why",
@@ -80,7 +87,7 @@ def _to_grpc(reply: Reply) -> Any:
         )
     )
     both = AccessLogFilter(and_filter=AndFilter(filters=[_cause(reply), speaks_grpc]))
-    return ResponseMapper(filter=both, body=DataSource(inline_string=reply.sentence))
+    return ResponseMapper(filter=both, body=DataSource(inline_string=reply.to_grpc or reply.sentence))
 
 
 def _cause(reply: Reply) -> Any:
