@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from easel.agent.v1 import agent_pb2 as pb
+from libs.domain.errors import Unavailable
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.board import Board
 from services.agent.gpu import Nvml
@@ -62,7 +64,9 @@ class View:
 
     async def inventory(self) -> Inventory:
         """What is free is for the scheduler to tell; this is what there is."""
-        images = tuple(await self.runtime.images())
+        images: tuple[str, ...] = ()
+        with suppress(Unavailable):  # The engine's absence is no word about the node.
+            images = tuple(await self.runtime.images())
         return await asyncio.to_thread(self._look, images)
 
     def _look(self, images: tuple[str, ...]) -> Inventory:

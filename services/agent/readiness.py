@@ -28,7 +28,7 @@ async def watch_readiness(
         try:
             answer = await runtime.listening(running)
             slow = 0
-        except TimeoutError:
+        except OSError:  # A timeout, or no socket left to ask with.
             slow += 1
             answer = ready and slow <= SLOW_ANSWERS_FORGIVEN
         if answer != ready:

@@ -15,7 +15,7 @@ from libs.telemetry.traces import Traces
 from services.agent.board import Board, Status
 from services.agent.plan import Busy, Hold, Observed, Plan, Start, Stop, Trouble, Wanted, plan_node
 from services.agent.readiness import watch_readiness
-from services.agent.runtime.port import Attempt, PullFailed, Running, Runtime
+from services.agent.runtime.port import Attempt, PullFailed, Running, Runtime, StartFailed
 from services.agent.workload import Workload
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,9 @@ class Reconciler:
                 running = await self._runtime.ensure_running(workload, step.attempt)
         except EaselError as refused:
             self._show_trouble(workload, refused)
+        except Exception as broken:
+            log.exception("starting an instance broke", extra={"instance": workload.id})
+            self._show_trouble(workload, StartFailed(f"could not start: {broken!r}"))
         else:
             self._troubles.pop(workload.id, None)
             self._show_running(running, workload)
@@ -145,6 +148,10 @@ class Reconciler:
             await self._runtime.ensure_absent(step.id, step.grace, step.sigterm)
         except EaselError as refused:
             log.warning("could not stop instance", extra={"instance": step.id, "why": str(refused)})
+            await asyncio.sleep(1)
+            return
+        except Exception:
+            log.exception("stopping an instance broke", extra={"instance": step.id})
             await asyncio.sleep(1)
             return
         self._troubles.pop(step.id, None)

@@ -32,8 +32,17 @@ class Engine:
         self._streams: set[Any] = set()
 
     async def ask(self, call: Callable[[Any], T]) -> T:
-        """What `call` gets from the SDK's low-level client. Raises Unavailable, EngineNotFound, APIError."""
-        return await asyncio.to_thread(self._ask, call)
+        """What `call` gets from the SDK's low-level client. Raises Unavailable, EngineNotFound."""
+        try:
+            return await asyncio.to_thread(self._ask, call)
+        except EngineNotFound:
+            raise
+        except APIError as refused:
+            raise Unavailable(f"the Docker Engine refused: {refused.explanation or refused}") from refused
+
+    async def tell(self, call: Callable[[Any], None]) -> None:
+        """Like `ask`, for what the engine may refuse for a reason of the caller's: raises APIError then."""
+        await asyncio.to_thread(self._ask, call)
 
     async def pull(self, image: str, login: tuple[str, str] | None, tell: Callable[[str], None]) -> None:
         """Pulls unless the image is there. Raises PullFailed with the registry's words."""

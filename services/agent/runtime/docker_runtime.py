@@ -87,7 +87,7 @@ class DockerRuntime:
         try:
             if existing is not None:
                 await self._engine.ask(partial(self._replace, workload.id))
-            await self._engine.ask(partial(self._create, workload, attempt))
+            await self._engine.tell(partial(self._create, workload, attempt))
         except APIError as refused:
             raise StartFailed(_refusal(workload, refused)) from refused
         running = await self._find(workload.id)

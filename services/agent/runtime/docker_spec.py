@@ -20,7 +20,7 @@ TELLING = (PREPARE_FAILED, 126, 127)
 _NOT_STARTED = "[FATAL tini"
 _SIGNALLED = 128
 _PIP = (
-    '"$(command -v python3 || command -v python)" -m pip install '
+    'PIP_BREAK_SYSTEM_PACKAGES=1 "$(command -v python3 || command -v python)" -m pip install '
     "--disable-pip-version-check --no-input --quiet"
 )
 

@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from services.agent.runtime.docker_runtime import DockerRuntime, DockerSettings
 from services.agent.runtime.port import Runtime
 from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
 from services.agent.runtime.venvs import Venvs
@@ -27,14 +29,22 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         venvs = Venvs(tmp_path / "venvs", Settings().python, own_environment(), timedelta(minutes=2))
         return ProcessRuntime(settings, venvs)
 
-    def containers() -> Runtime:
-        from services.agent.runtime.docker_runtime import DockerRuntime, DockerSettings
-
-        return DockerRuntime(DockerSettings(node=prefix, address="127.0.0.1", publish="127.0.0.1"))
-
-    stage = Stage(processes if request.param == "process" else containers, IMAGE, prefix)
+    open_runtime = processes if request.param == "process" else partial(containers, prefix)
+    stage = Stage(open_runtime, IMAGE, prefix)
     yield stage
     await stage.clean()
+
+
+@pytest.fixture
+async def docker_stage() -> AsyncIterator[Stage]:
+    prefix = f"t{secrets.token_hex(4)}"
+    stage = Stage(partial(containers, prefix), IMAGE, prefix)
+    yield stage
+    await stage.clean()
+
+
+def containers(node: str) -> Runtime:
+    return DockerRuntime(DockerSettings(node=node, address="127.0.0.1", publish="127.0.0.1"))
 
 
 @pytest.fixture
