@@ -1,8 +1,10 @@
 """The gateway: Envoy's management server, fed by the scheduler, and the keeper of a local Envoy."""
 
+import argparse
 import asyncio
 import hmac
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -59,7 +61,18 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
 
 
 def main() -> None:
-    """Runs one gateway until SIGTERM or SIGINT."""
+    """Runs one gateway until SIGTERM or SIGINT, or prints what an Envoy elsewhere is started with."""
+    options = argparse.ArgumentParser(prog="services.gateway", description=__doc__)
+    options.add_argument(
+        "--bootstrap",
+        metavar="HOST:PORT",
+        help="print the bootstrap of an Envoy that dials the gateway there",
+    )
+    where = options.parse_args().bootstrap
+    if where:
+        settings = Settings()
+        sys.stdout.write(bootstrap(envoy_dial(settings, where, settings.token())))
+        return
     configure()
     asyncio.run(_standalone())
 

@@ -156,7 +156,7 @@ def _access_log(path: str) -> Any:
         {
             "time": "%START_TIME%",
             "method": "%REQ(:METHOD)%",
-            "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+            "path": "%REQ(:PATH)%",
             "status": "%RESPONSE_CODE%",
             "flags": "%RESPONSE_FLAGS%",
             "milliseconds": "%DURATION%",

@@ -1,0 +1,156 @@
+"""From an update to resources and acknowledgements, without an Envoy."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from libs.domain.errors import InvalidRequest
+from services.gateway.ads.messages import Request
+from services.gateway.ads.store import ResourceStore
+from services.gateway.publisher import Publisher
+from services.gateway.routes import Backend, Endpoint, Service, Update
+from services.gateway.settings import Settings
+from services.gateway.snapshot import Snapshots, load, save
+from services.gateway.translate import service_from_proto, service_to_proto
+from services.gateway.xds.listener import Edge, listener
+from services.gateway.xds.resource import CLUSTER, LISTENER, SCOPE
+from tests.support.waiting import until
+
+
+def a_publisher() -> Publisher:
+    return Publisher(ResourceStore(), listener(Edge("127.0.0.1", 1, "easel.local")), ("easel.local",))
+
+
+def a_service(name: str, *ports: int) -> Service:
+    endpoints = tuple(Endpoint(f"i-{port}", "127.0.0.1", port) for port in ports)
+    return Service(name, ("token",), backends=(Backend(1, endpoints),) if ports else ())
+
+
+@contextlib.asynccontextmanager
+async def an_envoy(publisher: Publisher) -> AsyncIterator[None]:
+    """Connects an Envoy that acknowledges everything and needs no endpoints."""
+    said: asyncio.Queue[Request] = asyncio.Queue()
+    for type_url in (CLUSTER, LISTENER, SCOPE):
+        said.put_nowait(Request(type_url))
+
+    async def requests() -> AsyncIterator[Request]:
+        while True:
+            yield await said.get()
+
+    async def acknowledge() -> None:
+        async for response in publisher.envoys.stream(requests()):
+            said.put_nowait(Request(response.type_url, nonce=response.nonce))
+
+    speaking = asyncio.create_task(acknowledge())
+    await until(lambda: len(publisher.envoys) == 1, "the Envoy to connect")
+    yield
+    speaking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await speaking
+
+
+async def test_a_full_update_takes_away_what_it_does_not_name() -> None:
+    publisher = a_publisher()
+    await publisher.publish(Update(1, True, (a_service("a"), a_service("b"))))
+
+    await publisher.publish(Update(2, True, (a_service("b"),)))
+
+    assert publisher.services.keys() == {"b"}
+
+
+async def test_a_change_leaves_the_services_that_it_does_not_name() -> None:
+    publisher = a_publisher()
+    await publisher.publish(Update(1, True, (a_service("a"), a_service("b"))))
+
+    await publisher.publish(Update(2, False, (a_service("c"),), removed=("a",)))
+
+    assert publisher.services.keys() == {"b", "c"}
+
+
+async def test_a_generation_is_applied_when_every_envoy_has_it_and_it_is_on_disk() -> None:
+    publisher, applied = a_publisher(), list[tuple[int, int]]()
+    publisher.on_applied = lambda generation, envoys: applied.append((generation, envoys))
+    async with an_envoy(publisher):
+        await publisher.publish(Update(7, True, (a_service("a"),)))
+        await until(lambda: publisher.envoys.applied() == publisher.sequence, "the Envoy to have it")
+        before = list(applied)
+
+        publisher.was_saved(publisher.sequence)
+
+        assert (before, applied) == ([], [(7, 1)])
+
+
+async def test_with_no_envoy_connected_nothing_is_applied() -> None:
+    publisher, applied = a_publisher(), list[int]()
+    publisher.on_applied = lambda generation, _: applied.append(generation)
+
+    await publisher.publish(Update(7, True, (a_service("a"),)))
+    publisher.was_saved(publisher.sequence)
+
+    assert applied == []
+
+
+async def test_a_full_update_without_a_difference_is_acknowledged_again() -> None:
+    publisher, applied = a_publisher(), list[int]()
+    publisher.on_applied = lambda generation, _: applied.append(generation)
+    async with an_envoy(publisher):
+        for _ in range(2):
+            await publisher.publish(Update(7, True, (a_service("a"),)))
+            publisher.was_saved(publisher.sequence)
+            await until(lambda: publisher.envoys.applied() == publisher.sequence, "the Envoy to have it")
+
+    assert applied == [7, 7]
+
+
+async def test_what_was_published_is_found_on_disk_again(tmp_path: Path) -> None:
+    publisher, stop = a_publisher(), asyncio.Event()
+    saving = asyncio.create_task(Snapshots(publisher, tmp_path / "snapshot").run(until=stop))
+
+    await publisher.publish(Update(3, True, (a_service("a", 1, 2), a_service("b"))))
+    await publisher.publish(Update(4, False, (a_service("c", 3),), removed=("b",)))
+    await until(lambda: publisher.saved == publisher.sequence, "the snapshot")
+    stop.set()
+    await saving
+
+    expected = (a_service("a", 1, 2), a_service("c", 3))
+    assert load(tmp_path / "snapshot") == Update(4, True, expected)
+
+
+def test_a_snapshot_that_is_not_there_or_broken_is_none(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\xff\xff\xff")
+
+    assert load(tmp_path / "missing") is None
+    assert load(broken) is None
+
+
+def test_a_failed_write_leaves_the_last_snapshot(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot"
+    save(path, 1, [])
+    (tmp_path / "snapshot.new").mkdir()
+
+    with pytest.raises(OSError, match="directory"):
+        save(path, 2, [])
+
+    assert load(path) == Update(1, True)
+
+
+def test_a_service_survives_the_wire() -> None:
+    service = a_service("a", 1, 2)
+
+    assert service_from_proto(service_to_proto(service)) == service
+
+
+def test_a_service_has_a_host_name_with_each_port_that_clients_may_write() -> None:
+    settings = Settings(listen="127.0.0.1:8800", public_url="http://models.example:9000")
+
+    assert settings.domains() == ("easel.local", "easel.local:8800", "easel.local:9000")
+
+
+@pytest.mark.parametrize("listen", ["8800", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000"])
+def test_an_address_without_host_or_port_is_refused(listen: str) -> None:
+    with pytest.raises((InvalidRequest, ValueError), match="listen"):
+        Settings(listen=listen)
