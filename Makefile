@@ -52,8 +52,8 @@ $(VENV)/bin/uv: requirements/dev.lock
 
 $(VENV)/.setup: $(VENV)/bin/uv requirements/dev.lock pyproject.toml
 	@echo "setting up $(VENV)"
-	@rm -f $(VENV)/.demo
-	@$(uv) pip sync --quiet requirements/dev.lock
+	@wanted=dev; if [ -e $(VENV)/.demo ]; then wanted=demo; fi; \
+	$(uv) pip sync --quiet "requirements/$$wanted.lock"
 	@$(uv) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
