@@ -74,11 +74,8 @@ class View:
         devices = self.nvml.inventory()
         reserve = Reserve(settings.reserved_cpu_milli, settings.reserved_memory_mib)
         instances = self.board.ports()
-        others = sorted(
-            port
-            for port in {port for port, _ in listening_sockets()} - instances
-            if settings.first_port <= port <= settings.last_port
-        )
+        # Not only of the range: an instance is given the port it declares, where that is free.
+        others = sorted({port for port, _ in listening_sockets()} - instances)
         return Inventory(
             capacity=host_capacity(settings.data_dir, len(devices.gpus), reserve),
             runtime=self.runtime.name,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import httpx
@@ -253,6 +254,17 @@ async def test_heartbeats_carry_what_the_node_offers(scheduler: FakeScheduler, a
     assert inventory.runtime == common.RUNTIME_PROCESS
     assert (inventory.first_port, inventory.last_port) == (20000, 29999)
     assert inventory.gpus or inventory.gpu_note
+
+
+async def test_a_port_of_another_program_is_told_as_busy_also_outside_the_range(
+    scheduler: FakeScheduler, agent: AgentProcess
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        agent.start()
+
+        await until(lambda: scheduler.heartbeats, "a heartbeat")
+
+        assert other.getsockname()[1] in scheduler.heartbeats[-1].inventory.busy_ports
 
 
 async def test_a_program_that_listens_elsewhere_is_told_where_to_listen(
