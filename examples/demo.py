@@ -28,6 +28,7 @@ EXAMPLES = Path(__file__).parent
 MODEL = EXAMPLES / "digits" / "model"
 SERVICES = ("quickstart", "digits")
 READY_WITHIN_S = 300.0
+FAILED_FOR_S = 30.0
 HEALED_WITHIN_S = 60.0
 CONNECTIONS = 4
 # When an instance dies: what is in flight on it, and what is sent to it before its death is known.
@@ -111,8 +112,11 @@ async def deploy(easel: AsyncEasel, name: str) -> None:
 
 
 async def until_running(easel: AsyncEasel, name: str, within: float = READY_WITHIN_S) -> Service:
-    """Waits until all instances of the newest version are ready. Raises Wrong when that fails."""
-    began = time.monotonic()
+    """Waits until all instances of the newest version are ready.
+
+    Raises Wrong when that takes too long, or when the service has failed and stays so.
+    """
+    began = well = time.monotonic()
     with console.status(name) as status:
         while True:
             service = await easel.services.get(name)
@@ -124,7 +128,9 @@ async def until_running(easel: AsyncEasel, name: str, within: float = READY_WITH
             ):
                 say(f"{name} is running: {service.ready} of {service.wanted} instances ready, {waited:.1f} s")
                 return service
-            if service.state is ServiceState.FAILED or waited > within:
+            if service.state is not ServiceState.FAILED:
+                well = time.monotonic()
+            if waited > within or time.monotonic() - well > FAILED_FOR_S:
                 raise Wrong(
                     "\n".join([f"{name} is {service.state}: {service.why}", *service.pending_reasons])
                 )
