@@ -163,9 +163,12 @@ async def _either(first: asyncio.Event, second: asyncio.Event) -> None:
 
 
 async def _stop_everything(runtime: Runtime) -> None:
-    running = await runtime.instances()
-    stops = (runtime.ensure_absent(each.id, each.grace, each.sigterm) for each in running)
-    await asyncio.gather(*stops)
+    try:
+        running = await runtime.instances()
+        stops = (runtime.ensure_absent(each.id, each.grace, each.sigterm) for each in running)
+        await asyncio.gather(*stops)
+    except EaselError as refused:
+        log.warning("instances were left running", extra={"why": str(refused)})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+"""What the launcher of a process instance promises beyond the contract of runtimes."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from services.agent.runtime.port import StartFailed
+from services.agent.runtime.sockets import is_free
+from tests.support.free_ports import free_port
+from tests.support.runtime_stage import SERVER, Stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.parametrize("stage", ["process"], indirect=True)
+
+
+async def test_a_launcher_that_is_killed_takes_its_whole_tree_along(stage: Stage, tmp_path: Path) -> None:
+    workload = stage.a_workload(script=f"setsid sleep 600 & {SERVER}")
+    running = await stage.start(workload)
+    await stage.listening(running)
+
+    os.kill(json.loads(written(tmp_path, workload.id, "monitor.json"))["pid"], signal.SIGKILL)
+
+    ended = await stage.ended(workload)
+    assert ended.exit is not None
+    assert ended.exit.why == "ended together with its launcher, which was killed, or with the node"
+    await until(lambda: is_free(running.port), "the port to be free")
+    assert marked(str(tmp_path / "instances" / workload.id)) == []
+
+
+async def test_a_port_of_another_program_is_refused_before_the_start(stage: Stage) -> None:
+    taken = await stage.start(stage.a_workload("a", host_port=free_port()))
+    await stage.listening(taken)
+
+    with pytest.raises(StartFailed, match=f"port {taken.port} is taken by another program of this node"):
+        await stage.start(stage.a_workload("b", host_port=taken.port))
+
+
+async def test_the_log_of_a_talkative_program_stays_bounded(stage: Stage, tmp_path: Path) -> None:
+    line = "x" * 1000
+    workload = stage.a_workload(script=f"for i in $(seq 4000); do echo {line}; done; echo the end")
+    await stage.start(workload)
+    await stage.ended(workload)
+
+    text = await stage.log(workload)
+
+    assert text.endswith("the end\n")
+    assert len(text) <= 1 << 20
+
+
+async def test_gpus_are_handed_over_by_uuid_and_none_means_none(stage: Stage) -> None:
+    show = 'echo "[$CUDA_VISIBLE_DEVICES]"'
+    with_two = stage.a_workload("a", script=show, gpu_uuids=("GPU-1", "GPU-2"))
+    without = stage.a_workload("b", script=show)
+    for workload in (with_two, without):
+        await stage.start(workload)
+        await stage.ended(workload)
+
+    assert await stage.log(with_two) == "[GPU-1,GPU-2]\n"
+    assert await stage.log(without) == "[]\n"
+
+
+def written(directory: Path, instance: str, name: str) -> str:
+    return (directory / "instances" / instance / name).read_text()
+
+
+def marked(directory: str) -> list[str]:
+    """Processes that carry the marker of the instance in `directory`."""
+    marker = f"EASEL_INSTANCE_DIR={directory}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and marker in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,62 @@
+"""An agent whose instances are containers."""
+
+import asyncio
+import secrets
+import subprocess
+
+import pytest
+
+from tests.features.agent.conftest import AgentProcess
+from tests.support.fake_scheduler_link import FakeScheduler
+from tests.support.runtime_stage import SERVER
+
+pytestmark = pytest.mark.docker
+
+
+async def containers_of(node: str) -> list[str]:
+    """Their ids with the instants they were started at."""
+    command = f"docker ps --quiet --no-trunc --filter label=easel.node={node}"
+    ids = (await asyncio.to_thread(_output, command)).split()
+    return [
+        await asyncio.to_thread(_output, f"docker inspect -f {{{{.Id}}}}{{{{.State.StartedAt}}}} {each}")
+        for each in ids
+    ]
+
+
+async def test_an_agent_that_was_killed_adopts_every_container(
+    scheduler: FakeScheduler, agent: AgentProcess
+) -> None:
+    node = f"t{secrets.token_hex(4)}"
+    agent.start(runtime="docker", node=node)
+    scheduler.assign(f"{node}-a", SERVER)
+    reported = await scheduler.sees_ready(f"{node}-a")
+    before = await containers_of(node)
+
+    agent.kill()
+    scheduler.reports.clear()
+    agent.start(runtime="docker", node=node)
+
+    report = await scheduler.sees_ready(f"{node}-a")
+    assert (report.port, report.restarts, report.started_at) == (reported.port, 0, reported.started_at)
+    assert await containers_of(node) == before
+    scheduler.forget(f"{node}-a")
+    await scheduler.sees(f"{node}-a", lambda seen: seen.gone, "to be gone")
+
+
+async def test_a_crashed_container_is_restarted_and_its_last_words_are_kept(
+    scheduler: FakeScheduler, agent: AgentProcess
+) -> None:
+    node = f"t{secrets.token_hex(4)}"
+    agent.start(runtime="docker", node=node)
+
+    scheduler.assign(f"{node}-a", "echo last words; exit 3")
+
+    report = await scheduler.sees(f"{node}-a", lambda seen: "restart 2" in seen.why, "to wait")
+    assert report.why == "exited with code 3; restarting in 10 s (restart 2)"
+    assert await scheduler.log_of(f"{node}-a") == "last words\nlast words\n"
+    scheduler.forget(f"{node}-a")
+    await scheduler.sees(f"{node}-a", lambda seen: seen.gone, "to be gone")
+
+
+def _output(command: str) -> str:
+    return subprocess.run(command.split(), capture_output=True, text=True, check=True, timeout=30).stdout
