@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 TESTS ?= tests
+BENCH ?=
 ARGS ?=
 SOURCES := services libs cli sdk tests bench examples
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -103,8 +104,8 @@ proto: setup ## Generate the Python stubs from proto/
 	@$(call protoc,proto)
 
 .PHONY: bench
-bench: $(VENV)/.demo ## Measure, and refresh the tables of docs/BENCHMARKS.md
-	@$(BIN)/python -m bench.run_all $(ARGS)
+bench: $(VENV)/.setup ## Measure, and refresh docs/BENCHMARKS.md; BENCH=name measures one part
+	@$(BIN)/python -m bench.run_all $(BENCH) $(ARGS)
 
 .PHONY: lock
 lock: $(VENV)/bin/uv ## Refresh requirements/*.lock from pyproject.toml

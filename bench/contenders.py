@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -40,7 +40,8 @@ class Target:
     url: str
     headers: Mapping[str, str]
     pids: Sequence[int]
-    # Whether it may be stopped while another one is measured.
+    # Whether the processes are its alone, and may be stopped while another one is measured.
+    alone: bool = True
     pausable: bool = True
 
     def processes(self) -> list[psutil.Process]:
@@ -142,14 +143,22 @@ def running_easel(home: Path) -> Iterator[tuple[Target, Target]]:
             running = owned.enter_context(embedded_easel(home))
         with Easel.of(running.context) as client:
             client.services.create(spec)
-        version = pinned_version("uvicorn", "uvicorn")
         kind = {"Content-Type": "application/json"}
         url = f"{running.context.gateway}/api/predict/sums"
         through = Target("Easel", "this one", url, {**kind, "Authorization": TOKEN}, (), pausable=False)
         until_answering(through, running.data_dir / "easel.log")
-        pids = tuple(process.pid for process in running.processes())
-        direct = Target("uvicorn alone", version, f"http://127.0.0.1:{port}/", kind, (), pausable=False)
-        yield Target(through.name, through.version, url, through.headers, pids, pausable=False), direct
+        through = replace(through, pids=tuple(process.pid for process in running.processes()))
+        yield (
+            through,
+            replace(
+                through,
+                name="uvicorn alone",
+                version=pinned_version("uvicorn", "uvicorn"),
+                url=f"http://127.0.0.1:{port}/",
+                headers=kind,
+                alone=False,
+            ),
+        )
 
 
 class NotAnswering(Exception):

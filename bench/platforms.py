@@ -34,6 +34,8 @@ from bench.venvs import NotInstalled
 
 CONNECTIONS = 32
 RATE = 100
+# More than this share of the platform's core taken by others, and a slice says little.
+QUIET_PERCENT = 10
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Effort:
     idle_s: float
 
 
-FULL = Effort(rounds=5, burst_s=2, paced_s=4.0, idle_s=3.0)
+FULL = Effort(rounds=5, burst_s=2, paced_s=3.0, idle_s=3.0)
 QUICK = Effort(rounds=1, burst_s=1, paced_s=0.5, idle_s=0.5)
 
 
@@ -87,7 +89,7 @@ def measure(effort: Effort) -> tuple[list[Seen], dict[str, str]]:
 
 
 def _slice(target: Target, seen: Seen, effort: Effort, *, warming: bool) -> None:
-    everyone = target.processes() if target.pids else []
+    everyone = target.processes()
     if target.pausable:
         resume(everyone)
         _settle(target)
@@ -98,9 +100,8 @@ def _slice(target: Target, seen: Seen, effort: Effort, *, warming: bool) -> None
             return
         own, core = cpu_seconds(everyone), core_seconds(PLATFORM_CORE)
         told = wrk.burst(target.url, BODY, target.headers, effort.burst_s, CONNECTIONS)
-        if everyone:
-            others = core_seconds(PLATFORM_CORE) - core - (cpu_seconds(everyone) - own)
-            seen.disturbed.append(max(0.0, others / effort.burst_s))
+        others = core_seconds(PLATFORM_CORE) - core - (cpu_seconds(everyone) - own)
+        seen.disturbed.append(max(0.0, others / effort.burst_s))
         seen.per_second.append(told.per_second)
         seen.burst_p99_ms.append(told.p99_ms)
         seen.failed += told.failed
@@ -119,7 +120,7 @@ def _settle(target: Target) -> None:
 
 
 def _at_rest(target: Target, seen: Seen, effort: Effort) -> None:
-    if not target.pids:
+    if not target.alone:
         return
     time.sleep(0.5)
     everyone = target.processes()
@@ -159,26 +160,24 @@ def table(found: list[dict[str, Any]], left_out: dict[str, str]) -> str:
     """The rows as Markdown."""
     lines = [
         "| platform | version | requests/s | Easel is × as fast | p50 ms at 100/s | p99 ms at 100/s "
-        "| memory MiB | idle CPU % | failed |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| memory MiB | idle CPU % | failed | core taken by others % |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found:
         memory = "–" if row["memory_mib"] is None else row["memory_mib"]
         idle = "–" if row["idle_cpu_percent"] is None else row["idle_cpu_percent"]
         lines.append(
             f"| {row['what']} | {row['version']} | {row['per_second']:,} | {row['easel_times']:.2f} "
-            f"| {row['p50_ms_at_100']} | {row['p99_ms_at_100']} | {memory} | {idle} | {row['failed']} |"
+            f"| {row['p50_ms_at_100']} | {row['p99_ms_at_100']} | {memory} | {idle} | {row['failed']} "
+            f"| {max(row['disturbed_percent'])} |"
         )
     lines += [
         f"| {name} | | not measured: {why.replace('|', '/')} | | | | | | |" for name, why in left_out.items()
     ]
     beyond = sorted({address for row in found for address in row["foreign"]})
-    worst = max(share for row in found for share in row["disturbed_percent"])
-    lines += [
-        "",
-        f"Connections beyond this machine at the end of any slice: {', '.join(beyond) or 'none'}. "
-        f"Other programs took at most {worst} % of the platform's core during a slice.",
-    ]
+    lines += ["", f"Connections beyond this machine at the end of any slice: {', '.join(beyond) or 'none'}."]
+    if max(share for row in found for share in row["disturbed_percent"]) > QUIET_PERCENT:
+        lines.append("**The machine was busy with something else: measure again before relying on this.**")
     return "\n".join(lines)
 
 
