@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from cli.output import facts, out, put, table
 from cli.session import listed
 from cli.views import EVENTS, INSTANCES, labels_text
@@ -41,7 +43,7 @@ def show_description(description: Description) -> None:
         if lines:
             console.print(f"\n{title}", style="bold")
         for line in lines:
-            console.print(f"  {line.strip()}", markup=False)
+            typer.echo(f"  {line.strip()}")
     if description.instances:
         console.print("\ninstances", style="bold")
         put(table(description.instances, INSTANCES))

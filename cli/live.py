@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from cli.phases import standing
+from cli.phases import standing, told
 from easel_sdk.types import Event, EventKind, Instance, InstanceState, Service
 
 PHASES = ("placed", "image", "prepared", "started", "ready")
@@ -69,7 +69,7 @@ class Picture:
 
     def event(self, at: float, event: Event) -> None:
         style = "yellow" if event.kind is EventKind.WARNING else "dim"
-        self._console.print(Text(f"{at:7.1f} s  {event.why}", style=style))
+        self._console.print(Text(f"{at:7.1f} s  {told(event)}", style=style))
 
     def state(self, at: float, service: Service, instances: Sequence[Instance]) -> None:
         self._service = service

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from easel_sdk.types import Instance, InstanceState, Service, ServiceState
+from easel_sdk.types import Event, Instance, InstanceState, Service, ServiceState
 
 # An instance that came back this often without becoming ready is not going to by itself.
 HOPELESS_RESTARTS = 3
@@ -71,14 +71,19 @@ def _failure(service: Service, instances: Sequence[Instance], wanted: Wanted, wa
     return ""
 
 
+def told(event: Event) -> str:
+    """The event's sentence, after what it is about where that is not the service itself."""
+    return event.why if event.subject == event.service else f"{event.subject}: {event.why}"
+
+
 def standing(service: Service, instances: Sequence[Instance]) -> str:
     """One line on where things are: the service's state, and how many instances are in which state."""
     counts: dict[str, int] = {}
     for each in instances:
-        word = "ready" if each.ready else str(each.state).lower()
+        word = _word(each)
         counts[word] = counts.get(word, 0) + 1
-    told = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no instance yet"
-    return f"{service.state}: {service.ready} of {service.wanted} ready ({told})"
+    states = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no instance yet"
+    return f"{service.state}: {service.ready} of {service.wanted} ready ({states})"
 
 
 def moves(before: Mapping[str, str], instances: Sequence[Instance]) -> dict[str, str]:
@@ -87,8 +92,12 @@ def moves(before: Mapping[str, str], instances: Sequence[Instance]) -> dict[str,
     return {name: text for name, text in now.items() if before.get(name) != text}
 
 
+def _word(instance: Instance) -> str:
+    state = str(instance.state)
+    return "ready" if instance.ready else state.lower() if state.istitle() else state
+
+
 def _sentence(instance: Instance) -> str:
     where = f" on {instance.node}" if instance.node else ""
-    word = "ready" if instance.ready else str(instance.state).lower()
     why = f": {instance.why}" if instance.why and not instance.ready else ""
-    return f"{word}{where}{why}"
+    return f"{_word(instance)}{where}{why}"

@@ -38,7 +38,9 @@ def with_easel(work: Callable[["AsyncEasel"], Awaitable[T]], name: str = "comman
 
         context = current_context(chosen())
         if not context.token:
-            raise NoContext("this context has no token; `easel context set NAME --token TOKEN` keeps one in it")
+            raise NoContext(
+                "the context has no token; `easel context set NAME --token TOKEN` keeps one in it"
+            )
         with configure_traces("easel-cli", cli_settings().otlp_endpoint) as traces:
             async with AsyncEasel.of(context, tuple(traces.client_interceptors())) as easel:
                 with traces.span(f"easel {name}"):

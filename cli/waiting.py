@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from cli.output import err
-from cli.phases import Outcome, Wanted, moves, outcome, standing
+from cli.phases import Outcome, Wanted, moves, outcome, standing, told
 from cli.session import listed
 from easel_sdk.errors import DeadlineExceeded, EaselError
 from easel_sdk.types import Event, EventKind, Instance, Service
@@ -36,7 +36,7 @@ class Lines:
 
     def event(self, at: float, event: Event) -> None:
         mark = "!" if event.kind is EventKind.WARNING else " "
-        err().print(f"{at:7.1f} s {mark} {event.why}", markup=False)
+        err().print(f"{at:7.1f} s {mark} {told(event)}", markup=False)
 
     def state(self, at: float, service: Service, instances: Sequence[Instance]) -> None:
         for name, sentence in moves(self._told, instances).items():

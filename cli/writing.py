@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.exits import Exit
-from cli.output import Format, dump, out, say, warn
+from cli.output import Format, dump, say, warn
 from cli.session import listed, with_easel
 
 if TYPE_CHECKING:
@@ -97,11 +97,14 @@ async def _followed(
 
 
 def _show_end(service: "Service", *, endpoint: bool) -> None:
-    ready = f"{service.ready} of {service.wanted} instances ready"
-    out().print(f"{service.name} is {service.state}: {ready}", markup=False)
+    from easel_sdk.types import ServiceState
+
+    stopped = service.state is ServiceState.STOPPED
+    ready = "" if stopped else f": {service.ready} of {service.wanted} instances ready"
+    typer.echo(f"{service.name} is {service.state}{ready}")
     if endpoint and service.endpoint:
         for line in calling(service):
-            out().print(line, markup=False)
+            typer.echo(line)
 
 
 def calling(service: "Service") -> list[str]:

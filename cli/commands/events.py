@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import Format, Output, age, dump, out, show_rows
+from cli.output import Format, Output, age, dump, show_rows
 from cli.session import listed, with_easel
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def _line(event: "Event", output: Format) -> None:
     if output is not Format.TABLE:
         return dump(event, output, line=True)
     at = event.at.astimezone().strftime("%H:%M:%S") if event.at else age(None)
-    return out().print(
-        f"{at}  {event.kind:<7}  {event.reason:<20}  {event.subject:<24}  {event.why}", markup=False
-    )
+    return typer.echo(f"{at}  {event.kind:<7}  {event.reason:<20}  {event.subject:<24}  {event.why}")
 
 
 def add_to(app: typer.Typer) -> None:

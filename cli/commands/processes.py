@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import Format, Output, dump, out, say
+from cli.output import Format, Output, dump, say
 from cli.pairs import pairs
 from cli.settings import cli_settings
 
@@ -114,7 +115,8 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
             "pid": pid,
             "seconds": round(took, 3),
         }
-        return dump(told, output)
+        dump(told, output)
+        return
     lines = [
         f"Easel is up after {took:.1f} s",
         f"  gateway    {wish.gateway}",
@@ -130,15 +132,15 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
         else "  Ctrl-C                              stop Easel",
     ]
     for line in lines:
-        out().print(line, markup=False)
-    return out().file.flush()
+        typer.echo(line)
+    sys.stdout.flush()
 
 
 def down(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
     """Stop the Easel that `easel up` started, and what it runs."""
     from cli.data_dir import in_use, running_on
 
-    where = (data_dir or cli_settings().data_dir).expanduser().absolute()
+    where = (data_dir or _of_context() or cli_settings().data_dir).expanduser().absolute()
     running = running_on(where)
     if running is None:
         if in_use(where):
@@ -148,6 +150,19 @@ def down(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
         return _said(_nothing(where), {"stopped": False}, output)
     _end(running, where)
     return _said(f"Easel is stopped (process {running.pid})", {"stopped": True, "pid": running.pid}, output)
+
+
+def _of_context() -> Path | None:
+    """The data directory of the Easel that the current context names, None when it names none."""
+    from cli.session import chosen
+    from easel_sdk.context import current_context
+    from easel_sdk.errors import EaselClientError
+
+    try:
+        known = current_context(chosen()).data_dir
+    except EaselClientError:
+        return None
+    return Path(known) if known else None
 
 
 def _nothing(data_dir: Path) -> str:

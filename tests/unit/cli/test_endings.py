@@ -78,7 +78,7 @@ def test_contexts_are_kept_for_the_owner_alone_chosen_and_overridden(
     lonely: CommandLine, fake: FakeAdmin
 ) -> None:
     lonely("context", "set", "near", "--scheduler", fake.address, "--token", ADMIN_TOKEN)
-    lonely("context", "set", "far", "--scheduler", f"127.0.0.1:{free_port()}", "--use")
+    lonely("context", "set", "far", "--scheduler", f"127.0.0.1:{free_port()}", "--token", "t", "--use")
 
     assert stat.S_IMODE(lonely.path.stat().st_mode) == 0o600
     assert lonely("ls").code == 5
