@@ -156,11 +156,11 @@ def _of_context() -> Path | None:
     """The data directory of the Easel that the current context names, None when it names none."""
     from cli.session import chosen
     from easel_sdk.context import current_context
-    from easel_sdk.errors import EaselClientError
+    from libs.domain.errors import EaselError
 
     try:
         known = current_context(chosen()).data_dir
-    except EaselClientError:
+    except EaselError:
         return None
     return Path(known) if known else None
 

@@ -118,10 +118,6 @@ GAPS: tuple[Gap, ...] = (
         "warm_up_data_path",
         "instances are not warmed up yet; they take traffic as soon as their port listens",
     ),
-    Gap(
-        "runtime.enable_crash_block",
-        "crashed instances are always restarted; they are not kept as they crashed",
-    ),
     Gap("autoscaler", "the number of instances does not change by itself yet; it stays at metadata.instance"),
     Gap(
         "cronScaler", "the number of instances does not follow a schedule yet; it stays at metadata.instance"

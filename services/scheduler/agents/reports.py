@@ -60,7 +60,7 @@ def _told(instance: Instance, report: agent_pb2.InstanceReport) -> Instance:
         address=report.address or instance.address,
         port=report.port or instance.port,
         restarts=report.restarts,
-        last_exit=report.last_exit,
+        last_exit=report.last_exit or instance.last_exit,
         started_at=time_from_proto(report, "started_at") or instance.started_at,
         ready_at=time_from_proto(report, "ready_at") or instance.ready_at,
     )
