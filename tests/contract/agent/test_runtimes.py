@@ -235,7 +235,7 @@ async def test_a_read_only_mount_cannot_be_written(stage: Stage, bucket: Path) -
     await stage.start(workload)
     await stage.ended(workload)
 
-    assert (await stage.log(workload)).endswith("refused\n")
+    assert "refused\n" in await stage.log(workload)
     assert names_in(bucket) == []
 
 
