@@ -3,9 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from libs.db.engine import create_engine
 
@@ -21,6 +19,8 @@ async def _migrate(database_url: str, to: str) -> None:
     engine = create_engine(database_url)
     try:
         async with engine.connect() as connection:
+            if to == "head" and await connection.run_sync(_revision) == newest_revision():
+                return
             await connection.execution_options(writes=True)
             await connection.run_sync(_upgrade, to)
             await connection.commit()
@@ -28,7 +28,23 @@ async def _migrate(database_url: str, to: str) -> None:
         await engine.dispose()
 
 
+def newest_revision() -> str:
+    """The revision that the newest migration file makes; files are named by their revisions."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _revision(connection: Connection) -> str:
+    """The revision the database has, "" for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
+
+
 def _upgrade(connection: Connection, to: str) -> None:
+    # Imported when there is something to upgrade: it takes longer than all else of a start.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
