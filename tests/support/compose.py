@@ -85,7 +85,8 @@ class ComposedEasel:
     def container(self, service: str) -> Container:
         """The container of a service of the compose file, as it is now."""
         labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={service}"]
-        (found,) = self.engine.containers.list(all=True, filters={"label": labels})
+        filters = {"label": labels}
+        (found,) = self.engine.containers.list(all=True, filters=filters, ignore_removed=True)
         return found
 
     def started_at(self, service: str) -> str:
@@ -105,7 +106,8 @@ class ComposedEasel:
     def instances(self, *, running: bool = True) -> list[Container]:
         """The containers that this project's agent started."""
         filters = {"label": f"easel.node={self.project}"}
-        return list(self.engine.containers.list(all=not running, filters=filters))
+        found = self.engine.containers.list(all=not running, filters=filters, ignore_removed=True)
+        return list(found)
 
     def close(self) -> None:
         """Leaves none of its containers and volumes."""
