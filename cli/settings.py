@@ -8,9 +8,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class CliSettings:
-    """`data_dir` is where `easel up` keeps everything; `debug` lets bugs show their traceback."""
+    """`data_dir` is where `easel up` keeps everything, `data_dir_named` whether the operator chose it;
+    `debug` lets bugs show their traceback."""
 
     data_dir: Path
+    data_dir_named: bool = False
     debug: bool = False
     otlp_endpoint: str = ""
     log_level: str = "INFO"
@@ -23,6 +25,7 @@ def cli_settings(environ: Mapping[str, str] | None = None) -> CliSettings:
     data_dir = env.get("EASEL_DATA_DIR") or f"{share}/easel"
     return CliSettings(
         data_dir=Path(data_dir).expanduser().absolute(),
+        data_dir_named=bool(env.get("EASEL_DATA_DIR")),
         debug=env.get("EASEL_DEBUG", "") not in ("", "0", "false"),
         otlp_endpoint=env.get("EASEL_OTLP_ENDPOINT", ""),
         log_level=env.get("EASEL_LOG_LEVEL", "INFO"),

@@ -140,7 +140,9 @@ def down(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
     """Stop the Easel that `easel up` started, and what it runs."""
     from cli.data_dir import in_use, running_on
 
-    where = (data_dir or _of_context() or cli_settings().data_dir).expanduser().absolute()
+    settings = cli_settings()
+    named = data_dir or (settings.data_dir if settings.data_dir_named else _of_context())
+    where = (named or settings.data_dir).expanduser().absolute()
     running = running_on(where)
     if running is None:
         if in_use(where):

@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
+import anyio.lowlevel
 import httpx
 
 from easel_sdk.errors import DeadlineExceeded, InvalidRequest, NoGateway
@@ -81,6 +82,8 @@ class GatewayClient:
         target = service_path(service, path)
         sent = _headers(token, target, body, dict(headers or {}), method=method, form=form)
         limit = self._seconds if seconds is None else seconds
+        # httpx loads its network backend at its first use; that is not the service's time.
+        await anyio.lowlevel.checkpoint()
         began = time.perf_counter()
         try:
             answer = await self._http.request(
