@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = 0.5
 _TAIL = 20
+_LATEST = 200
 
 
 class Display(Protocol):
@@ -49,7 +50,7 @@ class Lines:
 
 async def follow(easel: "AsyncEasel", name: str, wanted: Wanted, after_event: int, timeout: float) -> Outcome:
     """Shows progress until the service is there or cannot be. Raises `DeadlineExceeded` after `timeout` s."""
-    seen = _Seen()
+    seen = _Seen(after_event)
     with contextlib.ExitStack() as shown:
         display = _display(shown)
         watches = [
@@ -62,16 +63,26 @@ async def follow(easel: "AsyncEasel", name: str, wanted: Wanted, after_event: in
             for watch in watches:
                 watch.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
+            with contextlib.suppress(EaselError):
+                await _show_the_rest(easel, name, seen, display)
+
+
+async def _show_the_rest(easel: "AsyncEasel", name: str, seen: "_Seen", display: Display) -> None:
+    """The service's watch may end the wait before the events' watch has told the last of them."""
+    for event in (await listed(easel.events.list(service=name), _LATEST))[::-1]:
+        if event.id > seen.last_event:
+            display.event(seen.waited(), event)
 
 
 class _Seen:
     """What the watches have learnt so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_event: int) -> None:
         self.began = time.monotonic()
         self.service: Service | None = None
         self.known = False
         self.failure: EaselError | None = None
+        self.last_event = last_event
         self.news = asyncio.Event()
 
     def waited(self) -> float:
@@ -121,9 +132,10 @@ async def _watch_events(easel: "AsyncEasel", name: str, after: int, seen: _Seen,
     with contextlib.suppress(EaselError):  # The service's watch says why, if it is lost too.
         if not after:  # A watch after 0 would leave out what has happened since the change.
             for event in (await listed(easel.events.list(service=name)))[::-1]:
-                after = event.id
+                after = seen.last_event = event.id
                 display.event(seen.waited(), event)
         async for event in easel.events.watch(service=name, after_id=after):
+            seen.last_event = event.id
             display.event(seen.waited(), event)
             seen.news.set()
 
