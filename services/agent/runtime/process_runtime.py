@@ -64,6 +64,7 @@ class ProcessRuntime:
         self._exits: asyncio.Queue[str] = asyncio.Queue()
         self._children = Launchers(self._exits.put_nowait)
         self._prepared: dict[str, Path] = {}
+        self._listening: set[tuple[str, datetime]] = set()
         # Looking and starting exclude each other: half a start is not to be taken for an end.
         self._mutex = threading.RLock()
 
@@ -102,9 +103,20 @@ class ProcessRuntime:
             await self._ended(directory, _KILLED_WITHIN)
         await asyncio.to_thread(self._remove, directory)
         self._prepared.pop(instance, None)
+        self._listening = {run for run in self._listening if run[0] != instance}
 
     async def listening(self, running: Running) -> bool:
-        return await accepts(running.address, running.port)
+        if not await accepts(running.address, running.port):
+            return False
+        run = (running.id, running.started_at)
+        if run not in self._listening:
+            # On a port that a program of somebody else took first, the answer is not the instance's.
+            launcher = self._directory(running.id).monitor()
+            ports = await asyncio.to_thread(ports_of_tree, launcher) if launcher is not None else set()
+            if running.port not in ports:
+                return False
+            self._listening.add(run)
+        return True
 
     async def explain(self, running: Running) -> str:
         launcher = self._directory(running.id).monitor()

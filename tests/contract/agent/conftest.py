@@ -1,5 +1,6 @@
 """The runtimes that the contract is held against."""
 
+import random
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -22,9 +23,11 @@ IMAGE = "python:3.11-slim"
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     prefix = f"t{secrets.token_hex(4)}"
 
+    first = random.randrange(10_000, 19_000, 100)
+
     def processes() -> Runtime:
         settings = ProcessSettings(
-            tmp_path / "instances", "127.0.0.1", range(21000, 29000), handed_on(), log_bytes=1 << 20
+            tmp_path / "instances", "127.0.0.1", range(first, first + 100), handed_on(), log_bytes=1 << 20
         )
         venvs = Venvs(tmp_path / "venvs", Settings().python, own_environment(), timedelta(minutes=2))
         return ProcessRuntime(settings, venvs)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ async def test_a_port_of_another_program_is_refused_before_the_start(stage: Stag
 
     with pytest.raises(StartFailed, match=f"port {taken.port} is taken by another program of this node"):
         await stage.start(stage.a_workload("b", host_port=taken.port))
+
+
+async def test_a_listener_of_another_program_is_not_the_instance(stage: Stage) -> None:
+    port = free_port()
+    late = stage.a_workload(script="sleep 600", host_port=port)
+    running = await stage.start(late)
+
+    with socket.create_server(("127.0.0.1", port)):
+        assert await stage.runtime.listening(running) is False
 
 
 async def test_the_log_of_a_talkative_program_stays_bounded(stage: Stage, tmp_path: Path) -> None:
