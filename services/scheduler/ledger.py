@@ -44,14 +44,18 @@ class Ledger:
         Raises what `decide` raises, Unavailable while the database is away (what was decided may then have
         been written; the next call finds out first), and FailedPrecondition when another scheduler has it.
         """
-        async with self._turn:
-            if self._in_doubt:
-                await asyncio.shield(self._catch_up())
-            wanted = decide(self.world)
-            if not wanted:
-                return wanted
-            # A caller that gives up waiting must not leave a commit that the picture never learns of.
-            return await asyncio.shield(self._commit(wanted))
+        await self._turn.acquire()
+        # From here on the turn ends with the work, not with the caller: one that gives up waiting must not
+        # let the next decide on a picture that a commit under way is about to change.
+        work = asyncio.ensure_future(self._carried_out(decide))
+        work.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(work)
+
+    async def _carried_out(self, decide: Decision) -> Changes:
+        if self._in_doubt:
+            await self._catch_up()
+        wanted = decide(self.world)
+        return await self._commit(wanted) if wanted else wanted
 
     async def _commit(self, wanted: Changes) -> Changes:
         try:
@@ -77,4 +81,8 @@ class Ledger:
     def _tell(self, done: Changes) -> None:
         self.world.apply(done)
         for listener in tuple(self._listeners):
-            listener(done)
+            try:
+                listener(done)
+            except Exception:
+                # It is committed: the others must hear of it, and the caller must not think it failed.
+                log.exception("a listener failed; the others were told")
