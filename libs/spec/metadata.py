@@ -79,6 +79,7 @@ class Metadata(Section):
     cpu: Cores | None = None
     memory: MemoryMib | None = None
     gpu: Annotated[int, whole(0, 1024)] = 0
+    gpu_model: OptionalText = None
     gpu_memory: WholeGib | None = None
     gpu_core_percentage: Annotated[int, whole(1, 100, "percent of one GPU")] | None = None
     qos: Annotated[str, choice("BestEffort", empty=True)] = ""

@@ -96,6 +96,12 @@ def custom_processors_name_their_entry(spec: ServiceSpec) -> None:
         raise refused(("processor_mainclass",), NOTHING, "the main class of the processor")
 
 
+def a_gpu_model_needs_a_gpu(spec: ServiceSpec) -> None:
+    """A model is asked for together with a number of whole GPUs."""
+    if spec.metadata.gpu_model is not None and spec.metadata.gpu == 0:
+        raise refused(("metadata", "gpu"), spec.metadata.gpu, "at least 1 beside metadata.gpu_model")
+
+
 def gpu_slices_have_memory(spec: ServiceSpec) -> None:
     """A share of a GPU's compute comes with a share of its memory; whole cards come with neither."""
     metadata = spec.metadata
@@ -218,6 +224,7 @@ RULES: tuple[Callable[[ServiceSpec], None], ...] = (
     probes_have_one_handler,
     commands_of_probes_say_something,
     custom_processors_name_their_entry,
+    a_gpu_model_needs_a_gpu,
     gpu_slices_have_memory,
     own_or_rented,
     updates_can_move,

@@ -55,7 +55,7 @@ def facts(spec: ServiceSpec) -> Facts:
             gpus=metadata.gpu,
         ),
         resource_group=metadata.resource or PUBLIC_GROUP,
-        gpu_model="",
+        gpu_model=metadata.gpu_model or "",
         port=(container.port or 0) if container else 0,
         image=container.image if container else "",
         spread=metadata.scheduling.spread.policy,

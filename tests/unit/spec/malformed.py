@@ -95,6 +95,7 @@ _SIZE = [
     Malformed("memory in an unknown unit", _metadata(memory="4 gigs"), "metadata.memory"),
     Malformed("negative GPUs", _metadata(gpu=-1), "metadata.gpu"),
     Malformed("half a GPU", _metadata(gpu=0.5), "metadata.gpu"),
+    Malformed("a GPU model without a GPU", _metadata(gpu_model="A10"), "metadata.gpu"),
     Malformed("a GPU's compute without its memory", _metadata(gpu_core_percentage=10), "metadata.gpu_memory"),
     Malformed(
         "more than one GPU's compute",
