@@ -13,7 +13,7 @@ _LARGEST = 1 << 63
 
 
 class MemoryStore:
-    """A `Store`. `before_commit` is awaited before each commit, so that a test can hold one up or refuse it."""
+    """A `Store`. A test can hold up or refuse a commit in `before_commit`."""
 
     def __init__(self) -> None:
         self._records: dict[Key, Record] = {}

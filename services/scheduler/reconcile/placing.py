@@ -16,6 +16,8 @@ class Placer:
 
     def __init__(self, world: World) -> None:
         self._snapshot = Snapshot.of(world.nodes.values(), world.instances.values())
+        # Placed here, and not heard of as stored yet.
+        self._assumed: set[str] = set()
 
     def heard(self, changes: Changes) -> None:
         """A ledger listener: takes over what was stored."""
@@ -23,17 +25,19 @@ class Placer:
             if isinstance(record, Node):
                 self._snapshot.remove_node(record.name)
             elif isinstance(record, Instance):
+                self._assumed.discard(record.id)
                 self._snapshot.release(record.id)
         for record in changes.put:
             if isinstance(record, Node):
                 self._snapshot.upsert_node(record)
             elif isinstance(record, Instance):
+                self._assumed.discard(record.id)
                 self._snapshot.upsert_instance(record)
 
     def place(self, pending: Iterable[tuple[Instance, Facts]]) -> list[Instance]:
         """The instances that changed: placed ones, and those whose reason for waiting is a new one.
 
-        What is placed here is held in the snapshot at once; `undo` gives it back when it was not stored.
+        What is placed here is held in the snapshot at once; `undo` gives back what was not stored.
         """
         changed = []
         for instance, facts in pending:
@@ -51,14 +55,16 @@ class Placer:
                 epoch=instance.epoch + 1,
                 why=answer.why,
             )
+            self._assumed.add(placed.id)
             self._snapshot.upsert_instance(placed)
             changed.append(placed)
         return changed
 
-    def undo(self, instances: Iterable[Instance]) -> None:
-        """Gives back what `place` held for instances that were not stored."""
-        for instance in instances:
-            self._snapshot.release(instance.id)
+    def undo(self) -> None:
+        """Gives back what `place` held for instances that were not stored. Safe to repeat."""
+        for instance in self._assumed:
+            self._snapshot.release(instance)
+        self._assumed.clear()
 
 
 def ask_for(instance: Instance, facts: Facts) -> Ask:

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from libs.db.changes import Changes
-from libs.domain.errors import EaselError
+from libs.db.changes import Changes, Record
+from libs.domain.errors import Conflict, FailedPrecondition, Unavailable
 from libs.domain.records import Instance, Node, Service
-from libs.domain.states import InstanceState
 from services.scheduler.ledger import Ledger
 from services.scheduler.reconcile.placing import Placer
 from services.scheduler.reconcile.turn import Lagging, Turn
+from services.scheduler.reconcile.waiting import Waiting
 from services.scheduler.world import World
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,8 @@ _DRAIN_LOOK = timedelta(milliseconds=200)
 _RETRY = timedelta(seconds=1)
 # Services a turn takes at most, so that one commit stays short.
 _BATCH = 200
+# What a store refuses with when it is not the services' fault.
+_AWAY = (Unavailable, Conflict, FailedPrecondition)
 
 
 class Reconciler:
@@ -37,90 +39,99 @@ class Reconciler:
         self._ledger, self._lagging, self._clock = ledger, lagging, clock
         self._ack_timeout, self._resync_every = ack_timeout, resync_every
         self._placer = Placer(ledger.world)
-        self._dirty: set[str] = set()
+        self._waiting = Waiting(ledger.world.instances.values())
+        # What was left undone before this start is found at once.
+        self._dirty = set(ledger.world.services)
         self._wake = asyncio.Event()
-        ledger.subscribe(self._placer.heard)
-        ledger.subscribe(self._heard)
+        self._outage = ""
+        for listener in (self._placer.heard, self._waiting.heard, self._heard):
+            ledger.subscribe(listener)
 
     async def run(self, until: asyncio.Event) -> None:
+        """Reconciles what changed as it changes, what drains every 200 ms, and everything now and then."""
+        clock = asyncio.get_running_loop().time
         stopped = asyncio.create_task(until.wait())
+        resync_at = clock() + self._resync_every.total_seconds()
         try:
             while not until.is_set():
-                await self._pass()
-                woken = asyncio.create_task(self._wake.wait())
-                await asyncio.wait(
-                    (woken, stopped), timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED
-                )
-                if not woken.done():
-                    woken.cancel()
-                    self._dirty |= set(self._ledger.world.services)
+                if clock() >= resync_at:
+                    self._dirty |= self._ledger.world.services.keys()
+                    resync_at = clock() + self._resync_every.total_seconds()
+                self._dirty |= self._waiting.for_requests
+                pause = await self._pass(until)
+                drain_look = _DRAIN_LOOK.total_seconds() if self._waiting.for_requests else 0.0
+                await self._woken(stopped, pause or drain_look or resync_at - clock())
         finally:
             stopped.cancel()
 
     async def reconcile(self, names: list[str]) -> Changes:
         """One turn over these services."""
-        drafted: list[Changes] = []
 
         def decide(world: World) -> Changes:
             turn = Turn(world, self._placer, self._lagging, self._ack_timeout, self._clock())
-            drafted.append(turn.changes(names))
-            return drafted[-1]
+            return turn.changes(names)
 
         try:
             return await self._ledger.change(decide)
-        except Exception:
-            for changes in drafted:
-                self._placer.undo(
-                    i for i in changes.put if isinstance(i, Instance) and i.state is InstanceState.SCHEDULED
-                )
-            raise
+        finally:
+            self._placer.undo()
 
-    async def _pass(self) -> None:
+    async def _pass(self, until: asyncio.Event) -> float:
+        """Takes every service that may need something; how many seconds to leave the database alone."""
         self._wake.clear()
-        names = sorted(self._dirty)
-        self._dirty.clear()
+        names, self._dirty = sorted(self._dirty), set()
         for start in range(0, len(names), _BATCH):
-            batch = names[start : start + _BATCH]
+            if until.is_set():
+                break
             try:
-                await self.reconcile(batch)
-            except EaselError as trouble:
-                log.warning("a turn was not stored and will be repeated", extra={"why": str(trouble)})
-                await self._later(batch)
-            except Exception:
-                log.exception("a turn failed and will be repeated", extra={"services": len(batch)})
-                await self._later(batch)
+                await self._batch(names[start : start + _BATCH])
+            except _AWAY as trouble:
+                self._say(str(trouble))
+                self._dirty |= set(names[start:])
+                return _RETRY.total_seconds()
+        self._say("")
+        return 0.0
 
-    async def _later(self, names: list[str]) -> None:
-        self._dirty |= set(names)
-        self._wake.set()
-        await asyncio.sleep(_RETRY.total_seconds())
+    async def _batch(self, names: list[str]) -> None:
+        """One turn; a service that breaks it is left to the next resync, and the others have theirs."""
+        try:
+            await self.reconcile(names)
+        except _AWAY:
+            raise
+        except Exception:
+            if len(names) == 1:
+                log.exception("a turn failed and will be repeated", extra={"service": names[0]})
+                return
+            for name in names:
+                await self._batch([name])
 
-    def _patience(self) -> float:
-        draining = any(
-            i.state is InstanceState.TERMINATING and not i.stopping
-            for i in self._ledger.world.instances.values()
-        )
-        return (_DRAIN_LOOK if draining else self._resync_every).total_seconds()
+    def _say(self, outage: str) -> None:
+        """Says an outage once, however often it is met."""
+        if outage and not self._outage:
+            log.warning("a turn was not stored and will be repeated", extra={"why": outage})
+        self._outage = outage
+
+    async def _woken(self, stopped: "asyncio.Task[bool]", patience: float) -> None:
+        woken = asyncio.create_task(self._wake.wait())
+        await asyncio.wait((woken, stopped), timeout=max(0.0, patience), return_when=asyncio.FIRST_COMPLETED)
+        woken.cancel()
 
     def _heard(self, changes: Changes) -> None:
-        for record in (*changes.put, *changes.delete):
-            match record:
-                case Service():
-                    self._dirty.add(record.name)
-                case Instance():
-                    self._dirty.add(record.service)
-                    if record in changes.delete:
-                        self._room_may_have_come()
-                case Node():
-                    self._node_changed(record)
+        for record in changes.put:
+            self._look_at(record)
+        for record in changes.delete:
+            self._look_at(record)
+            if isinstance(record, Instance):
+                self._dirty |= self._waiting.for_room
         if self._dirty:
             self._wake.set()
 
-    def _node_changed(self, node: Node) -> None:
-        self._dirty |= {i.service for i in self._ledger.world.instances_on(node.name)}
-        self._room_may_have_come()
-
-    def _room_may_have_come(self) -> None:
-        self._dirty |= {
-            i.service for i in self._ledger.world.instances.values() if i.state is InstanceState.PENDING
-        }
+    def _look_at(self, record: Record) -> None:
+        match record:
+            case Service():
+                self._dirty.add(record.name)
+            case Instance():
+                self._dirty.add(record.service)
+            case Node():
+                self._dirty |= {i.service for i in self._ledger.world.instances_on(record.name)}
+                self._dirty |= self._waiting.for_room

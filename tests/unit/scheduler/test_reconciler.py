@@ -1,0 +1,138 @@
+"""When the reconciler looks at which services, and what becomes of a turn that fails."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from libs.db.changes import Changes
+from libs.domain.errors import Unavailable
+from libs.domain.records import ResourceGroup, Service, ServiceVersion
+from libs.domain.states import InstanceState
+from services.scheduler.ledger import Ledger
+from services.scheduler.reconcile.reconciler import Reconciler
+from services.scheduler.reconcile.waiting import Waiting
+from services.scheduler.world import World
+from tests.support.builders import NOON, a_node, a_ready_instance, a_service, a_spec, an_instance
+from tests.support.memory_store import MemoryStore
+from tests.support.waiting import until
+
+HOUR = timedelta(hours=1)
+BROKEN = "this is no service.json"
+
+
+def a_deployment(name: str, **metadata: Any) -> tuple[Service, ServiceVersion]:
+    spec = json.dumps(a_spec(name, **metadata))
+    service = a_service(name, wanted=metadata.get("instance", 1), revision=0)
+    return service, ServiceVersion(name, 1, spec, NOON)
+
+
+def a_broken_one(name: str) -> tuple[Service, ServiceVersion]:
+    service, version = a_deployment(name)
+    return service, replace(version, spec_json=BROKEN)
+
+
+async def a_ledger(*records: Any, store: MemoryStore | None = None) -> Ledger:
+    store = store or MemoryStore()
+    group = ResourceGroup("public", "public", NOON)
+    await store.commit(Changes(put=(group, *(replace(record, revision=0) for record in records))))
+    return Ledger(store, World(await store.load()))
+
+
+def a_reconciler(ledger: Ledger, resync_every: timedelta = HOUR) -> Reconciler:
+    return Reconciler(ledger, lambda _: (), lambda: NOON, timedelta(seconds=30), resync_every)
+
+
+@asynccontextmanager
+async def running(reconciler: Reconciler) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(reconciler.run(until=stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 5)
+
+
+def placed(ledger: Ledger, service: str) -> list[str]:
+    return [i.node for i in ledger.world.instances_of(service) if i.state is InstanceState.SCHEDULED]
+
+
+async def test_what_was_left_undone_before_a_start_is_done_without_waiting_for_the_resync() -> None:
+    ledger = await a_ledger(a_node(), *a_deployment("digits"))
+
+    async with running(a_reconciler(ledger)):
+        await until(lambda: placed(ledger, "digits"), "the instance placed")
+
+
+async def test_a_service_that_cannot_be_planned_holds_up_no_other() -> None:
+    ledger = await a_ledger(a_node(), *a_deployment("aaa"), *a_broken_one("bbb"), *a_deployment("ccc"))
+
+    async with running(a_reconciler(ledger)):
+        await until(lambda: placed(ledger, "aaa") and placed(ledger, "ccc"), "both placed")
+
+
+async def test_a_turn_that_breaks_holds_no_room() -> None:
+    whole = a_node().capacity.cpu_milli // 1000
+    ledger = await a_ledger(
+        a_node(), *a_deployment("aaa", cpu=whole), *a_broken_one("bbb"), *a_deployment("ccc", cpu=whole)
+    )
+    reconciler = a_reconciler(ledger)
+
+    with pytest.raises(Exception, match="JSON"):
+        await reconciler.reconcile(["aaa", "bbb"])
+    await reconciler.reconcile(["ccc"])
+
+    assert placed(ledger, "ccc") == ["n1"]
+
+
+async def test_what_nobody_heard_of_is_found_by_the_resync_however_busy_it_is() -> None:
+    ledger = await a_ledger(a_node(), *a_deployment("busy"), *a_deployment("digits"))
+
+    async with running(a_reconciler(ledger, resync_every=timedelta(seconds=0.05))):
+        await until(lambda: placed(ledger, "digits"), "the first instance placed")
+        (missed,) = ledger.world.instances_of("digits")
+        ledger.world.apply(Changes(delete=(missed,)))
+
+        async def another() -> bool:
+            await ledger.change(lambda world: Changes(put=(world.service("busy"),)))
+            return bool(list(ledger.world.instances_of("digits")))
+
+        await until(another, "the missing instance made again")
+
+
+async def test_while_the_database_is_away_nothing_is_lost_and_a_stop_is_heard() -> None:
+    class Away(MemoryStore):
+        away = False
+
+        async def before_commit(self) -> None:
+            if self.away:
+                raise Unavailable("the database does not answer")
+
+    store = Away()
+    ledger = await a_ledger(a_node(), *a_deployment("digits"), store=store)
+    store.away = True
+
+    async with running(a_reconciler(ledger)):
+        await asyncio.sleep(0)
+        assert not placed(ledger, "digits")
+        store.away = False
+        await until(lambda: placed(ledger, "digits"), "the instance placed")
+
+
+def test_only_services_with_an_instance_that_waits_are_looked_at_while_it_waits() -> None:
+    pending, ready = an_instance("a-1", service="a"), a_ready_instance("b-1", service="b")
+    leaving = replace(ready, state=InstanceState.TERMINATING, ready=False)
+    waiting = Waiting([pending, ready])
+    assert (set(waiting.for_room), set(waiting.for_requests)) == ({"a"}, set())
+
+    waiting.heard(Changes(put=(replace(pending, state=InstanceState.SCHEDULED, node="n1"), leaving)))
+    assert (set(waiting.for_room), set(waiting.for_requests)) == (set(), {"b"})
+
+    waiting.heard(Changes(put=(replace(leaving, stopping=True),)))
+    assert (set(waiting.for_room), set(waiting.for_requests)) == (set(), set())
