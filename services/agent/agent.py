@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ class Voice:
 
     def __init__(self, view: View, memory: Memory) -> None:
         self._view, self._memory = view, memory
+        self._agent = uuid.uuid4().hex
 
     async def hello(self) -> pb.Hello:
         """Without the instances, which the link adds when it says it."""
@@ -106,6 +108,7 @@ class Voice:
             epoch=self._memory.epoch,
             inventory=inventory_to_proto(await self._view.inventory()),
             resource_group=self._view.settings.resource_group,
+            agent=self._agent,
         )
 
     async def heartbeat(self) -> pb.Heartbeat:

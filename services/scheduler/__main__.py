@@ -27,6 +27,7 @@ from services.scheduler.admin.token_servicer import TokenServicer
 from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.ledger import Ledger
+from services.scheduler.liveness.judge import Limits
 from services.scheduler.liveness.watch import NodeWatch
 from services.scheduler.reconcile.reconciler import Reconciler
 from services.scheduler.routes.gateways import Gateways
@@ -61,15 +62,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
 
         # Generations must outgrow every one given out before this start.
         table = RoutesTable(ledger.world, base=(await store.next("routes_epoch")) << 32)
-        gateways, sessions = Gateways(table, now), Sessions(ledger.world, now)
-        watch = NodeWatch(
-            ledger,
-            sessions,
-            now,
-            settings.node_suspect_after,
-            settings.node_lost_after,
-            settings.storm_share,
-        )
+        gateways, sessions = Gateways(table, now), Sessions(ledger.world, now, settings.node_suspect_after)
+        limits = Limits(settings.node_suspect_after, settings.node_lost_after, settings.storm_share)
+        watch = NodeWatch(ledger, sessions, now, limits)
         # The order of listeners is the order of travel: routes, then agents, then the next turn.
         for listener in (table.heard, sessions.heard):
             ledger.subscribe(listener)

@@ -37,7 +37,7 @@ class Facts:
         return self.max_unavailable.of(wanted, round_up=False)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32_768)
 def facts_of(spec_json: str) -> Facts:
     """The facts of a stored version; its text was accepted before, so it parses."""
     return facts(parse_service(spec_json).spec)

@@ -96,6 +96,7 @@ class LinkedAgent:
     def __init__(self, name: str) -> None:
         self.name = name
         self.desired: agent_pb2.DesiredState | None = None
+        self.asked_for_logs = False
         self._out: asyncio.Queue[agent_pb2.ConnectRequest] = asyncio.Queue()
 
     @property
@@ -125,10 +126,15 @@ class LinkedAgent:
 
 @asynccontextmanager
 async def an_agent(
-    scheduler: RunningScheduler, name: str = "n1", running: tuple[str, ...] = (), **inventory: Any
+    scheduler: RunningScheduler,
+    name: str = "n1",
+    running: tuple[str, ...] = (),
+    agent: str = "",
+    epoch: int = 0,
+    **inventory: Any,
 ) -> AsyncIterator[LinkedAgent]:
-    """A connected agent; `running` are the instances it says it already runs."""
-    agent = LinkedAgent(name)
+    """A connected agent; `running` are the instances it says it already runs, `epoch` what it obeyed last."""
+    linked = LinkedAgent(name)
     capacity = common_pb2.Resources(cpu_milli=8000, memory_mib=16_000, disk_mib=100_000)
     base: dict[str, Any] = {
         "capacity": capacity,
@@ -139,29 +145,32 @@ async def an_agent(
     }
     hello = agent_pb2.Hello(
         node=name,
+        agent=agent,
+        epoch=epoch,
         inventory=agent_pb2.Inventory(**{**base, **inventory}),
         running=[
             agent_pb2.InstanceReport(id=i, epoch=1, state=common_pb2.INSTANCE_STATE_RUNNING, ready=True)
             for i in running
         ],
     )
-    agent._out.put_nowait(agent_pb2.ConnectRequest(hello=hello))
+    linked._out.put_nowait(agent_pb2.ConnectRequest(hello=hello))
 
     async def outgoing() -> AsyncIterator[agent_pb2.ConnectRequest]:
         while True:
-            yield await agent._out.get()
+            yield await linked._out.get()
 
     async def listen(call: Any) -> None:
         async for response in call:
             if response.HasField("desired"):
-                agent.desired = response.desired
+                linked.desired = response.desired
+            linked.asked_for_logs |= response.HasField("log_request")
 
     async with dial(scheduler.address, scheduler.join_token) as channel:
         call = agent_pb2_grpc.AgentLinkServiceStub(channel).Connect(outgoing(), timeout=120)
         listening = asyncio.create_task(listen(call))
-        await agent.sees(lambda a: a.desired is not None, "the first desired state")
+        await linked.sees(lambda a: a.desired is not None, "the first desired state")
         try:
-            yield agent
+            yield linked
         finally:
             call.cancel()
             await asyncio.gather(listening, return_exceptions=True)

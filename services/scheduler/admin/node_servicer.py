@@ -46,8 +46,8 @@ class NodeServicer(admin_pb2_grpc.NodeServiceServicer):
     async def DeleteNode(
         self, request: admin_pb2.DeleteNodeRequest, context: Context
     ) -> admin_pb2.DeleteNodeResponse:
-        await self._ledger.change(lambda world: nodes.deleted(world, request.name, self._clock()))
-        self._sessions.last_seen.pop(request.name, None)
+        linked = self._sessions.linked
+        await self._ledger.change(lambda world: nodes.deleted(world, request.name, linked, self._clock()))
         return admin_pb2.DeleteNodeResponse()
 
     async def CordonNode(

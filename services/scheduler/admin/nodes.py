@@ -1,7 +1,7 @@
 """What can be done to nodes and resource groups: pure decisions for the ledger."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -46,9 +46,14 @@ def updated(world: World, name: str, group: str | None, labels: Mapping[str, str
     return _changed(node, after, "NodeUpdated", "its group or labels were changed", now)
 
 
-def deleted(world: World, name: str, now: datetime) -> Changes:
-    """Forgets a node that is lost or empty, and what is left of lost instances on it."""
+def deleted(world: World, name: str, linked: Container[str], now: datetime) -> Changes:
+    """Forgets a node that is lost or empty, and what is left of lost instances on it.
+
+    Raises NotFound, and FailedPrecondition while it holds instances or its agent is connected.
+    """
     node = world.node(name)
+    if name in linked:
+        raise FailedPrecondition(f"the agent of node {name!r} is connected; stop it first, or it joins again")
     held = tuple(world.instances_on(name))
     if held and node.state is not NodeState.LOST:
         raise FailedPrecondition(

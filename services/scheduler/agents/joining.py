@@ -8,8 +8,41 @@ from libs.db.changes import Changes, Record
 from libs.domain.errors import InvalidRequest
 from libs.domain.records import PUBLIC_GROUP, Event, Node, ResourceGroup
 from libs.domain.states import EventKind, NodeState
+from services.scheduler.agents.reports import absent_after_hello, changes_from_reports
 from services.scheduler.convert import RUNTIMES, gpu_from_proto, resources_from_proto
 from services.scheduler.world import World
+
+# Free disk changes all the time; a change of less than this is no news.
+_DISK_STEP_MIB = 1024
+
+
+def said_hello(world: World, hello: agent_pb2.Hello, epoch: int, now: datetime) -> Changes:
+    """All that a connecting agent tells, as one change: nothing is placed on a node in between.
+
+    Raises InvalidRequest.
+    """
+    running = [report.id for report in hello.running]
+    parts = (
+        joined(world, hello, epoch, now),
+        changes_from_reports(world, hello.node, hello.running, now),
+        absent_after_hello(world, hello.node, running, now),
+    )
+    return Changes(
+        put=tuple(record for part in parts for record in part.put),
+        delete=tuple(record for part in parts for record in part.delete),
+        events=tuple(event for part in parts for event in part.events),
+    )
+
+
+def inventory_told(world: World, name: str, inventory: agent_pb2.Inventory) -> Changes:
+    """What a heartbeat changes: nothing, as long as the node is what it was."""
+    node = world.nodes.get(name)
+    if node is None or not inventory.HasField("capacity"):
+        return Changes()
+    told = with_inventory(node, inventory)
+    if abs(told.capacity.disk_mib - node.capacity.disk_mib) < _DISK_STEP_MIB:
+        told = replace(told, capacity=replace(told.capacity, disk_mib=node.capacity.disk_mib))
+    return Changes(put=(told,)) if told != node else Changes()
 
 
 def joined(world: World, hello: agent_pb2.Hello, epoch: int, now: datetime) -> Changes:

@@ -12,6 +12,7 @@ from services.scheduler.convert import INSTANCE_STATES, time_from_proto
 from services.scheduler.world import World
 
 _LEAVING = (InstanceState.TERMINATING, InstanceState.LOST)
+_NOT_THE_AGENTS = (InstanceState.PENDING, *_LEAVING)
 
 
 def changes_from_reports(
@@ -25,13 +26,12 @@ def changes_from_reports(
         instance = world.instances.get(report.id)
         if instance is None or instance.node != node or report.epoch != instance.epoch:
             continue
-        if report.gone:
-            if instance.state in _LEAVING:
-                delete.append(instance)
-                put.pop(instance.id, None)
-                events.append(_event(instance, "InstanceGone", instance.why, now))
+        if report.gone and instance.state in _LEAVING:
+            delete.append(instance)
+            put.pop(instance.id, None)
+            events.append(_event(instance, "InstanceGone", instance.why, now))
             continue
-        told = _told(instance, report)
+        told = _told(instance, report, now)
         if told != instance:
             put[told.id] = told
             events += _transition(instance, told, now)
@@ -39,30 +39,52 @@ def changes_from_reports(
 
 
 def absent_after_hello(world: World, node: str, running: Iterable[str], now: datetime) -> Changes:
-    """Instances that were on their way out and that the agent, just connected, no longer has."""
+    """What the agent, just connected, no longer has: forgotten if it was on its way out, else not ready."""
     there = set(running)
-    gone = tuple(
-        i
-        for i in world.instances_on(node)
-        if i.id not in there and (i.state is InstanceState.LOST or i.stopping)
+    absent = [i for i in world.instances_on(node) if i.id not in there]
+    gone = tuple(i for i in absent if i.state is InstanceState.LOST or i.stopping)
+    why = "its agent came back without it"
+    unready = tuple(replace(i, ready=False, why=why) for i in absent if i.ready)
+    return Changes(
+        put=unready,
+        delete=gone,
+        events=(
+            *(_event(i, "InstanceGone", i.why, now) for i in gone),
+            *(_event(i, "InstanceNotReady", why, now, EventKind.WARNING) for i in unready),
+        ),
     )
-    return Changes(delete=gone, events=tuple(_event(i, "InstanceGone", i.why, now) for i in gone))
 
 
-def _told(instance: Instance, report: agent_pb2.InstanceReport) -> Instance:
-    leaving = instance.state in _LEAVING
-    state = INSTANCE_STATES.get(report.state, instance.state)
+def _told(instance: Instance, report: agent_pb2.InstanceReport, now: datetime) -> Instance:
+    if instance.state is InstanceState.LOST:
+        return _returned(instance, now)
+    leaving = instance.state is InstanceState.TERMINATING
+    # Whether it is wanted and where is the scheduler's to say, whatever its agent is doing to it now.
+    told = INSTANCE_STATES.get(report.state, instance.state)
+    ready = report.ready and not leaving and not report.gone
     return replace(
         instance,
-        state=instance.state if leaving else state,
+        state=instance.state if leaving or told in _NOT_THE_AGENTS else told,
         why=instance.why if leaving else report.why,
-        ready=report.ready and not leaving,
+        ready=ready,
         address=report.address or instance.address,
         port=report.port or instance.port,
         restarts=report.restarts,
         last_exit=report.last_exit or instance.last_exit,
         started_at=time_from_proto(report, "started_at") or instance.started_at,
-        ready_at=time_from_proto(report, "ready_at") or instance.ready_at,
+        # What was ready may have had requests, also when its agent does not say since when.
+        ready_at=time_from_proto(report, "ready_at") or instance.ready_at or (now if ready else None),
+    )
+
+
+def _returned(instance: Instance, now: datetime) -> Instance:
+    """It was given up on and is still there: it keeps its share of the node until it has been stopped."""
+    return replace(
+        instance,
+        state=InstanceState.TERMINATING,
+        why=f"node {instance.node} is back, and was given up on meanwhile",
+        drain_started_at=now,
+        stopping=True,
     )
 
 

@@ -1,7 +1,6 @@
 """The agent link on the wire."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -12,13 +11,15 @@ import grpc
 from easel.agent.v1 import agent_pb2, agent_pb2_grpc
 from libs.db.changes import Changes
 from libs.db.store import Store
-from libs.domain.errors import EaselError, InvalidRequest
-from services.scheduler.agents.joining import joined, with_inventory
-from services.scheduler.agents.reports import absent_after_hello, changes_from_reports
+from libs.domain.errors import DeadlineExceeded, InvalidRequest
+from services.scheduler.agents.joining import inventory_told, said_hello
+from services.scheduler.agents.reports import changes_from_reports
 from services.scheduler.agents.sessions import Session, Sessions
-from services.scheduler.ledger import Ledger
+from services.scheduler.ledger import Decision, Ledger
 
 log = logging.getLogger(__name__)
+
+HELLO_WITHIN = 10.0
 
 Requests: TypeAlias = AsyncIterator[agent_pb2.ConnectRequest]
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -33,63 +34,67 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
         self._ledger, self._store, self._sessions, self._clock = ledger, store, sessions, clock
 
     async def Connect(self, requests: Requests, context: Context) -> AsyncIterator[agent_pb2.ConnectResponse]:
-        first = await anext(aiter(requests), None)
-        if first is None or not first.HasField("hello"):
-            raise InvalidRequest("message", "nothing", "a Hello as the first message")
-        session = await self._join(first.hello)
-        reading = asyncio.create_task(self._read(session, requests))
-        log.info("agent connected", extra={"node": session.node, "epoch": session.epoch})
+        hello = await self._hello(requests)
+        # Heard of, whether or not the database answers: an outage of ours is no silence of theirs.
+        self._sessions.seen(hello.node)
+        epoch = max(await self._store.next("epoch"), hello.epoch + 1)
+        session = self._sessions.open(hello.node, epoch, hello.agent)
+        reading = None
         try:
+            await self._ledger.change(lambda world: said_hello(world, hello, epoch, self._clock()))
+            self._sessions.heard_on(session)
+            reading = asyncio.create_task(self._read(session, requests))
+            log.info("agent connected", extra={"node": session.node, "epoch": session.epoch})
             async for response in session.outgoing():
                 yield response
         finally:
-            reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reading
             self._sessions.closed(session)
-            log.info("agent disconnected", extra={"node": session.node})
+            if reading is not None:
+                reading.cancel()
+                await asyncio.wait([reading])
+                log.info("agent disconnected", extra={"node": session.node, "why": _ending(reading)})
 
-    async def _join(self, hello: agent_pb2.Hello) -> Session:
-        epoch = max(await self._store.next("epoch"), hello.epoch + 1)
-        await self._ledger.change(lambda world: joined(world, hello, epoch, self._clock()))
-        session = self._sessions.open(hello.node, epoch)
-        await self._ledger.change(
-            lambda world: changes_from_reports(world, hello.node, hello.running, self._clock())
-        )
-        running = [report.id for report in hello.running]
-        await self._ledger.change(lambda world: absent_after_hello(world, hello.node, running, self._clock()))
-        return session
+    async def _hello(self, requests: Requests) -> agent_pb2.Hello:
+        try:
+            first = await asyncio.wait_for(anext(aiter(requests), None), HELLO_WITHIN)
+        except TimeoutError:
+            raise DeadlineExceeded(f"no Hello came within {HELLO_WITHIN:g} s") from None
+        if first is None or not first.HasField("hello"):
+            raise InvalidRequest("message", "nothing", "a Hello as the first message")
+        return first.hello
 
     async def _read(self, session: Session, requests: Requests) -> None:
         try:
             async for message in requests:
-                self._sessions.seen(session.node)
+                if session.closed:
+                    return
+                self._sessions.heard_on(session)
                 await self._take(session, message)
         finally:
             session.close()
 
     async def _take(self, session: Session, message: agent_pb2.ConnectRequest) -> None:
-        try:
-            match message.WhichOneof("message"):
-                case "reports":
-                    reports = message.reports.instances
-                    await self._ledger.change(
-                        lambda world: changes_from_reports(world, session.node, reports, self._clock())
-                    )
-                case "heartbeat":
-                    await self._ledger.change(
-                        lambda world: self._inventory(session.node, message.heartbeat.inventory)
-                    )
-                case "log_chunk":
-                    session.heard_log(message.log_chunk)
-        except EaselError as trouble:
-            # The link is ended: the agent connects again and tells everything anew.
-            log.warning("a report was not stored", extra={"node": session.node, "why": str(trouble)})
-            raise
+        match message.WhichOneof("message"):
+            case "reports":
+                reports = message.reports.instances
+                await self._change(
+                    session, lambda world: changes_from_reports(world, session.node, reports, self._clock())
+                )
+            case "heartbeat":
+                inventory = message.heartbeat.inventory
+                await self._change(session, lambda world: inventory_told(world, session.node, inventory))
+            case "log_chunk":
+                session.heard_log(message.log_chunk)
 
-    def _inventory(self, name: str, inventory: agent_pb2.Inventory) -> Changes:
-        node = self._ledger.world.nodes.get(name)
-        if node is None or not inventory.HasField("capacity"):
-            return Changes()
-        told = with_inventory(node, inventory)
-        return Changes(put=(told,)) if told != node else Changes()
+    async def _change(self, session: Session, decide: Decision) -> None:
+        """What an older link still says after a newer one has told everything is not taken over.
+
+        A refusal ends the link: the agent connects again and tells everything anew.
+        """
+        await self._ledger.change(lambda world: Changes() if session.closed else decide(world))
+
+
+def _ending(reading: "asyncio.Task[None]") -> str:
+    if reading.cancelled() or reading.exception() is None:
+        return "the link ended"
+    return f"what it said was not stored: {reading.exception()}"

@@ -2,30 +2,32 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, KeysView
+from datetime import datetime, timedelta
 
 from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes
-from libs.domain.errors import NotFound, Unavailable
-from libs.domain.records import Instance
+from libs.domain.errors import FailedPrecondition, NotFound, Unavailable
+from libs.domain.records import Instance, Node
+from libs.domain.states import NodeState
 from services.scheduler.agents.desired import desired_state, order_of
+from services.scheduler.agents.logs import LogInbox
 from services.scheduler.world import World
 
 
 class Session:
     """One agent's open link: its newest desired state goes out when it changed, its log chunks come in."""
 
-    def __init__(self, node: str, epoch: int, world: World) -> None:
-        self.node, self.epoch = node, epoch
+    def __init__(self, node: str, epoch: int, world: World, agent: str, now: datetime) -> None:
+        self.node, self.epoch, self.agent, self.heard_at = node, epoch, agent, now
         self._world = world
         self._stale = asyncio.Event()
         self._stale.set()
         self._asks: list[agent_pb2.ConnectResponse] = []
-        self._logs: dict[str, asyncio.Queue[agent_pb2.LogChunk]] = {}
+        self._logs: dict[str, LogInbox] = {}
         self._sent: agent_pb2.DesiredState | None = None
         self._orders: dict[str, tuple[object, ...] | None] = {}
-        self._closed = False
+        self.closed = False
 
     def refresh(self, instance: Instance, deleted: bool) -> None:
         """This instance of the node changed; most changes are reports and alter nothing that is desired."""
@@ -35,21 +37,17 @@ class Session:
 
     def close(self) -> None:
         """Ends the link; whoever waits for logs is told."""
-        self._closed = True
+        self.closed = True
         self._stale.set()
         for request_id, chunks in self._logs.items():
-            chunks.put_nowait(
-                agent_pb2.LogChunk(
-                    request_id=request_id, end=True, error=f"the agent of {self.node} went away"
-                )
-            )
+            chunks.put(agent_pb2.LogChunk(request_id=request_id, end=True, error=self._went_away))
 
     async def outgoing(self) -> AsyncIterator[agent_pb2.ConnectResponse]:
         """What to send, as it comes up; ends when the session is closed."""
         while True:
             await self._stale.wait()
             self._stale.clear()
-            if self._closed:
+            if self.closed:
                 return
             asks, self._asks = self._asks, []
             for ask in asks:
@@ -63,17 +61,23 @@ class Session:
     def heard_log(self, chunk: agent_pb2.LogChunk) -> None:
         chunks = self._logs.get(chunk.request_id)
         if chunks is not None:
-            chunks.put_nowait(chunk)
+            chunks.put(chunk)
 
     async def logs(self, instance: str, follow: bool, tail: int) -> AsyncIterator[bytes]:
-        """The instance's output. Raises NotFound with the agent's sentence when there is none."""
+        """The instance's output. Raises NotFound with the agent's sentence when there is none, Unavailable
+        when the agent went away.
+        """
+        if self.closed:
+            raise Unavailable(self._went_away)
         request_id = uuid.uuid4().hex
-        chunks = self._logs[request_id] = asyncio.Queue()
+        chunks = self._logs[request_id] = LogInbox()
         request = agent_pb2.LogRequest(request_id=request_id, instance_id=instance, follow=follow, tail=tail)
         self._ask(agent_pb2.ConnectResponse(log_request=request))
         try:
             while True:
-                chunk = await chunks.get()
+                chunk = await chunks.next()
+                if chunk.error and self.closed:
+                    raise Unavailable(chunk.error)
                 if chunk.error:
                     raise NotFound(chunk.error)
                 if chunk.text:
@@ -84,6 +88,10 @@ class Session:
             del self._logs[request_id]
             self._ask(agent_pb2.ConnectResponse(log_cancel=agent_pb2.LogCancel(request_id=request_id)))
 
+    @property
+    def _went_away(self) -> str:
+        return f"the agent of node {self.node} went away"
+
     def _ask(self, message: agent_pb2.ConnectResponse) -> None:
         self._asks.append(message)
         self._stale.set()
@@ -92,19 +100,36 @@ class Session:
 class Sessions:
     """The open links by node, and when each node was last heard of."""
 
-    def __init__(self, world: World, clock: Callable[[], datetime]) -> None:
-        self._world, self._clock = world, clock
+    def __init__(
+        self, world: World, clock: Callable[[], datetime], silent_after: timedelta = timedelta(seconds=10)
+    ) -> None:
+        self._world, self._clock, self._silent_after = world, clock, silent_after
         self._open: dict[str, Session] = {}
-        # A scheduler that just started gives every node the benefit of the doubt.
-        self.last_seen: dict[str, datetime] = {name: clock() for name in world.nodes}
+        # A scheduler that just started gives every node the benefit of the doubt that was not given up on.
+        self.last_seen: dict[str, datetime] = {
+            node.name: clock() for node in world.nodes.values() if node.state is not NodeState.LOST
+        }
 
-    def open(self, node: str, epoch: int) -> Session:
-        """The node's link from now on; an older link of the same node is closed."""
+    @property
+    def linked(self) -> KeysView[str]:
+        """The nodes with an open link."""
+        return self._open.keys()
+
+    def open(self, node: str, epoch: int, agent: str = "") -> Session:
+        """The node's link from now on; an older link of the same node is closed.
+
+        Raises FailedPrecondition when that is the link of another agent (`agent` is its identity) that was
+        heard of just now: two agents of one name would take the node from each other for ever.
+        """
         older = self._open.get(node)
         if older is not None:
+            silence = self._clock() - older.heard_at
+            if agent and older.agent and agent != older.agent and silence < self._silent_after:
+                raise FailedPrecondition(
+                    f"another agent is connected as node {node!r}; give this one its own name"
+                )
             older.close()
-        session = self._open[node] = Session(node, epoch, self._world)
-        self.seen(node)
+        session = self._open[node] = Session(node, epoch, self._world, agent, self._clock())
         return session
 
     def closed(self, session: Session) -> None:
@@ -117,11 +142,15 @@ class Sessions:
         for session in tuple(self._open.values()):
             self.closed(session)
 
-    def seen(self, node: str) -> None:
-        self.last_seen[node] = self._clock()
+    def heard_on(self, session: Session) -> None:
+        """The agent said something on its link."""
+        session.heard_at = self._clock()
+        self.seen(session.node)
 
-    def connected(self, node: str) -> bool:
-        return node in self._open
+    def seen(self, node: str) -> None:
+        """The node spoke; one that is not known yet is not remembered."""
+        if node in self._world.nodes:
+            self.last_seen[node] = self._clock()
 
     def of(self, instance: Instance) -> Session:
         """Raises Unavailable while the instance's agent is away."""
@@ -137,3 +166,11 @@ class Sessions:
             for record in records:
                 if isinstance(record, Instance) and record.node in self._open:
                     self._open[record.node].refresh(record, deleted)
+                elif deleted and isinstance(record, Node):
+                    self._forget(record.name)
+
+    def _forget(self, node: str) -> None:
+        """An agent that just connected as a deleted node is sent away, so that it joins anew."""
+        self.last_seen.pop(node, None)
+        if node in self._open:
+            self.closed(self._open[node])

@@ -9,39 +9,40 @@ from libs.domain.records import Event, Instance, Node
 from libs.domain.states import EventKind, InstanceState, NodeState
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.ledger import Ledger
-from services.scheduler.liveness.judge import Judgement, Verdict, judge
+from services.scheduler.liveness.judge import Heard, Judgement, Limits, Verdict, judge
 from services.scheduler.world import World
+
+# Looks come every second; one that is so late was not late by chance.
+_STOOD_STILL = timedelta(seconds=5)
 
 
 class NodeWatch:
     """One pass a call of `look`."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        sessions: Sessions,
-        clock: Callable[[], datetime],
-        suspect_after: timedelta,
-        lost_after: timedelta,
-        storm_share: float,
+        self, ledger: Ledger, sessions: Sessions, clock: Callable[[], datetime], limits: Limits
     ) -> None:
-        self._ledger, self._sessions, self._clock = ledger, sessions, clock
-        self._suspect_after, self._lost_after, self._share = suspect_after, lost_after, storm_share
+        self._ledger, self._sessions, self._clock, self._limits = ledger, sessions, clock, limits
         self._brake = ""
+        self._since = self._looked_at = clock()
 
     async def look(self) -> None:
+        """Raises Unavailable while the database is away; nobody is blamed for that time."""
+        await self._ledger.change(self._changes)
+
+    def _changes(self, world: World) -> Changes:
         now = self._clock()
-        judgement = judge(
-            self._ledger.world.nodes.values(),
-            self._sessions.last_seen,
-            now,
-            self._suspect_after,
-            self._lost_after,
-            self._share,
-        )
+        # This process stood still, or could not write: what it did not hear then may have been said.
+        if now - self._looked_at >= _STOOD_STILL:
+            self._since = now
+        self._looked_at = now
+        heard = Heard(self._sessions.last_seen, self._sessions.linked, self._since)
+        judgement = judge(world.nodes.values(), heard, now, self._limits)
         braked, self._brake = judgement.brake and not self._brake, judgement.brake
-        if judgement.verdicts or braked:
-            await self._ledger.change(lambda world: changes_from(world, judgement, bool(braked), now))
+        # Those who are still silent when a storm ends have their full time to come back.
+        if self._brake:
+            self._since = now
+        return changes_from(world, judgement, bool(braked), now)
 
 
 def changes_from(world: World, judgement: Judgement, braked: bool, now: datetime) -> Changes:
@@ -60,7 +61,9 @@ def changes_from(world: World, judgement: Judgement, braked: bool, now: datetime
         kind = EventKind.NORMAL if verdict.state is NodeState.READY else EventKind.WARNING
         events.append(Event(now, kind, f"Node{verdict.state.value}", verdict.why, "node", node.name))
         if verdict.state is NodeState.LOST:
-            lost = [_lost(i, node) for i in world.instances_on(node.name)]
+            lost = [
+                _lost(i, node) for i in world.instances_on(node.name) if i.state is not InstanceState.LOST
+            ]
             put += lost
             events += [
                 Event(now, EventKind.WARNING, "InstanceLost", i.why, "instance", i.id, i.service)

@@ -123,7 +123,7 @@ async def test_what_ran_on_a_lost_node_runs_elsewhere_and_is_stopped_where_it_wa
             (successor,) = await until(replaced, "the instance elsewhere")
             assert successor != instance
             async with an_agent(scheduler, "n1", running=(instance,)) as back:
-                assert instance not in back.assigned
+                assert back.assigned[instance].stop
                 back.say(instance, gone=True)
 
                 async def forgotten() -> bool:

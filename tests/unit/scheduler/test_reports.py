@@ -5,6 +5,7 @@ from easel.common.v1 import common_pb2
 from libs.db.changes import Changes
 from libs.domain.states import InstanceState
 from services.scheduler.agents.desired import desired_state
+from services.scheduler.agents.joining import inventory_told
 from services.scheduler.agents.reports import absent_after_hello, changes_from_reports
 from services.scheduler.world import World
 from tests.support.builders import (
@@ -62,8 +63,54 @@ def test_an_instance_that_left_is_forgotten_once_its_agent_says_it_is_gone() -> 
     assert [r.id for r in told(world, gone=True).delete] == ["digits-a"]  # type: ignore[union-attr]
 
 
-def test_an_instance_that_is_wanted_stays_though_its_agent_lost_it() -> None:
-    assert not told(a_world_with(a_ready_instance()), gone=True)
+def test_an_instance_that_is_wanted_stays_though_its_agent_lost_it_but_takes_no_traffic() -> None:
+    changes = told(a_world_with(a_ready_instance()), gone=True, ready=True)
+
+    assert not changes.delete
+    assert [r.ready for r in changes.put] == [False]  # type: ignore[union-attr]
+
+
+def test_an_agent_cannot_say_that_a_wanted_instance_is_to_leave() -> None:
+    for state in (common_pb2.INSTANCE_STATE_TERMINATING, common_pb2.INSTANCE_STATE_LOST):
+        changes = told(a_world_with(a_ready_instance()), state=state, ready=False)
+
+        assert [(r.state, r.ready) for r in changes.put] == [(InstanceState.RUNNING, False)]  # type: ignore[union-attr]
+
+
+def test_what_was_ready_is_known_to_have_taken_traffic_also_when_its_agent_gives_no_time() -> None:
+    changes = told(
+        a_world_with(an_instance(state=InstanceState.STARTING, node="n1", epoch=1)), ready=True, port=1
+    )
+
+    assert [r.ready_at for r in changes.put] == [NOON]  # type: ignore[union-attr]
+
+
+def test_what_a_returning_node_still_runs_keeps_its_share_until_it_was_stopped() -> None:
+    changes = told(a_world_with(a_ready_instance(state=InstanceState.LOST, ready=False)), ready=True)
+
+    (kept,) = changes.put
+    assert (kept.state, kept.stopping, kept.ready) == (InstanceState.TERMINATING, True, False)  # type: ignore[union-attr]
+
+
+def test_what_a_node_came_back_without_takes_no_traffic() -> None:
+    changes = absent_after_hello(a_world_with(a_ready_instance()), "n1", [], NOON)
+
+    assert not changes.delete
+    assert [r.ready for r in changes.put] == [False]  # type: ignore[union-attr]
+    assert [event.why for event in changes.events] == ["its agent came back without it"]
+
+
+def test_free_disk_that_wavers_is_no_news() -> None:
+    def heartbeat(disk_mib: int) -> agent_pb2.Inventory:
+        capacity = common_pb2.Resources(cpu_milli=8000, memory_mib=16_000, disk_mib=disk_mib)
+        return agent_pb2.Inventory(
+            capacity=capacity, address="127.0.0.1", first_port=20000, last_port=20999, runtime=1
+        )
+
+    world = a_world(a_node())
+
+    assert not inventory_told(world, "n1", heartbeat(100_000 - 1000))
+    assert inventory_told(world, "n1", heartbeat(100_000 - 1024))
 
 
 def test_a_crash_is_an_event_that_says_how_it_ended() -> None:

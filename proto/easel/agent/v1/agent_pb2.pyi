@@ -182,12 +182,15 @@ class Hello(_message.Message):
     INVENTORY_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
     RESOURCE_GROUP_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     agent_version: _builtins.str
     epoch: _builtins.int
     """The newest epoch this agent obeyed; the scheduler speaks with a newer one."""
     resource_group: _builtins.str
     """The resource group to join at first sight; the default public one when empty."""
+    agent: _builtins.str
+    """A random word that an agent keeps as long as it runs: it tells two agents of one node's name apart."""
     @_builtins.property
     def inventory(self) -> Global___Inventory: ...
     @_builtins.property
@@ -203,10 +206,11 @@ class Hello(_message.Message):
         inventory: Global___Inventory | None = ...,
         running: _abc.Iterable[Global___InstanceReport] | None = ...,
         resource_group: _builtins.str = ...,
+        agent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["inventory", b"inventory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "epoch", b"epoch", "inventory", b"inventory", "node", b"node", "resource_group", b"resource_group", "running", b"running"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "agent_version", b"agent_version", "epoch", b"epoch", "inventory", b"inventory", "node", b"node", "resource_group", b"resource_group", "running", b"running"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
