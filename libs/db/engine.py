@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -95,6 +95,11 @@ def away_is_unavailable() -> Iterator[None]:
         raise Unavailable(f"the database does not answer: {error.orig}") from error
 
 
+@runtime_checkable
+class _Asyncpg(Protocol):
+    def is_closed(self) -> bool: ...
+
+
 class WriterConnection:
     """The one connection that writes, and the lock that keeps a second scheduler out.
 
@@ -109,7 +114,7 @@ class WriterConnection:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction, on a fresh connection if the last was lost.
+        """One transaction, on a fresh connection if the last was lost before it began.
 
         Raises Unavailable when the database is away, FailedPrecondition when another scheduler has it. After
         any failure on the way nothing was written, unless the connection was lost during the commit itself.
@@ -133,7 +138,7 @@ class WriterConnection:
             self._lock_file = None
 
     async def _connected(self) -> AsyncConnection:
-        if self._connection is None or self._connection.closed or self._connection.invalidated:
+        if self._connection is None or _is_lost(self._connection):
             await self._drop()
             if self._engine.dialect.name == "sqlite":
                 await self._lock_sqlite()
@@ -178,6 +183,14 @@ class WriterConnection:
                 await connection.close()
         except (OSError, TimeoutError, DBAPIError):
             return
+
+
+def _is_lost(connection: AsyncConnection) -> bool:
+    """Whether the server has ended the connection since its last use: known without sending anything."""
+    if connection.closed or connection.invalidated or connection.sync_connection is None:
+        return True
+    driver = connection.sync_connection.connection.driver_connection
+    return isinstance(driver, _Asyncpg) and driver.is_closed()
 
 
 def _flock(file: int) -> bool:
