@@ -7,6 +7,8 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
+from libs.domain.errors import EaselError
+
 log = logging.getLogger(__name__)
 
 
@@ -28,13 +30,31 @@ async def pause(stop: asyncio.Event, span: timedelta) -> None:
 async def repeat(
     step: Callable[[], Awaitable[None]], every: timedelta, stop: asyncio.Event, name: str
 ) -> None:
-    """Runs `step` now and then again `every` so often until `stop`; a failed step is said and tried again."""
+    """Runs `step` now and then again `every` so often until `stop`; a failed step is said and tried again.
+
+    An outage, which is an EaselError for as long as it lasts, is said once.
+    """
+    trouble = ""
     while not stop.is_set():
         try:
             await step()
+            trouble = ""
+        except EaselError as refused:
+            if not trouble:
+                log.warning(
+                    "a pass could not be made and is tried again", extra={"loop": name, "why": str(refused)}
+                )
+            trouble = str(refused)
         except Exception:
             log.exception("a pass failed and will be repeated", extra={"loop": name})
         await pause(stop, every)
+
+
+def ending(task: "asyncio.Task[None]") -> str:
+    """How a task that is done came to its end, in a few words."""
+    if task.cancelled():
+        return "it was ended"
+    return str(task.exception() or "it came to its end")
 
 
 async def wakes(changed: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[None]:

@@ -73,7 +73,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             ledger.subscribe(story.heard)
             gateways.on_applied(story.applied)
         reconciler = Reconciler(
-            ledger, gateways.lagging, now, settings.gateway_ack_timeout, settings.resync_every
+            ledger, gateways.unrouted, now, settings.gateway_ack_timeout, settings.resync_every
         )
         contracts = _contracts(settings, store, ledger, table, gateways, sessions, stop)
         interceptors = (

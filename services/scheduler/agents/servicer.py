@@ -12,6 +12,7 @@ from easel.agent.v1 import agent_pb2, agent_pb2_grpc
 from libs.db.changes import Changes
 from libs.db.store import Store
 from libs.domain.errors import DeadlineExceeded, InvalidRequest
+from libs.lifecycle import ending
 from services.scheduler.agents.joining import inventory_told, said_hello
 from services.scheduler.agents.reports import changes_from_reports
 from services.scheduler.agents.sessions import Session, Sessions
@@ -52,7 +53,7 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
             if reading is not None:
                 reading.cancel()
                 await asyncio.wait([reading])
-                log.info("agent disconnected", extra={"node": session.node, "why": _ending(reading)})
+                log.info("agent disconnected", extra={"node": session.node, "why": ending(reading)})
 
     async def _hello(self, requests: Requests) -> agent_pb2.Hello:
         try:
@@ -92,9 +93,3 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
         A refusal ends the link: the agent connects again and tells everything anew.
         """
         await self._ledger.change(lambda world: Changes() if session.closed else decide(world))
-
-
-def _ending(reading: "asyncio.Task[None]") -> str:
-    if reading.cancelled() or reading.exception() is None:
-        return "the link ended"
-    return f"what it said was not stored: {reading.exception()}"

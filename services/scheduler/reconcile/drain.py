@@ -19,22 +19,29 @@ class DrainVerdict:
     why: str
 
 
+@dataclass(frozen=True)
+class Unrouted:
+    """Which gateways may still route to an instance, and when the last of the others stopped to."""
+
+    lagging: tuple[str, ...] = ()
+    since: datetime | None = None
+
+
 def judge_drain(
-    instance: Instance, facts: Facts, lagging: tuple[str, ...], ack_timeout: timedelta, now: datetime
+    instance: Instance, facts: Facts, unrouted: Unrouted, ack_timeout: timedelta, now: datetime
 ) -> DrainVerdict:
-    """`lagging` names the gateways that have not applied routes without this instance."""
+    """Waits `ack_timeout` at most for gateways, and then as long as one request may take."""
     began = instance.drain_started_at or now
     if instance.ready_at is None:
         return DrainVerdict(True, "it never took traffic")
-    waited = now - began
-    if lagging and waited < ack_timeout:
-        return DrainVerdict(False, f"waiting for {', '.join(lagging)} to route around it")
+    lagging = ", ".join(unrouted.lagging)
+    if lagging and now - began < ack_timeout:
+        return DrainVerdict(False, f"waiting for {lagging} to route around it")
     under_way = min(facts.keepalive, facts.grace)
-    if waited < under_way:
+    last_request = began if lagging else max(began, unrouted.since or began)
+    if now - last_request < under_way:
         return DrainVerdict(False, f"requests under way have {under_way.total_seconds():g} s to end")
     if lagging:
-        return DrainVerdict(
-            True,
-            f"{', '.join(lagging)} did not answer for {ack_timeout.total_seconds():g} s; stopping anyway",
-        )
+        patience = ack_timeout.total_seconds()
+        return DrainVerdict(True, f"{lagging} did not answer for {patience:g} s; stopping anyway")
     return DrainVerdict(True, "no gateway routes to it any more")

@@ -10,7 +10,7 @@ from libs.domain.errors import Conflict, FailedPrecondition, Unavailable
 from libs.domain.records import Instance, Node, Service
 from services.scheduler.ledger import Ledger
 from services.scheduler.reconcile.placing import Placer
-from services.scheduler.reconcile.turn import Lagging, Turn
+from services.scheduler.reconcile.turn import Turn, UnroutedOf
 from services.scheduler.reconcile.waiting import Waiting
 from services.scheduler.world import World
 
@@ -31,12 +31,12 @@ class Reconciler:
     def __init__(
         self,
         ledger: Ledger,
-        lagging: Lagging,
+        unrouted: UnroutedOf,
         clock: Callable[[], datetime],
         ack_timeout: timedelta,
         resync_every: timedelta,
     ) -> None:
-        self._ledger, self._lagging, self._clock = ledger, lagging, clock
+        self._ledger, self._unrouted, self._clock = ledger, unrouted, clock
         self._ack_timeout, self._resync_every = ack_timeout, resync_every
         self._placer = Placer(ledger.world)
         self._waiting = Waiting(ledger.world.instances.values())
@@ -68,7 +68,7 @@ class Reconciler:
         """One turn over these services."""
 
         def decide(world: World) -> Changes:
-            turn = Turn(world, self._placer, self._lagging, self._ack_timeout, self._clock())
+            turn = Turn(world, self._placer, self._unrouted, self._ack_timeout, self._clock())
             return turn.changes(names)
 
         try:

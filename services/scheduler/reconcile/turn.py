@@ -9,14 +9,14 @@ from libs.db.changes import Changes, Record
 from libs.domain.records import Event, Instance, Service
 from libs.domain.states import EventKind, InstanceState, ServiceState
 from services.scheduler.facts import Facts, facts_of
-from services.scheduler.reconcile.drain import judge_drain
+from services.scheduler.reconcile.drain import Unrouted, judge_drain
 from services.scheduler.reconcile.placing import Placer
 from services.scheduler.reconcile.plan import ServicePlan, plan_service
 from services.scheduler.reconcile.state import service_state
 from services.scheduler.world import World
 
-# The gateways whose Envoys may still route to an instance.
-Lagging = Callable[[str], tuple[str, ...]]
+# How far the gateways are with routing around an instance.
+UnroutedOf = Callable[[str], Unrouted]
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -41,7 +41,7 @@ class Turn:
 
     world: World
     placer: Placer
-    lagging: Lagging
+    unrouted: UnroutedOf
     ack_timeout: timedelta
     now: datetime
     name_instance: Callable[[str], str] = new_instance_id
@@ -121,7 +121,7 @@ class Turn:
             if just_left:  # the gateways have not even heard of it yet
                 continue
             verdict = judge_drain(
-                instance, self._facts_for(instance), self.lagging(instance.id), self.ack_timeout, self.now
+                instance, self._facts_for(instance), self.unrouted(instance.id), self.ack_timeout, self.now
             )
             if verdict.stop:
                 draft.instances[instance.id] = replace(instance, stopping=True)

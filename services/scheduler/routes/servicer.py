@@ -1,7 +1,6 @@
 """The routes feed on the wire."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -11,15 +10,17 @@ import grpc
 
 from easel.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from libs.db.changes import Changes
-from libs.domain.errors import EaselError, InvalidRequest
+from libs.domain.errors import DeadlineExceeded, InvalidRequest
 from libs.domain.records import Event
 from libs.domain.states import EventKind
-from libs.lifecycle import wakes
+from libs.lifecycle import ending, wakes
 from services.scheduler.ledger import Ledger
 from services.scheduler.routes.gateways import Gateway, Gateways
 from services.scheduler.routes.table import RoutesTable
 
 log = logging.getLogger(__name__)
+
+HELLO_WITHIN = 10.0
 
 Requests: TypeAlias = AsyncIterator[gateway_pb2.ConnectRequest]
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -42,7 +43,10 @@ class RoutesServicer(gateway_pb2_grpc.RoutesServiceServicer):
     async def Connect(
         self, requests: Requests, context: Context
     ) -> AsyncIterator[gateway_pb2.ConnectResponse]:
-        first = await anext(aiter(requests), None)
+        try:
+            first = await asyncio.wait_for(anext(aiter(requests), None), HELLO_WITHIN)
+        except TimeoutError:
+            raise DeadlineExceeded(f"no GatewayHello came within {HELLO_WITHIN:g} s") from None
         if first is None or not first.HasField("hello"):
             raise InvalidRequest("message", "nothing", "a GatewayHello as the first message")
         hello = first.hello
@@ -56,11 +60,10 @@ class RoutesServicer(gateway_pb2_grpc.RoutesServiceServicer):
                 yield gateway_pb2.ConnectResponse(update=update)
         finally:
             leave()
-            reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError, EaselError):
-                await reading
             self._gateways.left(gateway)
-            log.info("gateway disconnected", extra={"gateway": gateway.name})
+            reading.cancel()
+            await asyncio.wait([reading])
+            log.info("gateway disconnected", extra={"gateway": gateway.name, "why": ending(reading)})
 
     async def _updates(
         self, changed: asyncio.Event, ended: asyncio.Event

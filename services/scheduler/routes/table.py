@@ -9,6 +9,9 @@ from libs.domain.records import Instance, Service, ServiceVersion
 from services.scheduler.facts import facts_of
 from services.scheduler.world import World
 
+# Removed services that are remembered for gateways that are about to hear of it.
+_REMOVALS = 10_000
+
 
 def route_of(world: World, service: Service) -> gateway_pb2.ServiceRoute:
     """One service as gateways need it: ready instances by version, in a fixed order."""
@@ -42,6 +45,8 @@ class RoutesTable:
         # Both in the order of their generations, so that the newest are found without looking at the rest.
         self._changed_at = dict.fromkeys(self._routes, base)
         self._removed_at: dict[str, int] = {}
+        # Removals up to this generation are no longer remembered.
+        self._removals_forgotten = 0
         self._endpoints_left_at: dict[str, int] = {}
         self._endpoints_came_at: dict[str, int] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -68,7 +73,12 @@ class RoutesTable:
         return gateway_pb2.RoutesUpdate(generation=self.generation, full=True, services=self._routes.values())
 
     def since(self, generation: int) -> gateway_pb2.RoutesUpdate:
-        """What changed after `generation`; several changes of one service are one entry."""
+        """What changed after `generation`; several changes of one service are one entry.
+
+        Everything, when that is too long ago to tell what was removed since.
+        """
+        if generation < self._removals_forgotten:
+            return self.full()
         return gateway_pb2.RoutesUpdate(
             generation=self.generation,
             services=[self._routes[name] for name in _newer(self._changed_at, generation)],
@@ -78,6 +88,10 @@ class RoutesTable:
     def without(self, instance: str) -> int:
         """The first generation that does not route to this instance."""
         return self._endpoints_left_at.get(instance, self._base)
+
+    def came_since_start(self, instance: str) -> bool:
+        """Whether no gateway can know of this instance from before the start."""
+        return instance in self._endpoints_came_at
 
     def with_endpoint(self, instance: str) -> int:
         """The first generation that routes to this instance, as far as it is known since the start."""
@@ -90,7 +104,7 @@ class RoutesTable:
             if old is not None:
                 self._step(old, None)
                 del self._routes[name], self._changed_at[name]
-                self._removed_at[name] = self.generation
+                self._remove(name)
             return
         new = route_of(self._world, service)
         if new != old:
@@ -99,6 +113,12 @@ class RoutesTable:
             self._changed_at.pop(name, None)
             self._changed_at[name] = self.generation
             self._removed_at.pop(name, None)
+
+    def _remove(self, name: str) -> None:
+        self._removed_at[name] = self.generation
+        if len(self._removed_at) > _REMOVALS:
+            oldest = next(iter(self._removed_at))
+            self._removals_forgotten = self._removed_at.pop(oldest)
 
     def _step(self, old: gateway_pb2.ServiceRoute | None, new: gateway_pb2.ServiceRoute | None) -> None:
         self.generation += 1

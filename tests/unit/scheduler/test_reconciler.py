@@ -15,6 +15,7 @@ from libs.domain.errors import Unavailable
 from libs.domain.records import ResourceGroup, Service, ServiceVersion
 from libs.domain.states import InstanceState
 from services.scheduler.ledger import Ledger
+from services.scheduler.reconcile.drain import Unrouted
 from services.scheduler.reconcile.reconciler import Reconciler
 from services.scheduler.reconcile.waiting import Waiting
 from services.scheduler.world import World
@@ -45,7 +46,7 @@ async def a_ledger(*records: Any, store: MemoryStore | None = None) -> Ledger:
 
 
 def a_reconciler(ledger: Ledger, resync_every: timedelta = HOUR) -> Reconciler:
-    return Reconciler(ledger, lambda _: (), lambda: NOON, timedelta(seconds=30), resync_every)
+    return Reconciler(ledger, lambda _: Unrouted(), lambda: NOON, timedelta(seconds=30), resync_every)
 
 
 @asynccontextmanager

@@ -3,11 +3,9 @@
 from dataclasses import replace
 
 from libs.db.changes import Changes
-from libs.domain.states import InstanceState
-from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.world import World
-from tests.support.builders import NOON, a_ready_instance, a_service, a_version, a_world, an_instance
+from tests.support.builders import a_ready_instance, a_service, a_version, a_world, an_instance
 
 
 def changed(world: World, table: RoutesTable, changes: Changes) -> None:
@@ -57,17 +55,16 @@ def test_a_deleted_service_is_told_as_removed_until_it_is_made_again() -> None:
     assert [route.name for route in table.since(7).services] == ["digits"]
 
 
-def test_a_gateway_lags_until_it_has_applied_the_generation_without_the_instance() -> None:
-    instance = a_ready_instance()
-    world = a_world(a_service(), a_version(), instance)
+def test_removals_are_not_remembered_for_ever_and_who_missed_one_is_told_everything() -> None:
+    kept = a_service("kept"), a_version("kept")
+    world = a_world(*kept)
     table = RoutesTable(world, base=7)
-    gateways = Gateways(table, lambda: NOON)
-    gateway = gateways.connected("g1", "http://127.0.0.1:8800", 1)
-    gateways.applied(gateway, 7, 1)
 
-    leaving = replace(instance, state=InstanceState.TERMINATING, ready=False)
-    changed(world, table, Changes(put=(leaving,)))
-    assert gateways.lagging(instance.id) == ("gateway g1",)
+    for n in range(10_001):
+        service, version = a_service(f"svc-{n}"), a_version(f"svc-{n}")
+        changed(world, table, Changes(put=(version, service)))
+        changed(world, table, Changes(delete=(service, version)))
 
-    gateways.applied(gateway, table.generation, 1)
-    assert gateways.lagging(instance.id) == ()
+    late, newest = table.since(8), table.since(table.generation - 1)
+    assert (late.full, [route.name for route in late.services]) == (True, ["kept"])
+    assert (newest.full, list(newest.removed)) == (False, ["svc-10000"])
