@@ -60,7 +60,6 @@ async def gateway_rig(port: int, first: Update) -> AsyncIterator[Rig]:
                     await pause(pace, timedelta(milliseconds=20))
                 yield Rig(publisher, port, running.pid)
             finally:
-                await admin.close()
                 await process.stop(running, launch)
 
 

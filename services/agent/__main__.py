@@ -23,7 +23,6 @@ from services.agent.link import Link
 from services.agent.memory import Memory
 from services.agent.reconciler import Reconciler
 from services.agent.runtime.cgroups import ControlGroups
-from services.agent.runtime.docker_runtime import DockerRuntime, DockerSettings
 from services.agent.runtime.port import Runtime
 from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
 from services.agent.runtime.venvs import Venvs
@@ -125,6 +124,9 @@ def _with_python(settings: Settings) -> dict[str, str]:
 
 
 def _docker(settings: Settings) -> Runtime:
+    # Imported when it is chosen: the engine's client takes as long as all else of the agent.
+    from services.agent.runtime.docker_runtime import DockerRuntime, DockerSettings
+
     log.info("instances are containers", extra={"limits": "CPU, memory and shared memory by the engine"})
     return DockerRuntime(
         DockerSettings(

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Serves until `stop`; sets `ready` when clients can connect (without an own Envoy: when Envoys can)."""
     data_dir = settings.data_dir.resolve()
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = settings.token()
     publisher = Publisher(ResourceStore(), listener(edge_of(settings)), settings.domains())
     snapshot = data_dir / "routes.snapshot"
@@ -114,12 +114,9 @@ async def _own_envoy(
 ) -> None:
     launch = Launch(settings.data_dir.resolve(), bootstrap(dial), settings.envoy_concurrency)
     admin = EnvoyAdmin(dial.admin)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(EnvoySupervisor(launch, admin, settings.drain_for).run(until=stop))
-            tasks.create_task(_until_listening(admin, stop, ready))
-    finally:
-        await admin.close()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(EnvoySupervisor(launch, admin, settings.drain_for).run(until=stop))
+        tasks.create_task(_until_listening(admin, stop, ready))
 
 
 async def _until_listening(admin: EnvoyAdmin, stop: asyncio.Event, ready: asyncio.Event | None) -> None:

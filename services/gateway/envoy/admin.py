@@ -1,8 +1,10 @@
 """The few questions that the gateway asks its own Envoy, over a socket that nobody else reaches."""
 
 import asyncio
-
-import httpx
+import http.client
+import json
+import socket
+from typing import Any
 
 from services.gateway.xds.listener import LISTENER_NAME
 
@@ -14,46 +16,67 @@ class EnvoyAdmin:
     """Envoy's admin page at "unix:/path" or "host:port"."""
 
     def __init__(self, address: str) -> None:
-        path = address.removeprefix("unix:") if address.startswith("unix:") else None
-        self._transport = httpx.AsyncHTTPTransport(uds=path)
-        self._client = httpx.AsyncClient(
-            transport=self._transport,
-            base_url="http://envoy" if path else f"http://{address}",
-            timeout=_DEADLINE,
-        )
-
-    async def close(self) -> None:
-        """Gives the connection back."""
-        await self._client.aclose()
+        self._address = address
 
     async def listening(self) -> str | None:
         """The "host:port" at which Envoy takes requests; None while it does not, or does not answer."""
         try:
-            answer = await self._client.get("/listeners", params={"format": "json"})
-            for status in answer.json().get("listener_statuses", []):
+            answer = await self._ask("GET", "/listeners?format=json")
+            for status in answer.get("listener_statuses", []):
                 if status["name"] == LISTENER_NAME:
                     place = status["local_address"]["socket_address"]
                     return await _accepting(str(place["address"]), int(place["port_value"]))
-        except (httpx.HTTPError, ValueError, KeyError):
+        except (OSError, http.client.HTTPException, ValueError, KeyError):
             return None
         return None
 
     async def start_draining(self) -> None:
         """Asks Envoy to take no new connections and to end the idle ones."""
         try:
-            await self._client.post("/drain_listeners", params={"graceful": "", "skip_exit": ""})
-        except httpx.HTTPError:
+            await asyncio.to_thread(_answer, self._address, "POST", "/drain_listeners?graceful&skip_exit")
+        except (OSError, http.client.HTTPException):
             return
 
     async def active_requests(self) -> int:
         """Requests in progress; 0 when Envoy does not answer."""
         try:
-            answer = await self._client.get(
-                "/stats", params={"filter": r"^http\.easel\.downstream_rq_active$", "format": "json"}
-            )
-            return sum(int(each.get("value", 0)) for each in answer.json()["stats"])
-        except (httpx.HTTPError, ValueError, KeyError):
+            answer = await self._ask("GET", "/stats?format=json&filter=^http.easel.downstream_rq_active$")
+            return sum(int(each.get("value", 0)) for each in answer["stats"])
+        except (OSError, http.client.HTTPException, ValueError, KeyError):
             return 0
+
+    async def _ask(self, method: str, target: str) -> dict[str, Any]:
+        answer = json.loads(await asyncio.to_thread(_answer, self._address, method, target))
+        if not isinstance(answer, dict):
+            raise ValueError(f"Envoy answered {target} with no object")
+        return answer
+
+
+class _Connection(http.client.HTTPConnection):
+    """One connection to "unix:/path" or "host:port"."""
+
+    def __init__(self, address: str) -> None:
+        path = address.removeprefix("unix:") if address.startswith("unix:") else ""
+        super().__init__("envoy" if path else address, timeout=_DEADLINE)
+        self._path = path
+
+    def connect(self) -> None:
+        if not self._path:
+            super().connect()
+            return
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_DEADLINE)
+        self.sock.connect(self._path)
+
+
+def _answer(address: str, method: str, target: str) -> bytes:
+    """Blocks for some milliseconds, or the deadline. Raises OSError and HTTPException."""
+    connection = _Connection(address)
+    try:
+        connection.request(method, target)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
 
 
 async def _accepting(host: str, port: int) -> str | None:
