@@ -13,6 +13,7 @@ import grpc
 from easel.agent.v1 import agent_pb2 as pb
 from easel.agent.v1.agent_pb2_grpc import AgentLinkServiceStub
 from libs.domain.errors import EaselError, Unavailable
+from libs.domain.states import TROUBLED_STATES
 from services.agent.board import Board
 from services.agent.wire import report_of
 
@@ -137,6 +138,9 @@ class _Session:
     async def _report(self) -> None:
         while True:
             changed = await self._board.changes()
+            if any(status.state in TROUBLED_STATES for status in changed):
+                # What the node lacks, such as a free port, is known before the trouble that it made.
+                await self._say(pb.ConnectRequest(heartbeat=await self._voice.heartbeat()))
             reports = pb.InstanceReports(instances=[report_of(status) for status in changed])
             await self._say(pb.ConnectRequest(reports=reports))
 

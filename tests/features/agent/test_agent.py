@@ -267,6 +267,20 @@ async def test_a_port_of_another_program_is_told_as_busy_also_outside_the_range(
         assert other.getsockname()[1] in scheduler.heartbeats[-1].inventory.busy_ports
 
 
+async def test_a_port_that_another_program_took_is_told_as_busy_before_the_trouble_it_makes(
+    scheduler: FakeScheduler, agent: AgentProcess
+) -> None:
+    agent.start(heartbeat_every="600")
+    await until(lambda: scheduler.hellos, "the agent")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        scheduler.assign("i-1", SERVER, port=port)
+
+        await scheduler.sees("i-1", lambda r: "is taken by another program" in r.why, "to be in trouble")
+        assert port in scheduler.heartbeats[-1].inventory.busy_ports
+
+
 async def test_a_program_that_listens_elsewhere_is_told_where_to_listen(
     scheduler: FakeScheduler, agent: AgentProcess
 ) -> None:
