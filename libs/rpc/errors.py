@@ -14,6 +14,8 @@ from libs.domain import errors
 
 DOMAIN = "easel"
 DETAILS_KEY = "grpc-status-details-bin"
+# A refusal travels in headers, three times over, and all headers together have room for 8 KiB.
+_MOST_BYTES = 1000
 
 STATUS: dict[type[errors.EaselError], grpc.StatusCode] = {
     errors.InvalidSpec: grpc.StatusCode.INVALID_ARGUMENT,
@@ -36,19 +38,33 @@ _BY_CODE: dict[grpc.StatusCode, type[errors.EaselError]] = {
 
 def status_of(error: errors.EaselError) -> tuple[grpc.StatusCode, str, bytes]:
     """The code, the sentence and the serialised google.rpc.Status that carry `error` to a caller."""
-    code = STATUS[type(error)]
-    details = [error_details_pb2.ErrorInfo(reason=type(error).__name__, domain=DOMAIN)]
-    status = status_pb2.Status(code=code.value[0], message=str(error))
+    kind = next((each for each in type(error).__mro__ if each in STATUS), None)
+    code = STATUS[kind] if kind is not None else grpc.StatusCode.INTERNAL
+    sentence = _cut(str(error), _MOST_BYTES)
+    details = [error_details_pb2.ErrorInfo(reason=(kind or type(error)).__name__, domain=DOMAIN)]
+    status = status_pb2.Status(code=code.value[0], message=sentence)
     if isinstance(error, errors.InvalidSpec | errors.InvalidRequest):
         field = error.path if isinstance(error, errors.InvalidSpec) else error.field
         details[0].metadata.update(
-            {"field": field, "value": json.dumps(error.value, default=str)[:500], "expected": error.expected}
+            {
+                "field": _cut(field, 200),
+                "value": json.dumps(error.value, default=str)[:500],
+                "expected": _cut(error.expected, 500),
+            }
         )
         bad = error_details_pb2.BadRequest()
-        bad.field_violations.add(field=field, description=str(error))
+        bad.field_violations.add(field=_cut(field, 200), description=sentence)
         status.details.append(_packed(bad))
     status.details.insert(0, _packed(details[0]))
-    return code, str(error), status.SerializeToString()
+    return code, sentence, status.SerializeToString()
+
+
+def _cut(sentence: str, most_bytes: int) -> str:
+    """The beginning of what is longer than a header can carry."""
+    whole = sentence.encode()
+    if len(whole) <= most_bytes:
+        return sentence
+    return whole[: most_bytes - 3].decode(errors="ignore") + "..."
 
 
 def easel_error(error: grpc.RpcError) -> errors.EaselError:

@@ -23,7 +23,10 @@ OPEN_SERVICES = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflect
 
 
 class Refusals(grpc.aio.ServerInterceptor):
-    """Turns EaselErrors into status codes with details, and bounds unary calls by a default deadline."""
+    """Turns EaselErrors into status codes with details, and bounds unary calls by a default deadline.
+
+    Anything else that a call raises is a bug: it is logged whole, and its caller learns that it happened.
+    """
 
     def __init__(self, default_deadline: timedelta = timedelta(seconds=30)) -> None:
         self._deadline = default_deadline.total_seconds()
@@ -48,6 +51,10 @@ class Refusals(grpc.aio.ServerInterceptor):
                 await _refuse(context, DeadlineExceeded(f"{method} did not end within {self._deadline:g} s"))
             except EaselError as refused:
                 await _refuse(context, refused)
+            except grpc.aio.AbortError:
+                raise
+            except Exception:
+                await _break(context, method)
 
         make = (
             grpc.stream_unary_rpc_method_handler
@@ -65,6 +72,10 @@ class Refusals(grpc.aio.ServerInterceptor):
                     yield response
             except EaselError as refused:
                 await _refuse(context, refused)
+            except grpc.aio.AbortError:
+                raise
+            except Exception:
+                await _break(context, method)
 
         make = (
             grpc.stream_stream_rpc_method_handler
@@ -113,4 +124,10 @@ def _refusing(error: EaselError) -> Handler:
 async def _refuse(context: Context, error: EaselError) -> NoReturn:
     code, sentence, details = status_of(error)
     await context.abort(code, sentence, ((DETAILS_KEY, details),))
+    raise AssertionError("abort always raises")
+
+
+async def _break(context: Context, method: str) -> NoReturn:
+    log.exception("a call broke", extra={"method": method})
+    await context.abort(grpc.StatusCode.INTERNAL, f"{method} broke; the server's log says how")
     raise AssertionError("abort always raises")
