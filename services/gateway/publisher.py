@@ -31,7 +31,7 @@ class Publisher:
         self.envoys = Envoys(store, self._progressed, self._on_refusal)
         self.on_applied: Callable[[int, int], None] = lambda generation, envoys: None
         self.on_refused: Callable[[int, Refusal], None] = lambda generation, refusal: None
-        self.saved = 0
+        self.saved = self._published = 0
         self.changed = asyncio.Event()
 
     async def publish(self, update: Update) -> None:
@@ -42,7 +42,7 @@ class Publisher:
             self.services.pop(name, None)
             keys += self._store.replace(name, [])
         await self._take(differing(update, self.services), keys)
-        self.generation = update.generation
+        self.generation, self._published = update.generation, sequence
         if update.full:
             self._completed, self._reported = [], None
         self._completed.append((update.generation, sequence))
@@ -67,8 +67,8 @@ class Publisher:
 
     @property
     def sequence(self) -> int:
-        """The number of the newest change."""
-        return self._store.sequence
+        """The number of the newest change that is in `services` as a whole."""
+        return self._published
 
     def _progressed(self) -> None:
         """A generation is applied when every Envoy has it, and a restart of the gateway would have it too."""

@@ -61,6 +61,21 @@ async def test_a_full_update_takes_away_what_it_does_not_name() -> None:
     assert publisher.services.keys() == {"b"}
 
 
+async def test_an_update_counts_as_saved_only_when_all_of_it_was_there_to_be_saved() -> None:
+    publisher = a_publisher()
+    await publisher.publish(Update(1, True, ()))
+    before = publisher.sequence
+
+    publishing = asyncio.create_task(
+        publisher.publish(Update(2, True, tuple(a_service(f"s{n}") for n in range(500))))
+    )
+    await until(lambda: publisher.services, "the first of its services")
+    assert publisher.sequence == before
+    await publishing
+
+    assert publisher.sequence > before
+
+
 async def test_a_change_leaves_the_services_that_it_does_not_name() -> None:
     publisher = a_publisher()
     await publisher.publish(Update(1, True, (a_service("a"), a_service("b"))))
