@@ -42,6 +42,7 @@ def _decoded(token: str) -> str:
 def event_token(token: str) -> int:
     """The event id that an events page token stands for, 0 for none. Raises InvalidRequest."""
     key = _decoded(token)
-    if key and not key.isdigit():
+    # Digits of other scripts are digits too, and no database counts further than 18 of them.
+    if key and not (key.isascii() and key.isdigit() and len(key) <= 18):
         raise InvalidRequest("page_token", token, "a next_page_token of an earlier answer")
     return int(key or 0)

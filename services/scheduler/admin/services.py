@@ -37,7 +37,7 @@ class Services:
         self._ledger, self._clock, self._traceparent = ledger, clock, traceparent
 
     async def create(self, spec_json: str, idempotency_key: str) -> tuple[Service, tuple[str, ...]]:
-        """Raises InvalidSpec, AlreadyExists."""
+        """Raises InvalidSpec, AlreadyExists, FailedPrecondition while one of that name is being deleted."""
         warnings: list[str] = []
         named: list[str] = []
 
@@ -228,6 +228,8 @@ def _changeable(world: World, name: str) -> Service:
 
 
 def _same_call_again(world: World, known: Service, taken: Accepted, key: str) -> None:
+    if known.deleting:
+        raise FailedPrecondition(f"service {known.name!r} is being deleted; create it again once it is gone")
     if key and known.idempotency_key == key:
         first = world.version(known.name, 1).spec_json
         if masked(first) == masked(taken.spec_json):

@@ -53,7 +53,7 @@ def obsolete(instance: Instance, service: Service, nodes: Mapping[str, Node]) ->
     """Why an instance must be replaced; empty when it may stay."""
     if instance.version != service.version:
         return f"version {service.version} replaces version {instance.version}"
-    if service.restarted_at is not None and instance.created_at < service.restarted_at:
+    if predates_restart(instance, service):
         return "a restart of the service was asked for"
     node = nodes.get(instance.node)
     if node is not None and node.draining:
@@ -61,6 +61,11 @@ def obsolete(instance: Instance, service: Service, nodes: Mapping[str, Node]) ->
     if node is not None and instance.state in TROUBLED_STATES and instance.host_port in node.busy_ports:
         return f"port {instance.host_port} of node {node.name} belongs to another program"
     return ""
+
+
+def predates_restart(instance: Instance, service: Service) -> bool:
+    """Whether it was made before a restart of its service was asked for."""
+    return service.restarted_at is not None and instance.created_at < service.restarted_at
 
 
 def _surplus(current: list[Instance], wanted: int) -> list[Removal]:
@@ -75,17 +80,18 @@ def _surplus(current: list[Instance], wanted: int) -> list[Removal]:
 def _replaced(current: list[Instance], old: list[Removal], wanted: int, needed: int) -> list[Removal]:
     """The replaced ones that may leave now: `needed` ready instances stay whatever happens."""
     ready = sum(i.ready for i in current) + sum(removal.instance.ready for removal in old)
-    covered = len(current) >= wanted
+    spare = len(current) + len(old) - wanted
     leaving = []
     for removal in sorted(old, key=lambda r: (r.instance.ready, r.instance.created_at)):
         instance = removal.instance
         if instance.ready and ready - 1 < needed:
             continue
-        # One that never became ready takes no traffic; it goes as soon as its successor exists, or at
-        # once when it is in trouble and only holds the room that its successor needs.
-        if not instance.ready and not covered and instance.state not in _USELESS:
+        # One that is not ready takes no traffic; it goes as soon as a successor exists, or at once when it
+        # is in trouble and only holds the room that its successor needs.
+        if not instance.ready and spare <= 0 and instance.state not in _USELESS:
             continue
         ready -= instance.ready
+        spare -= 1
         leaving.append(removal)
     return leaving
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from libs.domain.records import Instance, Service
 from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState, ServiceState
+from services.scheduler.reconcile.plan import predates_restart
 
 _SETTLED = (ServiceState.RUNNING, ServiceState.SCALING)
 
@@ -18,8 +19,8 @@ def service_state(service: Service, instances: Iterable[Instance]) -> tuple[Serv
             return ServiceState.STOPPING, f"{len(remaining)} instances are still leaving"
         return ServiceState.STOPPED, "stopped; its configuration is kept"
     live = [i for i in remaining if i.state in LIVE_STATES]
-    current = [i for i in live if i.version == service.version]
-    old = [i for i in live if i.version != service.version]
+    old = [i for i in live if i.version != service.version or predates_restart(i, service)]
+    current = [i for i in live if i not in old]
     ready = sum(i.ready for i in current)
     if ready >= service.wanted and not old and len(current) == service.wanted:
         return ServiceState.RUNNING, f"{ready} of {service.wanted} instances ready"

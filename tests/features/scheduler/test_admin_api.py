@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
 from libs.db.store import open_store
 from libs.rpc.client import dial
+from services.scheduler.paging import encoded
 from tests.support.builders import a_spec
 from tests.support.scheduler_harness import DEADLINE, RunningScheduler, a_scheduler, an_agent
 from tests.support.waiting import until
@@ -209,3 +210,14 @@ async def updated(
 ) -> admin_pb2.Service:
     request = admin_pb2.UpdateServiceRequest(name="digits", spec_json=json.dumps(change), mode=mode)
     return (await scheduler.services.UpdateService(request, timeout=DEADLINE)).service
+
+
+@pytest.mark.parametrize("key", ["\u00b2", "9" * 40, "twelve"])
+async def test_a_page_token_that_nobody_gave_out_is_refused_and_breaks_nothing(
+    tmp_path: Path, key: str
+) -> None:
+    async with a_scheduler(tmp_path) as scheduler:
+        request = admin_pb2.ListEventsRequest(page_token=encoded(key))
+        error = await refusal(scheduler.events.ListEvents(request, timeout=DEADLINE))
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT

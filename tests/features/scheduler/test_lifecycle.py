@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import grpc
+import pytest
+
 from easel.admin.v1 import admin_pb2
 from easel.common.v1 import common_pb2
 from tests.support.builders import a_spec
@@ -80,6 +83,28 @@ async def test_a_deleted_service_is_gone_once_its_instances_are(tmp_path: Path) 
 
         await until(gone, "no service left")
         assert (await scheduler.event_reasons("digits"))[-1] == "ServiceDeleted"
+
+
+async def test_a_name_is_free_again_once_the_service_that_had_it_is_gone(tmp_path: Path) -> None:
+    async with a_scheduler(tmp_path) as scheduler, an_agent(scheduler) as agent:
+        first = await scheduler.create(a_spec(), key="k")
+        (instance,) = await agent.sees(lambda a: list(a.assigned), "an assignment")
+        request = admin_pb2.DeleteServiceRequest(name="digits")
+        await scheduler.services.DeleteService(request, timeout=DEADLINE)
+
+        with pytest.raises(grpc.aio.AioRpcError, match="'digits' is being deleted; create it again once"):
+            await scheduler.create(a_spec(), key="k")
+        agent.say(instance, gone=True)
+
+        async def again() -> admin_pb2.Service | None:
+            try:
+                return await scheduler.create(a_spec(), key="k")
+            except grpc.aio.AioRpcError:
+                return None
+
+        second = await until(again, "the name to be free")
+        assert second.id != first.id
+        await agent.sees(lambda a: a.assigned and instance not in a.assigned, "only the new instance")
 
 
 async def test_a_restarted_scheduler_wants_exactly_what_ran_and_speaks_with_a_newer_epoch(

@@ -145,6 +145,15 @@ def test_an_update_never_takes_out_more_ready_instances_than_allowed(
     assert len(instances) - len(gone) + plan.create <= max(len(instances), wanted + facts.surge(wanted))
 
 
+def test_an_update_gets_past_old_instances_that_will_never_be_ready() -> None:
+    stuck = [an_instance(f"old-{n}", state=InstanceState.STARTING, node="n1") for n in range(3)]
+    successor = a_ready_instance("new", version=2)
+
+    plan = plan_service(a_service(wanted=3, version=2), some_facts(), [*stuck, successor], NODES)
+
+    assert len(plan.remove) == 1
+
+
 @given(wanted=st.integers(1, 5), start=st.integers(0, 5))
 def test_an_update_always_comes_to_an_end(wanted: int, start: int) -> None:
     service, facts = a_service(wanted=wanted, version=2), some_facts()

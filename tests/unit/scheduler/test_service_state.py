@@ -2,7 +2,7 @@
 
 from libs.domain.states import InstanceState, ServiceState
 from services.scheduler.reconcile.state import service_state
-from tests.support.builders import a_ready_instance, a_service, an_instance
+from tests.support.builders import a_ready_instance, a_service, an_instance, at
 
 
 def test_a_service_with_every_instance_ready_is_running() -> None:
@@ -52,3 +52,13 @@ def test_a_running_service_that_grows_is_scaling() -> None:
     starting = an_instance("b", state=InstanceState.STARTING, node="n1")
 
     assert service_state(service, [a_ready_instance(), starting])[0] is ServiceState.SCALING
+
+
+def test_a_service_whose_instances_are_replaced_by_a_restart_is_updating() -> None:
+    service = a_service(state=ServiceState.RUNNING, restarted_at=at(10))
+    before, after = a_ready_instance("a", created_at=at(0)), an_instance("b", created_at=at(11), node="n1")
+
+    assert service_state(service, [before, after]) == (
+        ServiceState.UPDATING,
+        "version 1: 0 of 1 instances ready, 1 old ones remain",
+    )
