@@ -29,7 +29,7 @@ class ResourceStore:
 
     def get(self, key: Key) -> Entry | None:
         """The entry of that key, if it should exist."""
-        return self._entries[key.type_url].get(key.name)
+        return self._entries.get(key.type_url, {}).get(key.name)
 
     def of(self, type_url: str) -> dict[str, Entry]:
         """All entries of a type, by name."""

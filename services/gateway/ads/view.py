@@ -1,20 +1,42 @@
 """What one Envoy has and still needs: the delta protocol as a state machine without I/O.
 
 Order is kept a resource at a time. A scope waits until this Envoy has acknowledged the clusters it names and
-their endpoints; a cluster is taken away only when no change of scopes is under way. So a request never
-meets a route without its cluster, and one service never waits for another.
+their endpoints; a cluster is taken away only when no change of scopes is under way, and not while the scope
+of its own service waits for what this Envoy refused. So a request never meets a route without its cluster,
+and one service never waits for another.
 """
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import count
 
 from services.gateway.ads.messages import Refusal, Request, Response
 from services.gateway.ads.store import ResourceStore
+from services.gateway.xds.clusters import service_of
 from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, TYPES, Key, Resource
 
 # Bounds of one response after the first, so that a burst of changes takes effect as it is sent.
 MOST_RESOURCES = 2_000
 _EVERYTHING = (CLUSTER, LISTENER, SCOPE)
+
+
+class _Wait(Enum):
+    """Whether a resource that is due is kept back; in vain until the feed changes what it waits for."""
+
+    NO = auto()
+    FOR_NOW = auto()
+    IN_VAIN = auto()
+
+
+@dataclass(frozen=True)
+class _Routes:
+    """Whether a change of scopes is under way, and the services whose scopes wait in vain."""
+
+    moving: bool = False
+    stuck: frozenset[str] = frozenset()
+
+
+_NONE = _Routes()
 
 
 @dataclass
@@ -180,7 +202,7 @@ class EnvoyView:
 
     def _due(self, type_url: str, kind: _Kind) -> tuple[list[tuple[str, Resource | None]], bool]:
         due: list[tuple[str, Resource | None]] = []
-        held = False
+        held, routes = False, self._routes_under_way() if type_url == CLUSTER else _NONE
         for name in list(kind.dirty):
             entry = self._store.get(Key(type_url, name))
             wanted = entry.resource if entry else None
@@ -189,11 +211,10 @@ class EnvoyView:
                 del kind.dirty[name]
                 if name not in kind.sent:
                     self._behind.pop(Key(type_url, name), None)
-            elif self._must_wait(type_url, wanted):
-                if wanted is not None and self._waits_in_vain(wanted):
-                    self._behind.pop(Key(type_url, name), None)
-                else:
-                    held = True
+            elif (wait := self._wait(type_url, name, wanted, routes)) is _Wait.IN_VAIN:
+                self._behind.pop(Key(type_url, name), None)
+            elif wait is _Wait.FOR_NOW:
+                held = True
             else:
                 due.append((name, wanted))
         return due, held
@@ -205,13 +226,27 @@ class EnvoyView:
             return True
         return version == kind.has(name)
 
-    def _must_wait(self, type_url: str, wanted: Resource | None) -> bool:
-        if type_url == SCOPE and wanted is not None:
-            return not all(self._in_force(name) for name in wanted.needs)
+    def _wait(self, type_url: str, name: str, wanted: Resource | None, routes: _Routes) -> _Wait:
+        if type_url == SCOPE and wanted is not None and not all(map(self._in_force, wanted.needs)):
+            return _Wait.IN_VAIN if self._waits_in_vain(wanted) else _Wait.FOR_NOW
         if type_url == CLUSTER and wanted is None:
-            scopes = self._kinds.get(SCOPE)
-            return scopes is not None and bool(scopes.dirty or scopes.on_the_way)
-        return False
+            if routes.moving:
+                return _Wait.FOR_NOW
+            return _Wait.IN_VAIN if service_of(name) in routes.stuck else _Wait.NO
+        return _Wait.NO
+
+    def _routes_under_way(self) -> _Routes:
+        scopes = self._kinds.get(SCOPE)
+        if scopes is None:
+            return _NONE
+        moving, stuck = bool(scopes.on_the_way), set()
+        for name in scopes.dirty:
+            entry = self._store.get(Key(SCOPE, name))
+            if entry is not None and self._waits_in_vain(entry.resource):
+                stuck |= {service_of(need) for need in entry.resource.needs}
+            else:
+                moving = True
+        return _Routes(moving, frozenset(stuck))
 
     def _in_force(self, cluster: str) -> bool:
         clusters, endpoints = self._kinds.get(CLUSTER), self._kinds.get(ENDPOINTS)

@@ -28,6 +28,11 @@ def cluster_name(service: str, version: int) -> str:
     return f"{service}/{version}"
 
 
+def service_of(cluster: str) -> str:
+    """The service that a cluster belongs to."""
+    return cluster.rpartition("/")[0]
+
+
 def cluster(service: Service, backend: Backend) -> Resource:
     """How the instances of one version are reached. Does not depend on which instances there are."""
     name = cluster_name(service.name, backend.version)

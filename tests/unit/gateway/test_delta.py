@@ -233,6 +233,42 @@ def test_a_route_whose_cluster_is_refused_waits_without_holding_up_acknowledgeme
     assert wire.view.applied() == sequence
 
 
+def test_a_route_that_waits_in_vain_keeps_no_cluster_of_another_service() -> None:
+    wire = Wire()
+    wire.refuses.add("a/1@bad")
+    wire.change("a", a_service("a", endpoints="bad"))
+    wire.change("b", a_service("b"))
+    wire.settle()
+
+    sequence = wire.change("b", [])
+    wire.settle()
+
+    assert Key(CLUSTER, "b/1") not in wire.has
+    assert wire.view.applied() == sequence
+
+
+def test_a_route_that_waits_in_vain_keeps_the_cluster_it_had_without_holding_up_acknowledgements() -> None:
+    wire = Wire()
+    wire.change("a", a_service("a"))
+    wire.settle()
+    wire.refuses.add("a/2@bad")
+
+    sequence = wire.change("a", a_service("a", endpoints="bad", scope="2", version=2))
+    wire.settle()
+
+    assert Key(CLUSTER, "a/1") in wire.has
+    assert wire.has[Key(SCOPE, "a")] == "1"
+    assert wire.view.applied() == sequence
+
+
+def test_a_type_that_the_gateway_does_not_serve_is_answered_with_nothing() -> None:
+    wire = Wire()
+
+    wire.view.receive(Request("type.googleapis.com/other", subscribe=("x",)))
+
+    assert wire.view.responses() == []
+
+
 def test_a_changed_cluster_is_given_its_endpoints_again() -> None:
     wire = Wire()
     wire.change("a", a_service("a"))
