@@ -58,6 +58,7 @@ class Publisher:
                 self.envoys.changed(keys)
                 keys = []
                 await asyncio.sleep(0)
+        self._store.known = True
         self.envoys.changed(keys)
 
     def was_saved(self, sequence: int) -> None:

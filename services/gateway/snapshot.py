@@ -1,6 +1,7 @@
 """What the gateway knew last, on disk, so that a restart does not depend on the scheduler."""
 
 import asyncio
+import hashlib
 import logging
 import os
 import time
@@ -17,14 +18,21 @@ from services.gateway.translate import service_to_proto, update_from_proto
 
 log = logging.getLogger(__name__)
 
+_DIGEST_BYTES = 16
+_AGAIN = timedelta(seconds=1)
+
 
 def load(path: Path) -> Update | None:
     """The last saved state; None when there is none, or none that can be read (which is said)."""
     try:
-        return update_from_proto(pb.RoutesUpdate.FromString(path.read_bytes()))
+        content = path.read_bytes()
+        # A file that lost its end could be read as one with fewer services, and they would be taken away.
+        if content[:_DIGEST_BYTES] != _digest(content[_DIGEST_BYTES:]):
+            raise ValueError(f"{path} is not what was written")
+        return update_from_proto(pb.RoutesUpdate.FromString(content[_DIGEST_BYTES:]))
     except FileNotFoundError:
         return None
-    except (OSError, DecodeError) as unreadable:
+    except (OSError, DecodeError, ValueError) as unreadable:
         log.warning("the snapshot cannot be read and is not used", extra={"why": str(unreadable)})
         return None
 
@@ -32,10 +40,11 @@ def load(path: Path) -> Update | None:
 def save(path: Path, generation: int, services: list[bytes]) -> None:
     """Writes the state whole or not at all; it holds tokens, so only the owner may read it."""
     fresh = path.with_suffix(".new")
-    parts = [pb.RoutesUpdate(generation=generation, full=True).SerializeToString(), *services]
+    content = b"".join([pb.RoutesUpdate(generation=generation, full=True).SerializeToString(), *services])
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(b"".join(parts))
+        file.write(_digest(content))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
@@ -46,12 +55,17 @@ def save(path: Path, generation: int, services: list[bytes]) -> None:
         os.close(directory)
 
 
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+
+
 class Snapshots:
     """Saves every change soon after it happened; changes that come during a write share the next one."""
 
     def __init__(self, publisher: Publisher, path: Path) -> None:
         self._publisher, self._path = publisher, path
         self._wire: dict[str, tuple[Service, bytes]] = {}
+        self._refused = ""
 
     async def run(self, until: asyncio.Event) -> None:
         """Saves until stopped. Spends at most a third of the time writing, however fast changes come."""
@@ -59,17 +73,26 @@ class Snapshots:
             await _first_of(self._publisher.changed, until)
             self._publisher.changed.clear()
             began = time.monotonic()
-            await self._save_now()
-            await pause(until, timedelta(seconds=2 * (time.monotonic() - began)))
+            if await self._save_now():
+                await pause(until, timedelta(seconds=2 * (time.monotonic() - began)))
+            else:
+                self._publisher.changed.set()
+                await pause(until, _AGAIN)
 
-    async def _save_now(self) -> None:
+    async def _save_now(self) -> bool:
+        """False when the disk refused, which is said once and holds nothing up."""
         sequence, generation = self._publisher.sequence, self._publisher.generation
         services = self._serialised()
         try:
             await asyncio.to_thread(save, self._path, generation, services)
-        except OSError as refused:
-            log.error("the snapshot cannot be written", extra={"why": str(refused)})
+            refused = ""
+        except OSError as error:
+            refused = str(error)
+        if refused and refused != self._refused:
+            log.error("the snapshot cannot be written", extra={"why": refused})
+        self._refused = refused
         self._publisher.was_saved(sequence)
+        return not refused
 
     def _serialised(self) -> list[bytes]:
         known = self._publisher.services

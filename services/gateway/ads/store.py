@@ -15,17 +15,15 @@ class Entry:
 
 
 class ResourceStore:
-    """What every Envoy should have. `sequence` counts the changes; `known` tells whether there was one."""
+    """What every Envoy should have. `sequence` counts the changes.
+
+    `known` is False until the first state, from disk or from the scheduler, is there as a whole.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[str, dict[str, Entry]] = {type_url: {} for type_url in TYPES}
         self._owned: dict[str, frozenset[Key]] = {}
-        self.sequence = 0
-
-    @property
-    def known(self) -> bool:
-        """False until the first state has come, from disk or from the scheduler."""
-        return self.sequence > 0
+        self.sequence, self.known = 0, False
 
     def get(self, key: Key) -> Entry | None:
         """The entry of that key, if it should exist."""

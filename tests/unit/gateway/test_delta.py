@@ -39,7 +39,7 @@ class Wire:
         self.connect()
 
     def change(self, owner: str, resources: Iterable[Resource]) -> int:
-        sequence = self.store.begin()
+        sequence, self.store.known = self.store.begin(), True
         self.view.changed(self.store.replace(owner, resources))
         return sequence
 

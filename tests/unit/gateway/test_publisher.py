@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from easel.gateway.v1 import gateway_pb2 as pb
 from libs.domain.errors import InvalidRequest
 from services.gateway.ads.messages import Request
 from services.gateway.ads.store import ResourceStore
@@ -142,6 +143,51 @@ def test_a_snapshot_that_is_not_there_or_broken_is_none(tmp_path: Path) -> None:
 
     assert load(tmp_path / "missing") is None
     assert load(broken) is None
+
+
+@pytest.mark.parametrize("kept", [0, 1, 20, -7])
+def test_a_snapshot_that_was_cut_off_takes_no_service_away(tmp_path: Path, kept: int) -> None:
+    parts = [pb.RoutesUpdate(services=[pb.ServiceRoute(name=name)]).SerializeToString() for name in "abc"]
+    path = tmp_path / "snapshot"
+    save(path, 1, parts)
+    path.write_bytes(path.read_bytes()[:kept])
+
+    assert load(path) is None
+
+
+async def test_a_snapshot_that_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    publisher, stop = a_publisher(), asyncio.Event()
+    full = tmp_path / "snapshot.new"
+    full.mkdir()
+    saving = asyncio.create_task(Snapshots(publisher, tmp_path / "snapshot").run(until=stop))
+    await publisher.publish(Update(3, True, (a_service("a"),)))
+    await until(lambda: publisher.saved == publisher.sequence, "the failed write to hold nothing up")
+
+    full.rmdir()
+
+    await until(lambda: load(tmp_path / "snapshot"), "the snapshot")
+    stop.set()
+    await saving
+
+
+async def test_an_envoy_that_comes_during_the_first_update_waits_for_all_of_it() -> None:
+    publisher, services = a_publisher(), tuple(a_service(f"s{number}") for number in range(1_000))
+    told: list[int] = []
+    publishing = asyncio.create_task(publisher.publish(Update(1, True, services)))
+    await asyncio.sleep(0)
+
+    async def requests() -> AsyncIterator[Request]:
+        for type_url in (CLUSTER, LISTENER, SCOPE):
+            yield Request(type_url)
+        await asyncio.Event().wait()
+
+    async for response in publisher.envoys.stream(requests()):
+        if response.type_url == SCOPE:
+            told.append(len(response.resources))
+            break
+    await publishing
+
+    assert told == [2_000]
 
 
 def test_a_failed_write_leaves_the_last_snapshot(tmp_path: Path) -> None:
