@@ -32,7 +32,10 @@ Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 class Settings(BaseSettings):
     """What an operator can set for an agent, as EASEL_AGENT_* variables."""
 
-    model_config = SettingsConfigDict(env_prefix="EASEL_AGENT_", frozen=True, populate_by_name=True)
+    # A refusal shows no input: the token is among it.
+    model_config = SettingsConfigDict(
+        env_prefix="EASEL_AGENT_", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
     scheduler: str = "127.0.0.1:8801"
     join_token: SecretStr = SecretStr("")

@@ -14,7 +14,10 @@ from libs.domain.errors import InvalidRequest
 class Settings(BaseSettings):
     """What an operator can set for a gateway, as EASEL_GATEWAY_* variables."""
 
-    model_config = SettingsConfigDict(env_prefix="EASEL_GATEWAY_", frozen=True, populate_by_name=True)
+    # A refusal shows no input: the token is among it.
+    model_config = SettingsConfigDict(
+        env_prefix="EASEL_GATEWAY_", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
     name: str = "gateway"
     scheduler: str = "127.0.0.1:8801"

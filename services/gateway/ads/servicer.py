@@ -1,7 +1,6 @@
 """The delta stream that Envoys open, and the list of those that are connected."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -58,10 +57,11 @@ class Envoys:
         finally:
             del self._connected[view]
             reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reading
+            await asyncio.wait((reading,))
             log.info("an Envoy went away", extra={"envoys": len(self)})
             self._progressed()
+            if not reading.cancelled():
+                reading.result()
 
     async def _read(self, requests: AsyncIterator[Request], view: EnvoyView, wake: asyncio.Event) -> None:
         try:

@@ -78,7 +78,7 @@ def start(launch: Launch) -> Running:
         )
     pid = int(detached.stdout)
     running = Running(pid, _started(pid) or "")
-    _write_private(launch.pid_file, json.dumps({"pid": running.pid, "started": running.started}))
+    _record(running, launch)
     return running
 
 
@@ -86,6 +86,8 @@ def find(launch: Launch) -> Running | None:
     """The Envoy that an earlier gateway started here with the same configuration, if it still runs."""
     running = recorded(launch)
     if running is None or not _is_ours(running, launch):
+        running = _unrecorded(launch)
+    if running is None:
         return None
     try:
         same = launch.config_file.read_text() == launch.config
@@ -149,7 +151,22 @@ def _is_ours(running: Running, launch: Launch) -> bool:
         command = Path(f"/proc/{running.pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return str(launch.config_file).encode() in command
+    return command[1:3] == [b"-c", str(launch.config_file).encode()]
+
+
+def _unrecorded(launch: Launch) -> Running | None:
+    """One whose gateway was killed before it could write down what it had started."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (started := _started(int(entry.name))):
+            running = Running(int(entry.name), started)
+            if _is_ours(running, launch):
+                _record(running, launch)
+                return running
+    return None
+
+
+def _record(running: Running, launch: Launch) -> None:
+    _write_private(launch.pid_file, json.dumps({"pid": running.pid, "started": running.started}))
 
 
 def _end_at_once(running: Running) -> None:

@@ -28,10 +28,10 @@ class EnvoySupervisor:
 
     async def run(self, until: asyncio.Event) -> None:
         """Starts or adopts; starts again with growing pauses when Envoy ends by itself; drains at the end."""
-        adopted = process.find(self._launch)
+        adopted = await asyncio.to_thread(process.find, self._launch)
         if adopted is not None:
             log.info("adopted the running Envoy", extra={"pid": adopted.pid})
-        while not until.is_set():
+        while adopted is not None or not until.is_set():
             running = await self._started() if adopted is None else adopted
             adopted = None
             began = time.monotonic()

@@ -28,8 +28,9 @@ class Door:
 def doors(tokens: tuple[str, ...]) -> list[Door]:
     """`{token}` and `Bearer {token}` for each token, then `EAS {signature}` checked against all of them.
 
-    A service without tokens opens to nobody.
+    A service without tokens opens to nobody; an empty token is none.
     """
+    tokens = tuple(each for each in tokens if each)
     plain = [Door(_authorization(exact=form)) for each in tokens for form in (each, f"Bearer {each}")]
     if not tokens:
         return []

@@ -1,5 +1,6 @@
 """What keeps serving when a part is killed, away or wrong."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -10,8 +11,10 @@ from pathlib import Path
 import httpx
 
 from easel.gateway.v1 import gateway_pb2 as pb
+from services.gateway.__main__ import run
 from services.gateway.envoy import process
 from services.gateway.settings import Settings
+from services.gateway.snapshot import load
 from tests.support.free_ports import free_port
 from tests.support.gateway_harness import (
     EchoBackend,
@@ -99,6 +102,43 @@ async def test_a_gateway_whose_scheduler_is_away_serves_from_its_snapshot(
     assert (settings.data_dir / "routes.snapshot").stat().st_mode & 0o777 == 0o600
 
 
+async def test_an_envoy_whose_gateway_was_killed_before_it_wrote_it_down_is_found(
+    tmp_path: Path, echo: EchoBackend
+) -> None:
+    scheduler, port = ScriptedScheduler(), free_port()
+    settings = settings_for(tmp_path, f"127.0.0.1:{port}")
+    async with envoy_is_ended(settings), scripted_scheduler(scheduler, port):
+        async with gateway_process(settings) as first:
+            await scheduler.until_applied(scheduler.set(service("svc", echo.port)))
+            left = running_envoy(settings)
+            first.send_signal(signal.SIGKILL)
+            await first.wait()
+        (settings.data_dir / "envoy.pid").unlink()
+
+        async with gateway_process(settings):
+            await until(lambda: scheduler.hellos[1:], "the gateway to come back")
+            await until(lambda: process.recorded(process.Launch(settings.data_dir, "", 1)), "an Envoy")
+            assert running_envoy(settings) == left
+
+
+async def test_a_gateway_that_is_stopped_while_it_starts_ends_the_envoy_that_it_found(
+    tmp_path: Path, echo: EchoBackend
+) -> None:
+    scheduler, port, stop = ScriptedScheduler(), free_port(), asyncio.Event()
+    settings = settings_for(tmp_path, f"127.0.0.1:{port}")
+    async with envoy_is_ended(settings), scripted_scheduler(scheduler, port):
+        async with gateway_process(settings) as first:
+            await scheduler.until_applied(scheduler.set(service("svc", echo.port)))
+            first.send_signal(signal.SIGKILL)
+            await first.wait()
+        left = running_envoy(settings)
+        stop.set()
+
+        await run(settings, stop)
+
+        assert not process.alive(left)
+
+
 async def test_an_envoy_that_dies_is_started_again(gateway: Harness, echo: EchoBackend) -> None:
     await gateway.serve(service("svc", echo.port))
     pid = gateway.envoy_pid()
@@ -151,13 +191,8 @@ async def test_without_an_envoy_nothing_is_said_to_be_applied(tmp_path: Path) ->
             scheduler.set(service("svc", 1))
             await until((tmp_path / "routes.snapshot").exists, "the snapshot")
             generation = scheduler.set(service("svc", 2))
-            await until(
-                lambda: (
-                    pb.RoutesUpdate.FromString((tmp_path / "routes.snapshot").read_bytes()).generation
-                    == generation
-                ),
-                "the next snapshot",
-            )
+            snapshot = tmp_path / "routes.snapshot"
+            await until(lambda: getattr(load(snapshot), "generation", 0) == generation, "the next snapshot")
 
     assert scheduler.applied == []
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from easel.agent.v1 import agent_pb2 as pb
 from libs.domain.records import Resources
@@ -89,6 +89,15 @@ def test_durations_are_seconds_where_they_are_plain_numbers() -> None:
 def test_settings_that_make_no_sense_are_refused(nonsense: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings(**nonsense)  # type: ignore[arg-type]
+
+
+def test_a_refused_setting_does_not_show_the_token() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(join_token=SecretStr("s3cr3t"), first_port=2, last_port=1)
+    with pytest.raises(ValidationError) as raw:
+        Settings(join_token="s3cr3t", first_port=2, last_port=1)  # type: ignore[arg-type]
+
+    assert "s3cr3t" not in f"{refused.value} {raw.value}"
 
 
 def test_ports_are_published_on_loopback_unless_gateways_are_elsewhere() -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from easel.gateway.v1 import gateway_pb2 as pb
-from libs.domain.errors import InvalidRequest
+from libs.domain.errors import FailedPrecondition, InvalidRequest
 from services.gateway.ads.messages import Request
 from services.gateway.ads.store import ResourceStore
 from services.gateway.publisher import Publisher
 from services.gateway.routes import Backend, Endpoint, Service, Update
 from services.gateway.settings import Settings
 from services.gateway.snapshot import Snapshots, load, save
+from services.gateway.sockets import socket_address
 from services.gateway.translate import service_from_proto, service_to_proto
+from services.gateway.xds.auth import doors
 from services.gateway.xds.listener import Edge, listener
 from services.gateway.xds.resource import CLUSTER, LISTENER, SCOPE
 from tests.support.waiting import until
@@ -70,7 +72,7 @@ async def test_an_update_counts_as_saved_only_when_all_of_it_was_there_to_be_sav
     publishing = asyncio.create_task(
         publisher.publish(Update(2, True, tuple(a_service(f"s{n}") for n in range(500))))
     )
-    while not publisher.services:
+    while not publisher.services:  # noqa: ASYNC110
         await asyncio.sleep(0)
     assert len(publisher.services) < 500
     assert publisher.sequence == before
@@ -217,3 +219,29 @@ def test_a_service_has_a_host_name_with_each_port_that_clients_may_write() -> No
 def test_an_address_without_host_or_port_is_refused(listen: str) -> None:
     with pytest.raises((InvalidRequest, ValueError), match="listen"):
         Settings(listen=listen)
+
+
+def test_a_refused_setting_does_not_show_the_token() -> None:
+    with pytest.raises(ValueError, match="envoy_concurrency") as refused:
+        Settings(join_token="s3cr3t", envoy_concurrency=-1)
+
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_an_empty_token_opens_no_door() -> None:
+    assert doors(("",)) == []
+
+
+def test_sockets_are_not_put_where_others_could_reach_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long, shared = tmp_path / ("d" * 100), tmp_path / "t"
+    shared.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(shared))
+    directory = Path(socket_address(long, "x.sock").removeprefix("unix:")).parent
+    directory.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    directory.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(FailedPrecondition, match="is open to other users"):
+        socket_address(long, "x.sock")
