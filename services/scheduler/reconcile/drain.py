@@ -37,7 +37,7 @@ def judge_drain(
     lagging = ", ".join(unrouted.lagging)
     if lagging and now - began < ack_timeout:
         return DrainVerdict(False, f"waiting for {lagging} to route around it")
-    under_way = min(facts.keepalive, facts.grace)
+    under_way = _longest_request(facts)
     last_request = began if lagging else max(began, unrouted.since or began)
     if now - last_request < under_way:
         return DrainVerdict(False, f"requests under way have {under_way.total_seconds():g} s to end")
@@ -45,3 +45,8 @@ def judge_drain(
         patience = ack_timeout.total_seconds()
         return DrainVerdict(True, f"{lagging} did not answer for {patience:g} s; stopping anyway")
     return DrainVerdict(True, "no gateway routes to it any more")
+
+
+def _longest_request(facts: Facts) -> timedelta:
+    """The keepalive bounds no gRPC call, so that those have the whole grace period."""
+    return facts.grace if facts.grpc else min(facts.keepalive, facts.grace)

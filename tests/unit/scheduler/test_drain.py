@@ -29,6 +29,13 @@ def test_requests_under_way_get_as_long_as_one_request_may_take() -> None:
     assert judge_drain(leaving(), FACTS, Unrouted(), PATIENCE, at(5)).stop
 
 
+def test_calls_that_the_keepalive_does_not_bound_get_the_grace_period() -> None:
+    facts = facts_of(json.dumps(a_spec(enable_grpc=True)))
+
+    assert not judge_drain(leaving(), facts, Unrouted(), PATIENCE, at(29.9)).stop
+    assert judge_drain(leaving(), facts, Unrouted(), PATIENCE, at(30)).stop
+
+
 def test_the_time_of_requests_under_way_begins_when_the_last_gateway_stopped_routing_to_it() -> None:
     late = Unrouted(since=at(20))
 
