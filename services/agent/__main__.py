@@ -167,10 +167,13 @@ async def _either(first: asyncio.Event, second: asyncio.Event) -> None:
 async def _stop_everything(runtime: Runtime) -> None:
     try:
         running = await runtime.instances()
-        stops = (runtime.ensure_absent(each.id, each.grace, each.sigterm) for each in running)
-        await asyncio.gather(*stops)
-    except EaselError as refused:
+    except (EaselError, OSError) as refused:
         log.warning("instances were left running", extra={"why": str(refused)})
+        return
+    stops = (runtime.ensure_absent(each.id, each.grace, each.sigterm) for each in running)
+    for each, outcome in zip(running, await asyncio.gather(*stops, return_exceptions=True), strict=True):
+        if isinstance(outcome, BaseException):
+            log.warning("an instance was left running", extra={"instance": each.id, "why": str(outcome)})
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from services.agent.wire import inventory_to_proto, telemetry_to_proto, wanted_o
 
 log = logging.getLogger(__name__)
 
+_IMAGES_WITHIN = 1.0
+
 
 class Obedience:
     """Does what the scheduler says, unless it is older than what it said before."""
@@ -33,12 +35,15 @@ class Obedience:
         self._told = asyncio.Event()
 
     def obey(self, desired: pb.DesiredState) -> None:
-        """Remembers it first, then acts. An older epoch is refused and logged."""
+        """Remembers it first, then acts, also on a full disk. An older epoch is refused and logged."""
         if desired.epoch < self._memory.epoch:
             why = f"epoch {desired.epoch} is older than {self._memory.epoch}, which was obeyed before"
             log.warning("refused an old desired state", extra={"why": why})
             return
-        self._memory.keep(desired)
+        try:
+            self._memory.keep(desired)
+        except OSError as refused:
+            log.error("what is wanted will not survive a restart", extra={"why": str(refused)})
         self._told.set()
         self._reconciler.want(wanted_of(desired, self._buckets))
 
@@ -66,8 +71,9 @@ class View:
     async def inventory(self) -> Inventory:
         """What is free is for the scheduler to tell; this is what there is."""
         images: tuple[str, ...] = ()
-        with suppress(Unavailable):  # The engine's absence is no word about the node.
-            images = tuple(await self.runtime.images())
+        # An engine that is away or hangs is no word about the node, and keeps no heartbeat back.
+        with suppress(Unavailable, TimeoutError):
+            images = tuple(await asyncio.wait_for(self.runtime.images(), _IMAGES_WITHIN))
         return await asyncio.to_thread(self._look, images)
 
     def _look(self, images: tuple[str, ...]) -> Inventory:

@@ -57,6 +57,10 @@ class Board:
         self._changed.clear()
         return list(self._statuses.values())
 
+    def instances(self) -> set[str]:
+        """The ids of those that have a status."""
+        return set(self._statuses)
+
     def ports(self) -> set[int]:
         """The ports that instances listen on."""
         return {status.port for status in self._statuses.values() if status.port}

@@ -63,7 +63,7 @@ class Link:
             except grpc.aio.AioRpcError as error:
                 why = error.details() or error.code().name
             except (EaselError, OSError) as error:
-                why = str(error)
+                why = str(error) or type(error).__name__
             if session.heard:
                 wait, outage = FIRST_WAIT, ""
             if not outage:
@@ -162,5 +162,10 @@ class _Session:
                     await self._chunks.put(pb.LogChunk(request_id=asked.request_id, text=part))
         except EaselError as refused:
             await self._chunks.put(pb.LogChunk(request_id=asked.request_id, end=True, error=str(refused)))
+        except Exception as broken:
+            # Whoever asked would otherwise wait for an end that never comes.
+            log.exception("reading a log broke", extra={"instance": asked.instance_id})
+            why = f"the log cannot be read: {broken}"
+            await self._chunks.put(pb.LogChunk(request_id=asked.request_id, end=True, error=why))
         else:
             await self._chunks.put(pb.LogChunk(request_id=asked.request_id, end=True))

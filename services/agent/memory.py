@@ -21,17 +21,19 @@ class Memory:
         return self.desired.epoch if self.desired is not None else 0
 
     def keep(self, desired: pb.DesiredState) -> None:
-        """Raises OSError when the disk refuses."""
+        """Raises OSError when the disk refuses; until the next start it is known nevertheless."""
+        self.desired = desired
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".draft")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(desired.SerializeToString())
         draft.replace(self._path)
-        self.desired = desired
 
     def _read(self) -> pb.DesiredState | None:
         try:
-            return pb.DesiredState.FromString(self._path.read_bytes())
+            kept = pb.DesiredState.FromString(self._path.read_bytes())
         except (OSError, DecodeError):
             return None
+        # Every desired state has an epoch. An empty file would be read as the wish that nothing runs.
+        return kept if kept.epoch else None

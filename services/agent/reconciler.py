@@ -43,6 +43,7 @@ class Reconciler:
         self._troubles: dict[str, Trouble] = {}
         self._work: dict[str, tuple[Busy, asyncio.Task[None]]] = {}
         self._probes: dict[str, tuple[Running, asyncio.Task[None]]] = {}
+        self._absent: set[str] = set()
         self._wake = asyncio.Event()
         # Set once what runs has been seen: before that, nothing true can be said about this node.
         self.observed = asyncio.Event()
@@ -67,7 +68,7 @@ class Reconciler:
                     try:
                         wait = await self.reconcile()
                         away = ""
-                    except EaselError as refused:
+                    except (EaselError, OSError) as refused:
                         if str(refused) != away:
                             log.warning("runtime is away", extra={"why": str(refused)})
                         away, wait = str(refused), timedelta(seconds=1)
@@ -87,6 +88,7 @@ class Reconciler:
         now = self._clock()
         plan = plan_node(Observed(self._wanted, self._running, self._troubles, busy), now)
         self._carry_out(plan)
+        self._forget_absent()
         if plan.why:
             log.info("node reconciled", extra={"why": plan.why})
         due = plan.next_due()
@@ -119,6 +121,16 @@ class Reconciler:
                 del self._work[instance]
                 self._wake.set()
 
+    def _forget_absent(self) -> None:
+        """Drops what was known of instances that two passes in a row neither wanted nor found."""
+        absent = self._board.instances() | self._troubles.keys()
+        absent -= {*(self._wanted or ()), *self._running, *self._work}
+        for instance in absent & self._absent:
+            self._troubles.pop(instance, None)
+            self._stop_probe(instance)
+            self._board.put_gone(instance, self._board.get(instance).epoch)
+        self._absent = absent
+
     async def _start(self, step: Start) -> None:
         workload, about = step.workload, {"easel.instance": step.workload.id}
         phase = partial(self._show_phase, workload, step.attempt)
@@ -146,12 +158,9 @@ class Reconciler:
         self._board.put(replace(status, state=InstanceState.TERMINATING, ready=False, why=step.why))
         try:
             await self._runtime.ensure_absent(step.id, step.grace, step.sigterm)
-        except EaselError as refused:
-            log.warning("could not stop instance", extra={"instance": step.id, "why": str(refused)})
-            await asyncio.sleep(1)
-            return
-        except Exception:
-            log.exception("stopping an instance broke", extra={"instance": step.id})
+        except Exception as refused:
+            facts, bug = {"instance": step.id, "why": str(refused)}, not isinstance(refused, EaselError)
+            log.warning("could not stop instance", extra=facts, exc_info=bug)
             await asyncio.sleep(1)
             return
         self._troubles.pop(step.id, None)

@@ -99,8 +99,11 @@ class Settings(BaseSettings):
 
 
 def own_environment() -> Mapping[str, str]:
-    """Everything the agent was started with: for the tools it runs, never for instances."""
-    return dict(os.environ)
+    """What the agent was started with, for the tools it runs and never for instances.
+
+    Without Easel's own settings: what is installed runs its authors' code, and the join token is not theirs.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("EASEL_")}
 
 
 def handed_on() -> Mapping[str, str]:

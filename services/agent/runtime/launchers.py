@@ -69,9 +69,10 @@ class Launchers:
 
     def _gone(self, instance: str) -> None:
         self._forget(instance)
-        own = self._own.pop(instance, None)
-        if own is not None:
-            own.poll()
+        own = self._own.get(instance)
+        # A launcher that was started anew meanwhile lives on, and stays to be reaped.
+        if own is not None and own.poll() is not None:
+            del self._own[instance]
         self._ended(instance)
 
     def _forget(self, instance: str) -> None:

@@ -1,6 +1,7 @@
 """Who listens on which TCP port of this host, from /proc."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _LISTENING = "0A"
@@ -26,8 +27,10 @@ def ports_of_tree(root: int) -> set[int]:
     look = [root]
     while look:
         process = Path(f"/proc/{look.pop()}")
-        try:
+        # One that became another user's hides its own sockets, not those of its children.
+        with suppress(OSError):
             held |= {str(link.readlink()) for link in (process / "fd").iterdir()}
+        try:
             for thread in (process / "task").iterdir():
                 look += [int(child) for child in (thread / "children").read_text().split()]
         except OSError:

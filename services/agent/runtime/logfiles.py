@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 _CHUNK = 65536
@@ -10,13 +11,19 @@ _LOOK_EVERY = 0.1
 
 def tail_of(log: Path, lines: int) -> tuple[bytes, int]:
     """The last `lines` lines (0: all) over both files, and how far the newer file was read."""
-    older = log.with_name(f"{log.name}.1")
-    text = older.read_bytes() if older.exists() else b""
-    newest = log.read_bytes() if log.exists() else b""
+    text = _content(log.with_name(f"{log.name}.1"))
+    newest = _content(log)
     text += newest
     if lines:
         text = b"".join(text.splitlines(keepends=True)[-lines:])
     return text, len(newest)
+
+
+def _content(log: Path) -> bytes:
+    try:
+        return log.read_bytes()
+    except FileNotFoundError:  # Nothing was said yet, or it becomes the older file right now.
+        return b""
 
 
 async def follow(log: Path, read: int, alive: Callable[[], bool]) -> AsyncIterator[bytes]:
@@ -25,9 +32,10 @@ async def follow(log: Path, read: int, alive: Callable[[], bool]) -> AsyncIterat
     try:
         while True:
             last_look = not await asyncio.to_thread(alive)
-            if opened is None and await asyncio.to_thread(log.exists):
-                opened = await asyncio.to_thread(log.open, "rb")
-                opened.seek(read)
+            if opened is None:
+                with suppress(FileNotFoundError):
+                    opened = await asyncio.to_thread(log.open, "rb")
+                    opened.seek(read)
             while opened is not None and (text := await asyncio.to_thread(opened.read, _CHUNK)):
                 yield text
             if opened is not None and _replaced(log, opened.fileno()):

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import os
 import signal
 import threading
@@ -33,8 +34,11 @@ from services.agent.runtime.process_state import (
     state_of,
 )
 from services.agent.runtime.sockets import accepts, is_free
+from services.agent.runtime.threads import prepared_mount
 from services.agent.runtime.venvs import Venvs
 from services.agent.workload import Workload
+
+log = logging.getLogger(__name__)
 
 _WITHOUT_SIGTERM = timedelta(seconds=1)
 _KILLED_WITHIN = timedelta(seconds=8)
@@ -76,17 +80,17 @@ class ProcessRuntime:
         return found
 
     async def prepare(self, workload: Workload, phase: Phase) -> None:
-        try:
-            for mount in workload.mounts:
-                if mount.kind is MountKind.BIND:
-                    await asyncio.to_thread(ensure_source, mount)
-        except OSError as refused:
-            raise PrepareFailed(f"a mount cannot be had: {refused}") from refused
+        for mount in workload.mounts:
+            if mount.kind is MountKind.BIND:
+                await prepared_mount(ensure_source, mount)
         if workload.prepares:
             path = workload.requirements_path
             file = host_path(workload, path) if path else None
             tell = functools.partial(phase, InstanceState.PREPARING)
-            self._prepared[workload.id] = await self._venvs.ensure(workload.requirements, file, tell)
+            try:
+                self._prepared[workload.id] = await self._venvs.ensure(workload.requirements, file, tell)
+            except OSError as refused:
+                raise PrepareFailed(f"the requirements could not be installed: {refused}") from refused
 
     async def ensure_running(self, workload: Workload, attempt: Attempt) -> Running:
         state = await asyncio.to_thread(self._start, workload, attempt)
@@ -159,41 +163,54 @@ class ProcessRuntime:
             if not self._settings.directory.is_dir():
                 return found
             for path in sorted(self._settings.directory.iterdir()):
-                directory = InstanceDirectory(path)
-                state = directory.read("state.json")
-                if state is not None:
-                    ended = None if directory.alive() else _exit_of(directory, state["memory_mib"])
-                    found.append(running_from(path.name, state, self._settings.address, ended))
+                running = self._look(InstanceDirectory(path))
+                if running is not None:
+                    found.append(running)
         return found
+
+    def _look(self, directory: InstanceDirectory) -> Running | None:
+        """None for what is no instance. One that a killed agent began and never started is removed."""
+        if not directory.path.is_dir():
+            return None
+        state, alive = directory.read("state.json"), directory.alive()
+        try:
+            if state is not None:
+                ended = None if alive else _exit_of(directory, state)
+                return running_from(directory.instance, state, self._settings.address, ended)
+        except (KeyError, TypeError, ValueError):
+            log.warning("not a state of this version", extra={"directory": str(directory.path)})
+        if not alive:
+            self._remove(directory)
+        return None
 
     def _start(self, workload: Workload, attempt: Attempt) -> dict[str, Any]:
         """Blocks for some milliseconds. Everything is on disk before the launcher is started."""
         directory = self._directory(workload.id)
         with self._mutex:
-            directory.create()
-            lock = directory.lock()
-            if lock is None:
-                return directory.read("state.json") or {}
             try:
-                port = self._port(workload)
-                place = Place(
-                    directory,
-                    port,
-                    self._prepared.get(workload.id),
-                    self._control_group(workload),
-                    lock,
-                    self._settings.log_bytes,
-                )
-                launch = launch_of(workload, self._settings.inherited, place)
-                directory.forget_run()
-                state = state_of(workload, attempt, port, datetime.now(UTC))
-                directory.write("launch.json", launch)
-                directory.write("state.json", state)
-                self._children.spawn(directory.path, lock)
+                directory.create()
+                lock = directory.lock()
+                if lock is None:
+                    return directory.read("state.json") or {}
+                try:
+                    return self._launch(workload, attempt, directory, lock)
+                finally:
+                    os.close(lock)
             except OSError as refused:
                 raise StartFailed(f"could not start: {refused}") from refused
-            finally:
-                os.close(lock)
+
+    def _launch(
+        self, workload: Workload, attempt: Attempt, directory: InstanceDirectory, lock: int
+    ) -> dict[str, Any]:
+        port, group = self._port(workload), self._control_group(workload)
+        venv = self._prepared.get(workload.id)
+        place = Place(directory, port, venv, group, lock, self._settings.log_bytes)
+        launch = launch_of(workload, self._settings.inherited, place)
+        directory.forget_run()
+        state = state_of(workload, attempt, port, datetime.now(UTC))
+        directory.write("launch.json", launch)
+        directory.write("state.json", state)
+        self._children.spawn(directory.path, lock)
         return state
 
     def _control_group(self, workload: Workload) -> str:
@@ -237,6 +254,8 @@ class ProcessRuntime:
             if directory.path.exists():
                 kill_leftovers(directory.path)
                 directory.remove()
+                if self._settings.control_groups is not None:
+                    self._settings.control_groups.remove(directory.instance)
 
     async def _ended(self, directory: InstanceDirectory, within: timedelta) -> None:
         ends = time.monotonic() + within.total_seconds()
@@ -246,10 +265,13 @@ class ProcessRuntime:
             await asyncio.sleep(_LOOK_EVERY)
 
 
-def _exit_of(directory: InstanceDirectory, memory_mib: int) -> Exit:
+def _exit_of(directory: InstanceDirectory, state: Mapping[str, Any]) -> Exit:
     said = directory.read("exit.json")
     if said is None:
         kill_leftovers(directory.path)
         said = {"at": time.time(), "lost": True}
-        directory.write("exit.json", said)
-    return exit_from(said, memory_mib)
+        try:
+            directory.write("exit.json", said)
+        except OSError:  # Known again at the next look, and then the same, so that tries become rarer.
+            said["at"] = state["started_at"]
+    return exit_from(said, state["memory_mib"])

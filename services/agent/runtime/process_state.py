@@ -75,10 +75,10 @@ class InstanceDirectory:
         draft.replace(self.path / name)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """None when it is not there or was not written by Easel."""
+        """None when it is not there or was not written by Easel. Raises OSError when it cannot be read."""
         try:
             content = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
         return content if isinstance(content, dict) else None
 

@@ -1,17 +1,25 @@
 """Virtual environments for workloads of the process runtime, one for each set of requirements."""
 
 import asyncio
+import errno
 import hashlib
+import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from services.agent.runtime.port import PrepareFailed
+from services.agent.runtime.process_state import MARKER, kill_leftovers
+from services.agent.runtime.threads import FILES_WITHIN, in_own_thread
 
 _LINES_SHOWN = 5
+_LONGEST = 1 << 20
+_COMPLETE = ".complete"
 
 
 class Venvs:
@@ -31,25 +39,26 @@ class Venvs:
 
         Raises PrepareFailed with the last lines that the installer wrote.
         """
-        listed = await asyncio.to_thread(_read, file) if file is not None else b""
+        listed = await _read(file) if file is not None else b""
         venv = self._directory / _key(self._python, requirements, file, listed)
-        complete = venv / ".complete"
         async with self._one:
-            if complete.exists():
+            if await asyncio.to_thread(_is_complete, venv):
                 return venv
             wanted = [*requirements, *(["-r", str(file)] if file is not None else [])]
             tell(f"installing {' '.join(wanted)}")
+            # An agent that was killed leaves its installer behind.
+            await asyncio.to_thread(kill_leftovers, venv)
             await asyncio.to_thread(shutil.rmtree, venv, ignore_errors=True)
             self._directory.mkdir(parents=True, exist_ok=True)
             for command in _commands(self._python, venv, wanted):
-                await self._run(command)
-            complete.touch()
+                await self._run(command, venv)
+            (venv / _COMPLETE).write_text(str(venv), encoding="utf-8")
         return venv
 
-    async def _run(self, command: list[str]) -> None:
+    async def _run(self, command: list[str], venv: Path) -> None:
         builder = await asyncio.create_subprocess_exec(
             *command,
-            env=self._environment,
+            env={**self._environment, MARKER: str(venv)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -61,6 +70,8 @@ class Venvs:
             raise PrepareFailed(f"installing the requirements did not end within {self._within}") from None
         finally:
             if builder.returncode is None:
+                # With what it started: that holds its output open, and goes on writing.
+                kill_leftovers(venv)
                 with suppress(ProcessLookupError):
                     builder.kill()
                 await builder.wait()
@@ -92,13 +103,34 @@ def _key(python: str, requirements: Sequence[str], file: Path | None, listed: by
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
-def _read(file: Path) -> bytes:
+def _is_complete(venv: Path) -> bool:
+    """Whether it was built to its end, in this place and for a Python that is still there."""
     try:
-        return file.read_bytes()
+        built = (venv / _COMPLETE).read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return built == str(venv) and (venv / "bin" / "python").exists()
+
+
+async def _read(file: Path) -> bytes:
+    try:
+        return await asyncio.wait_for(in_own_thread(partial(_content, file)), FILES_WITHIN)
     except OSError as missing:
+        why = missing.strerror or f"no answer within {FILES_WITHIN:g} s"
         raise PrepareFailed(
-            f"prepare.pythonRequirementsPath: cannot read {file} on the node: {missing.strerror}"
+            f"prepare.pythonRequirementsPath: cannot read {file} on the node: {why}"
         ) from missing
+
+
+def _content(file: Path) -> bytes:
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+        content = opened.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise OSError(errno.EFBIG, f"more than {_LONGEST >> 20} MiB")
+    return content
 
 
 def _last_lines(said: bytes) -> str:
