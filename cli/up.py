@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from cli.buckets import keep
 from cli.data_dir import Running, locked, prepare
 from cli.parts import Part, Patience, Run, run_parts
 from cli.ports import ensure_free
@@ -59,6 +60,7 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
         ensure_free(wish.admin_host, wish.admin_port, "--admin-port", wish.data_dir / "gateway")
         me = Running(os.getpid(), wish.scheduler, wish.gateway, wish.runtime)
         lock.tell(me)
+        keep(wish.data_dir, wish.buckets)
 
         # Collecting while a thousand modules load finds nothing and takes a tenth of the start.
         gc.disable()

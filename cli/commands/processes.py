@@ -49,25 +49,29 @@ def up(
     bucket: Annotated[
         list[str] | None,
         typer.Option(
-            "--bucket", metavar="NAME=DIR", help="Serve oss://NAME/ from a directory of this machine."
+            "--bucket",
+            metavar="NAME=DIR",
+            help="Serve oss://NAME/ from a directory of this machine; kept for the next start. "
+            "NAME= forgets it.",
         ),
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Start Easel on this machine, and make it the one the commands talk to."""
+    from cli.buckets import kept, merged
+    from cli.session import chosen
     from cli.up import Wish
 
     settings = cli_settings()
-    from cli.session import chosen
-
+    where = (data_dir or settings.data_dir).expanduser().absolute()
     wish = Wish(
-        data_dir=(data_dir or settings.data_dir).expanduser().absolute(),
+        data_dir=where,
         runtime=runtime.value,
         host=host,
         port=port,
         admin_host=admin_host,
         admin_port=admin_port,
-        buckets=_buckets(bucket or []),
+        buckets=merged(kept(where), _buckets(bucket or [])),
         context=chosen() or "local",
         otlp_endpoint=settings.otlp_endpoint,
         log_level=settings.log_level,
@@ -75,11 +79,13 @@ def up(
     _up_detached(wish, output) if detach else _up_here(wish, output)
 
 
-def _buckets(given: list[str]) -> dict[str, Path]:
-    found = {name: Path(path).expanduser().absolute() for name, path in pairs(given, "NAME=DIR").items()}
-    for name, path in found.items():
-        if not path.is_dir():
+def _buckets(given: list[str]) -> dict[str, Path | None]:
+    found: dict[str, Path | None] = {}
+    for name, text in pairs(given, "NAME=DIR").items():
+        path = Path(text).expanduser().absolute() if text else None
+        if path is not None and not path.is_dir():
             raise typer.BadParameter(f"--bucket {name}: {path} is not a directory")
+        found[name] = path
     return found
 
 
@@ -111,6 +117,7 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
             "scheduler": wish.scheduler,
             "data_dir": str(wish.data_dir),
             "runtime": wish.runtime,
+            "buckets": {name: str(path) for name, path in wish.buckets.items()},
             "context": wish.context,
             "pid": pid,
             "seconds": round(took, 3),
@@ -123,6 +130,7 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
         f"  admin API  {wish.scheduler}",
         f"  data       {wish.data_dir}",
         f"  runtime    {wish.runtime}",
+        *(f"  bucket     oss://{name}/ is {path}" for name, path in wish.buckets.items()),
         "",
         "next",
         "  easel create SERVICE.JSON --wait    deploy a service",

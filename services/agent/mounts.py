@@ -44,7 +44,8 @@ def bucket_directory(buckets: Buckets, bucket: str, prefix: str) -> str:
         known = ", ".join(sorted(buckets)) or "none"
         raise FailedPrecondition(
             f"oss://{bucket}/{prefix}: this node has no directory for bucket {bucket!r} (known: {known}); "
-            f'set EASEL_AGENT_BUCKETS on the node, such as {{"{bucket}": "/srv/{bucket}"}}'
+            f"give it one with `easel up --bucket {bucket}=DIR`, or, where the agent runs by itself, with "
+            f'EASEL_AGENT_BUCKETS={{"{bucket}": "DIR"}}'
         )
     inside = PurePosixPath(prefix)
     if inside.is_absolute() or ".." in inside.parts:
