@@ -91,10 +91,9 @@ def _returned(instance: Instance, now: datetime) -> Instance:
 def _transition(before: Instance, after: Instance, now: datetime) -> list[Event]:
     events = []
     if after.restarts > before.restarts:
-        why = after.last_exit or after.why
-        events.append(
-            _event(after, "InstanceRestarted", f"{why}; restart {after.restarts}", now, EventKind.WARNING)
-        )
+        number = f"restart {after.restarts}"
+        why = f"{after.last_exit}; {number}" if after.last_exit else after.why or number
+        events.append(_event(after, "InstanceRestarted", why, now, EventKind.WARNING))
     if after.ready and not before.ready:
         events.append(_event(after, "InstanceReady", f"ready at {after.address}:{after.port}", now))
     elif after.state is not before.state and after.state not in _LEAVING:

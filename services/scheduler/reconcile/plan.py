@@ -74,7 +74,7 @@ def _surplus(current: list[Instance], wanted: int) -> list[Removal]:
         current, key=lambda i: (i.ready, i.state is InstanceState.RUNNING, -i.created_at.timestamp())
     )
     extra = len(current) - wanted
-    return [Removal(i, f"{wanted} instances are wanted") for i in ranked[: max(0, extra)]]
+    return [Removal(i, _wanted_now(wanted)) for i in ranked[: max(0, extra)]]
 
 
 def _replaced(current: list[Instance], old: list[Removal], wanted: int, needed: int) -> list[Removal]:
@@ -105,4 +105,8 @@ def _why_none(service: Service) -> str:
 def _why_create(service: Service, create: int, old: list[Removal]) -> str:
     if create <= 0:
         return ""
-    return old[0].why if old else f"{service.wanted} instances are wanted"
+    return old[0].why if old else _wanted_now(service.wanted)
+
+
+def _wanted_now(count: int) -> str:
+    return "1 instance is wanted" if count == 1 else f"{count} instances are wanted"

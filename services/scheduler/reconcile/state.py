@@ -13,10 +13,10 @@ def service_state(service: Service, instances: Iterable[Instance]) -> tuple[Serv
     """The state EAS would name, and why in one sentence."""
     remaining = [i for i in instances if i.state is not InstanceState.LOST]
     if service.deleting:
-        return ServiceState.DELETING, f"{len(remaining)} instances are still leaving"
+        return ServiceState.DELETING, _leaving(remaining)
     if service.stopped:
         if remaining:
-            return ServiceState.STOPPING, f"{len(remaining)} instances are still leaving"
+            return ServiceState.STOPPING, _leaving(remaining)
         return ServiceState.STOPPED, "stopped; its configuration is kept"
     live = [i for i in remaining if i.state in LIVE_STATES]
     old = [i for i in live if i.version != service.version or predates_restart(i, service)]
@@ -40,6 +40,12 @@ def service_state(service: Service, instances: Iterable[Instance]) -> tuple[Serv
     if service.state is ServiceState.CREATING:
         return ServiceState.CREATING, progress
     return ServiceState.WAITING, progress
+
+
+def _leaving(remaining: list[Instance]) -> str:
+    if len(remaining) == 1:
+        return "1 instance is still leaving"
+    return f"{len(remaining)} instances are still leaving"
 
 
 def _updating(

@@ -135,3 +135,16 @@ def test_a_node_that_returns_is_told_to_stop_what_was_given_up_on_and_it_is_forg
     assert not desired_state(world, "n1", epoch=3).assignments
     assert not absent_after_hello(world, "n1", ["digits-a"], NOON)
     assert absent_after_hello(world, "n1", [], NOON).delete == (lost,)
+
+
+def test_the_number_of_a_restart_is_said_once_when_the_agent_has_said_it() -> None:
+    changes = told(
+        a_world_with(a_ready_instance()),
+        state=common_pb2.INSTANCE_STATE_STARTING,
+        restarts=1,
+        why="exited with code 3; restart 1",
+    )
+
+    assert [e.why for e in changes.events if e.reason == "InstanceRestarted"] == [
+        "exited with code 3; restart 1"
+    ]
