@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import docker
@@ -15,9 +16,11 @@ from docker.utils import parse_repository_tag
 
 from libs.domain.errors import Unavailable
 from services.agent.runtime.port import PullFailed
+from services.agent.runtime.threads import in_own_thread
 
 T = TypeVar("T")
 CALL_WITHIN = 60
+STALLED_AFTER = 300.0
 _TOLD_EVERY = 1.0
 
 __all__ = ["APIError", "Engine", "EngineNotFound"]
@@ -34,7 +37,7 @@ class Engine:
     async def ask(self, call: Callable[[Any], T]) -> T:
         """What `call` gets from the SDK's low-level client. Raises Unavailable, EngineNotFound."""
         try:
-            return await asyncio.to_thread(self._ask, call)
+            return await in_own_thread(partial(self._ask, call))
         except EngineNotFound:
             raise
         except APIError as refused:
@@ -42,34 +45,63 @@ class Engine:
 
     async def tell(self, call: Callable[[Any], None]) -> None:
         """Like `ask`, for what the engine may refuse for a reason of the caller's: raises APIError then."""
-        await asyncio.to_thread(self._ask, call)
+        await in_own_thread(partial(self._ask, call))
 
-    async def pull(self, image: str, login: tuple[str, str] | None, tell: Callable[[str], None]) -> None:
-        """Pulls unless the image is there. Raises PullFailed with the registry's words."""
+    async def pull(
+        self,
+        image: str,
+        login: tuple[str, str] | None,
+        tell: Callable[[str], None],
+        stalled_after: float = STALLED_AFTER,
+    ) -> None:
+        """Pulls unless the image is there, for as long as that makes progress.
+
+        Raises PullFailed with the registry's words.
+        """
         loop, given_up = asyncio.get_running_loop(), threading.Event()
+        moved = time.monotonic()
 
         def told(text: str) -> None:
-            if not given_up.is_set():
+            nonlocal moved
+            moved = time.monotonic()
+            if text and not given_up.is_set():
                 loop.call_soon_threadsafe(tell, text)
 
+        pulling = asyncio.ensure_future(in_own_thread(lambda: self._pull(image, login, told, given_up)))
         try:
-            await asyncio.to_thread(self._pull, image, login, told, given_up)
+            while not (await asyncio.wait([pulling], timeout=stalled_after / 10))[0]:
+                if time.monotonic() - moved > stalled_after:
+                    raise PullFailed(f"{image} could not be pulled: no progress for {stalled_after:g} s")
+            await pulling
         finally:
             given_up.set()
+            pulling.cancel()
 
     def stream(self, call: Callable[[Any], Any]) -> Iterator[Any]:
         """Items of a stream that `close` ends; blocks. Raises Unavailable."""
         opened = self._ask(call)
+        self.hold(opened)
+        yield from self.items(opened)
+
+    def hold(self, opened: Any) -> None:
+        """Has `close` end this stream."""
         self._streams.add(opened)
+
+    def items(self, opened: Any) -> Iterator[Any]:
+        """What comes out of a held stream until it ends or is ended; blocks. Raises Unavailable."""
         try:
             yield from opened
         except (requests.RequestException, DockerException, OSError, ValueError, AttributeError) as broken:
-            if not self._closed.is_set():
+            if opened in self._streams and not self._closed.is_set():
                 raise Unavailable(f"the Docker Engine ended a stream: {broken}") from broken
         finally:
-            self._streams.discard(opened)
-            with suppress(Exception):
-                opened.close()
+            self.end(opened)
+
+    def end(self, opened: Any) -> None:
+        """Ends a stream, whoever reads it. Safe to call twice."""
+        self._streams.discard(opened)
+        with suppress(Exception):
+            opened.close()
 
     def close(self) -> None:
         """Ends every stream. Safe to call twice."""
@@ -127,6 +159,7 @@ class Engine:
                 if "error" in line:
                     raise PullFailed(f"{image} could not be pulled: {line['error']}")
                 progress.take(line)
+                tell("")
                 if time.monotonic() - told > _TOLD_EVERY:
                     told = time.monotonic()
                     tell(str(progress))

@@ -1,6 +1,7 @@
 """Instances as containers of a Docker Engine. The labels of the containers are all that is remembered."""
 
 import asyncio
+import logging
 import math
 import threading
 import time
@@ -18,6 +19,7 @@ from libs.domain.states import InstanceState
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.mounts import refuse_escape
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
+from services.agent.runtime.docker_logs import read_log
 from services.agent.runtime.docker_spec import (
     INSTANCE,
     NODE,
@@ -31,7 +33,10 @@ from services.agent.runtime.docker_spec import (
 )
 from services.agent.runtime.port import Attempt, Exit, Phase, Running, StartFailed
 from services.agent.runtime.sockets import accepts, stays_open
+from services.agent.runtime.threads import prepared_mount
 from services.agent.workload import Workload
+
+log = logging.getLogger(__name__)
 
 _WITHOUT_SIGTERM = timedelta(seconds=1)
 _IMAGES_KEPT = 15.0
@@ -62,20 +67,23 @@ class DockerRuntime:
         self._listener: threading.Thread | None = None
         self._inside: dict[str, tuple[str, int]] = {}
         self._died: set[str] = set()
+        self._strange: set[str] = set()
         # The last words of the run before the present one.
         self._previous: dict[str, bytes] = {}
         self._images: tuple[float, tuple[str, ...]] = (-_IMAGES_KEPT, ())
 
     async def instances(self) -> Sequence[Running]:
         label = f"{NODE}={self._settings.node}"
+        died = set(self._died)
         found = await self._engine.ask(lambda api: api.containers(all=True, filters={"label": [label]}))
         looked = await asyncio.gather(*(self._running(container) for container in found))
-        self._died -= {container["Id"] for container in found if container["State"] == "exited"}
+        # Of those that the list shows as ended by now, or not at all, nothing more is to be remembered.
+        self._died -= died - {container["Id"] for container in found if container["State"] != "exited"}
         return [running for running in looked if running is not None]
 
     async def prepare(self, workload: Workload, phase: Phase) -> None:
         for mount in workload.mounts:
-            await asyncio.to_thread(refuse_escape, mount)
+            await prepared_mount(refuse_escape, mount)
         await self._engine.pull(
             workload.image, workload.registry_login, partial(phase, InstanceState.PULLING)
         )
@@ -122,14 +130,7 @@ class DockerRuntime:
             raise NotFound(f"no instance {instance} on this node") from None
         if before := self._previous.get(instance):
             yield b"".join(before.splitlines(keepends=True)[-tail:])
-        parts: asyncio.Queue[bytes | None] = asyncio.Queue(64)
-        reader = threading.Thread(
-            target=self._read_log,
-            args=(name, tail, follow, parts, asyncio.get_running_loop()),
-            daemon=True,
-        )
-        reader.start()
-        while (part := await parts.get()) is not None:
+        async for part in read_log(self._engine, name, tail, follow):
             yield part
 
     async def exits(self) -> AsyncIterator[str]:
@@ -145,10 +146,17 @@ class DockerRuntime:
 
     async def images(self) -> Sequence[str]:
         if time.monotonic() - self._images[0] > _IMAGES_KEPT:
+            # Noted first: an engine that hangs is not asked again and again.
+            self._images = (time.monotonic(), self._images[1])
             found = await self._engine.ask(lambda api: api.images())
             names = sorted({tag for image in found for tag in image.get("RepoTags") or ()})
             self._images = (time.monotonic(), tuple(name for name in names if name != "<none>:<none>"))
         return self._images[1]
+
+    @property
+    def remembered_ends(self) -> int:
+        """How many ends were heard of that the engine's list has not shown yet."""
+        return len(self._died)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._engine.close)
@@ -159,15 +167,24 @@ class DockerRuntime:
         return await self._running(found[0]) if found else None
 
     async def _running(self, container: Mapping[str, Any]) -> Running | None:
-        """None for a container that vanished meanwhile."""
+        """None for a container that vanished meanwhile, or whose labels are not Easel's."""
+        try:
+            return await self._facts(container)
+        except EngineNotFound:
+            return None
+        except (KeyError, ValueError) as strange:
+            if container["Id"] not in self._strange:
+                self._strange.add(container["Id"])
+                why = f"its labels are not Easel's: {strange!r}"
+                log.warning("a container is left alone", extra={"container": container["Id"], "why": why})
+            return None
+
+    async def _facts(self, container: Mapping[str, Any]) -> Running:
         labels = container["Labels"]
         ended = None
         # The engine tells of an end before its list shows it.
         if container["State"] not in ("running", "paused") or container["Id"] in self._died:
-            try:
-                ended = await self._engine.ask(partial(_exit_of, container["Id"], labels))
-            except EngineNotFound:
-                return None
+            ended = await self._engine.ask(partial(_exit_of, container["Id"], labels))
         declared = int(labels["easel.port"])
         networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
         inside = next((net["IPAddress"] for net in networks.values() if net.get("IPAddress")), "")
@@ -222,27 +239,6 @@ class DockerRuntime:
             _remove(api, name)
             raise
 
-    def _read_log(
-        self,
-        name: str,
-        tail: int,
-        follow: bool,
-        parts: "asyncio.Queue[bytes | None]",
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        def put(part: bytes | None) -> None:
-            asyncio.run_coroutine_threadsafe(parts.put(part), loop).result()
-
-        with suppress(RuntimeError):  # The loop was closed: nobody reads any more.
-            try:
-                for part in self._engine.stream(
-                    lambda api: api.logs(name, stream=True, follow=follow, tail=tail or "all")
-                ):
-                    put(part)
-            except (APIError, EngineNotFound, Unavailable) as broken:
-                put(f"\n[the log ended: {broken}]\n".encode())
-            put(None)
-
     def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
         """Until closed. After each new beginning some ends may have been missed, and that is said."""
         filters = {"type": "container", "event": "die", "label": f"{NODE}={self._settings.node}"}
@@ -254,8 +250,9 @@ class DockerRuntime:
                     self._died.add(event["Actor"]["ID"])
                     instance = event["Actor"]["Attributes"].get(INSTANCE, "")
                     loop.call_soon_threadsafe(self._exits.put_nowait, instance)
-            except (APIError, Unavailable, RuntimeError):
-                self._engine.closed.wait(_RECONNECT)
+            except (APIError, Unavailable, RuntimeError) as ended:
+                log.debug("the engine's events ended", extra={"why": str(ended)})
+            self._engine.closed.wait(_RECONNECT)
 
 
 def _name(instance: str) -> str:
