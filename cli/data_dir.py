@@ -44,10 +44,22 @@ def prepare(data_dir: Path) -> None:
 
 
 def _ensure_secret(path: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    """Whole or not at all; an empty file, which a full disk may leave, is no secret."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_text(encoding="ascii", errors="replace").strip():
+            return
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
+        # Another process may have been faster; of two secrets the first stays.
+        if path.exists() and not path.stat().st_size:
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 class Lock:
@@ -75,6 +87,8 @@ def locked(data_dir: Path, patience: float = 0.3) -> Iterator[Lock]:
                 raise AlreadyRunning(_sentence(data_dir, holder))
             time.sleep(0.02)
         lock = Lock(descriptor)
+        # What a killed holder said of itself is not true of this one.
+        lock.tell(None)
         yield lock
         lock.tell(None)
     finally:
@@ -145,6 +159,19 @@ def open_log(data_dir: Path) -> int:
         if path.stat().st_size > _LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))
     return os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def bound_log(data_dir: Path) -> None:
+    """Puts the log aside when it grew large and is where this process writes to. Cheap; call it often."""
+    path = data_dir / LOG
+    with contextlib.suppress(OSError):
+        mine, named = os.fstat(2), path.stat()
+        if (mine.st_dev, mine.st_ino) != (named.st_dev, named.st_ino) or named.st_size <= _LOG_BYTES:
+            return
+        fresh = open_log(data_dir)
+        for target in (1, 2):
+            os.dup2(fresh, target)
+        os.close(fresh)
 
 
 def log_tail(data_dir: Path, since: int, lines: int = 20) -> list[str]:

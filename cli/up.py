@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from cli.buckets import keep
-from cli.data_dir import Running, locked, prepare
+from cli.data_dir import Running, bound_log, locked, prepare
 from cli.parts import Part, Patience, Run, run_parts
 from cli.ports import ensure_free
 from libs.domain.errors import EaselError
@@ -21,6 +21,7 @@ from libs.lifecycle import stop_requested
 PATIENCE = Patience()
 _JOIN_WITHIN = timedelta(seconds=20)
 _LOOK_EVERY = timedelta(milliseconds=20)
+_LOG_LOOK = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,23 @@ async def _run(wish: Wish, ready: Callable[[], None]) -> None:
         await _node_joined(wish)
         ready()
 
-    await run_parts(
-        starting=(gateway, scheduler, agent),
-        stopping=(agent, gateway, scheduler),
-        stop=stop_requested(),
-        ready=all_ready,
-        patience=PATIENCE,
-    )
+    log_keeper = asyncio.create_task(_keep_log_bounded(wish.data_dir))
+    try:
+        await run_parts(
+            starting=(gateway, scheduler, agent),
+            stopping=(agent, gateway, scheduler),
+            stop=stop_requested(),
+            ready=all_ready,
+            patience=PATIENCE,
+        )
+    finally:
+        log_keeper.cancel()
+
+
+async def _keep_log_bounded(data_dir: Path) -> None:
+    while True:
+        await asyncio.sleep(_LOG_LOOK.total_seconds())
+        bound_log(data_dir)
 
 
 async def _node_joined(wish: Wish) -> None:

@@ -84,7 +84,8 @@ class Nvml:
             return GpuInventory(note=self.note)
         gpus: list[Gpu] = []
         silent: list[str] = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
+        # A driver that is taken away under the agent answers nothing: what it had is shown as unhealthy.
+        for index in range(_or(pynvml.nvmlDeviceGetCount, max(self._known, default=-1) + 1)):
             try:
                 self._known[index] = tuple(_devices(pynvml.nvmlDeviceGetHandleByIndex(index), index))
                 gpus += self._known[index]

@@ -1,6 +1,7 @@
 """One Envoy on this machine: started in a session of its own, found again after a restart of the gateway."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from libs.domain.errors import Unavailable
 
 _DETACH = Path(__file__).with_name("detach.py")
 _PATIENCE = 10.0
+_LOG_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def start(launch: Launch) -> Running:
     ]
     command += ["--drain-time-s", "1", "--parent-shutdown-time-s", "2"]
     command += ["--concurrency", str(launch.concurrency or os.cpu_count() or 1)]
-    with (launch.directory / "envoy.log").open("ab") as log_file:
+    with _log(launch).open("ab") as log_file:
         detached = subprocess.run(
             [sys.executable, "-I", "-S", str(_DETACH), *command],
             stdin=subprocess.DEVNULL,
@@ -163,6 +165,15 @@ def _unrecorded(launch: Launch) -> Running | None:
                 _record(running, launch)
                 return running
     return None
+
+
+def _log(launch: Launch) -> Path:
+    """Where Envoy writes its warnings to; what grew large before is put aside."""
+    path = launch.directory / "envoy.log"
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size > _LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+    return path
 
 
 def _record(running: Running, launch: Launch) -> None:

@@ -29,6 +29,16 @@ inventory = dataclasses.asdict(nvml.inventory())
 print(json.dumps(inventory | {"readings": len(nvml.telemetry())}))
 """
 
+GONE = """
+import dataclasses, json, pynvml
+from services.agent.gpu import Nvml
+nvml = Nvml()
+nvml.inventory()
+pynvml.nvmlLib = None
+pynvml._nvmlGetFunctionPointer_cache.clear()
+print(json.dumps(dataclasses.asdict(nvml.inventory())))
+"""
+
 HEAR = """
 import dataclasses, json, os, pathlib, queue
 from services.agent.gpu import GpuWatch, Nvml
@@ -121,6 +131,13 @@ def test_a_card_that_is_lost_while_it_serves_becomes_unhealthy(
     assert [(gpu["uuid"], gpu["healthy"]) for gpu in seen["gpus"]] == [("GPU-0", False), ("GPU-1", True)]
     assert seen["gpus"][0]["why"] == "GPU 0 does not answer: GPU is lost"
     assert seen["readings"] == 1
+
+
+@pytest.mark.compiler
+def test_a_driver_that_is_taken_away_leaves_its_cards_unhealthy(beside_driver: Program) -> None:
+    seen = beside_driver(GONE, NVML_STUB_CARDS="whole,whole")
+
+    assert [(gpu["uuid"], gpu["healthy"]) for gpu in seen["gpus"]] == [("GPU-0", False), ("GPU-1", False)]
 
 
 @pytest.mark.compiler

@@ -44,6 +44,41 @@ def test_tokens_outlive_a_second_start(tmp_path: Path) -> None:
     assert (tmp_path / "admin.token").read_text() == before
 
 
+def test_an_empty_token_file_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / "admin.token").touch()
+
+    prepare(tmp_path)
+
+    assert len((tmp_path / "admin.token").read_text().strip()) >= 32
+    assert stat.S_IMODE((tmp_path / "admin.token").stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["admin.token", "join.token"]
+
+
+def test_what_a_killed_holder_said_is_not_taken_for_the_next_one(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    with locked(tmp_path) as lock:
+        lock.tell(Running(1, "s", "g"))
+        left = (tmp_path / "easel.lock").read_bytes()
+    (tmp_path / "easel.lock").write_bytes(left)
+
+    with locked(tmp_path):
+        assert running_on(tmp_path) is None
+
+
+def test_the_log_of_a_process_that_runs_for_long_stays_bounded(tmp_path: Path) -> None:
+    talk = (
+        "import os, sys; from pathlib import Path; import cli.data_dir as d; d._LOG_BYTES = 100\n"
+        "log = d.open_log(Path(sys.argv[1])); os.dup2(log, 1); os.dup2(log, 2)\n"
+        "for n in range(100): os.write(2, b'%9d\\n' % n); d.bound_log(Path(sys.argv[1]))\n"
+    )
+
+    subprocess.run([sys.executable, "-c", talk, str(tmp_path)], check=True)
+
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert sizes.keys() == {"easel.log", "easel.log.1"}
+    assert max(sizes.values()) <= 110
+
+
 def test_a_second_process_is_told_who_holds_the_directory(tmp_path: Path) -> None:
     with locked(tmp_path) as lock:
         lock.tell(ME)
