@@ -1,6 +1,7 @@
 """How results are shown: tables for people; JSON and YAML, always complete, for programs."""
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,6 +36,11 @@ _COLOURS = {
     "Warning": "yellow",
     "Stopped": "dim",
 }
+_SENTENCES = ("WHY", "LABELS")
+_LEAST_SENTENCE = 40
+_NO_LIMIT = 1_000
+# Blanks at the end of a line, also before the code that ends a style.
+_BLANK_END = re.compile(r" +(\x1b\[0m)? *$")
 
 
 def plain(value: Any) -> Any:
@@ -80,10 +86,14 @@ def table(rows: Sequence[T], columns: Columns[T]) -> Any:
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 3, 0, 0))
-    for title, _ in columns:
-        made.add_column(title, overflow="fold", no_wrap=title not in ("WHY", "LABELS"))
-    for row in rows:
-        made.add_row(*(cell(value(row)) for _, value in columns))
+    shown = [[cell(value(row)) for _, value in columns] for row in rows]
+    for number, (title, _) in enumerate(columns):
+        whole = max(len(title), *(each[number].cell_len for each in shown))
+        folds = title in _SENTENCES
+        least = min(whole, _LEAST_SENTENCE) if folds else whole
+        made.add_column(title, overflow="fold", no_wrap=not folds, min_width=least)
+    for cells in shown:
+        made.add_row(*cells)
     return made
 
 
@@ -118,15 +128,17 @@ def facts(lines: Sequence[tuple[str, object]]) -> Any:
 
 
 def put(picture: Any) -> None:
-    """Writes a table to standard output; where no person looks, without blanks at the ends of lines."""
+    """Writes a table to standard output, and never cuts it: a terminal too narrow for it wraps the lines."""
+    from rich.measure import Measurement
+
     console = out()
-    if console.is_terminal:
-        console.print(picture)
-        return
+    least = Measurement.get(console, console.options.update(max_width=_NO_LIMIT), picture).minimum
     with console.capture() as captured:
+        width, console.width = console.width, console.width if least <= console.width else _NO_LIMIT
         console.print(picture)
+        console.width = width
     for line in captured.get().splitlines():
-        typer.echo(line.rstrip())
+        typer.echo(_BLANK_END.sub(r"\1", line))
 
 
 def say(sentence: str) -> None:
@@ -144,7 +156,7 @@ def _console(stderr: bool) -> "Console":
 
     stream = sys.stderr if stderr else sys.stdout
     # Nothing is cut off where a program or a file reads.
-    width = None if stream.isatty() else 1_000
+    width = None if stream.isatty() else _NO_LIMIT
     return Console(file=stream, width=width, highlight=False, soft_wrap=False)
 
 
