@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from cli.phases import standing, told
+from cli.phases import Said, standing, told
 from easel_sdk.types import Event, EventKind, Instance, InstanceState, Service
 
 PHASES = ("placed", "image", "prepared", "started", "ready")
@@ -32,6 +32,8 @@ def reached(instance: Instance) -> int:
 
 def phase_line(instance: Instance) -> Text:
     """The instance, its phases with those behind it ticked, and why it waits."""
+    if instance.state is InstanceState.TERMINATING:
+        return Text(f"  {instance.id:<28} leaving  {instance.why}", style="dim")
     done = reached(instance)
     troubled = instance.state not in _REACHED
     line = Text(f"  {instance.id:<28} ")
@@ -52,6 +54,7 @@ class Picture:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._said = Said()
         self._spinner = Spinner("dots", text="waiting for the scheduler")
         self._lines: list[RenderableType] = []
         self._service: Service | None = None
@@ -68,6 +71,8 @@ class Picture:
         self._live.stop()
 
     def event(self, at: float, event: Event) -> None:
+        if not self._said.anew(event.subject, told(event)):
+            return
         style = "yellow" if event.kind is EventKind.WARNING else "dim"
         self._console.print(Text(f"{at:7.1f} s  {told(event)}", style=style))
 

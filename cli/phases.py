@@ -73,7 +73,21 @@ def _failure(service: Service, instances: Sequence[Instance], wanted: Wanted, wa
 
 def told(event: Event) -> str:
     """The event's sentence, after what it is about where that is not the service itself."""
-    return event.why if event.subject == event.service else f"{event.subject}: {event.why}"
+    sentence = event.why or event.reason
+    return sentence if event.subject == event.service else f"{event.subject}: {sentence}"
+
+
+class Said:
+    """What was told last of each thing, so that nothing is told twice in a row."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def anew(self, subject: str, sentence: str) -> bool:
+        """Whether the sentence is news; it counts as told from now on."""
+        known = sentence in self._last.values()
+        self._last[subject] = sentence
+        return not known
 
 
 def standing(service: Service, instances: Sequence[Instance]) -> str:

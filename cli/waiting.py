@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from cli.output import err
-from cli.phases import Outcome, Wanted, moves, outcome, standing, told
+from cli.phases import Outcome, Said, Wanted, moves, outcome, standing, told
 from cli.session import listed
 from easel_sdk.errors import DeadlineExceeded, EaselError
 from easel_sdk.types import Event, EventKind, Instance, Service
@@ -33,16 +33,23 @@ class Lines:
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
+        self._said = Said()
         self._standing = ""
 
     def event(self, at: float, event: Event) -> None:
+        if not self._said.anew(event.subject, told(event)):
+            return
         mark = "!" if event.kind is EventKind.WARNING else " "
         err().print(f"{at:7.1f} s {mark} {told(event)}", markup=False)
 
     def state(self, at: float, service: Service, instances: Sequence[Instance]) -> None:
+        whys = {each.id: each.why for each in instances if each.why and not each.ready}
         for name, sentence in moves(self._told, instances).items():
             self._told[name] = sentence
-            err().print(f"{at:7.1f} s   {name} {sentence}", markup=False)
+            told_already = name in whys and not self._said.anew(name, f"{name}: {whys[name]}")
+            shown = sentence.removesuffix(f": {whys[name]}") if told_already else sentence
+            if self._said.anew(f"{name} as shown", f"{name} {shown}"):
+                err().print(f"{at:7.1f} s   {name} {shown}", markup=False)
         if (now := standing(service, instances)) != self._standing:
             self._standing = now
             err().print(f"{at:7.1f} s   {now}", markup=False)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cli.live import phase_line, reached
-from cli.phases import Goal, Outcome, Wanted, moves, outcome, standing
+from cli.phases import Goal, Outcome, Said, Wanted, moves, outcome, standing
 from easel_sdk.types import Instance, InstanceState, Resources, Service, ServiceState
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -155,3 +155,19 @@ def test_the_picture_ticks_the_phases_that_lie_behind() -> None:
         ["echo-1", "✔", "placed", "✔", "image", "●", "prepared", "○", "started", "○", "ready"]
     )
     assert phase_line(crashed).plain.endswith("CrashLoopBackOff  exited with code 1")
+
+
+def test_what_an_instance_waits_for_is_told_once_and_a_later_crash_again() -> None:
+    said = Said()
+
+    assert said.anew("echo-1", "echo-1: no such bucket")
+    assert not said.anew("echo", "echo-1: no such bucket")
+    assert said.anew("echo-1", "echo-1: its program ended")
+    assert said.anew("echo-1", "echo-1: ready")
+    assert said.anew("echo-1", "echo-1: its program ended")
+
+
+def test_an_instance_that_leaves_has_no_phases_before_it() -> None:
+    leaving = replace(an_instance(InstanceState.TERMINATING, ready=False), why="a restart was asked for")
+
+    assert " ".join(phase_line(leaving).plain.split()) == "echo-1 leaving a restart was asked for"
