@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
 
 _EVENTS = 10
+_SIZES = (("cpu", ""), ("memory", "MiB"), ("gpu", ""), ("disk", "GiB"))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _summary(spec: "Mapping[str, Any]") -> list[tuple[str, object]]:
     """The lines of the service.json that say what runs and with how much."""
     lines: list[tuple[str, object]] = []
     metadata = spec.get("metadata", {})
-    sizes = [f"{key} {metadata[key]}" for key in ("cpu", "memory", "gpu", "disk") if metadata.get(key)]
+    sizes = [f"{key} {_sized(metadata[key], unit)}" for key, unit in _SIZES if metadata.get(key)]
     if sizes:
         lines.append(("each instance", ", ".join(sizes)))
     for container in spec.get("containers") or []:
@@ -86,6 +87,11 @@ def _summary(spec: "Mapping[str, Any]") -> list[tuple[str, object]]:
             source = next((value.get("path") for value in each.values() if isinstance(value, dict)), "")
             lines.append(("mount", f"{each['mount_path']} from {source}" if source else each["mount_path"]))
     return lines
+
+
+def _sized(value: object, unit: str) -> str:
+    """A bare number is in the unit of its key; text such as `4Gi` names its own."""
+    return f"{value} {unit}".strip() if str(value).replace(".", "", 1).isdigit() else str(value)
 
 
 def _calling(service: Service) -> list[str]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ELSEWHERE = "see that Easel runs there and that this machine reaches it, or `easel context use` another"
+_ANOTHER = "`easel context set NAME --token TOKEN` keeps another in the context"
 
 _chosen: ContextVar[str] = ContextVar("chosen context", default="")
 
@@ -33,7 +35,7 @@ def with_easel(work: Callable[["AsyncEasel"], Awaitable[T]], name: str = "comman
     async def conversation() -> T:
         from easel_sdk.aio import AsyncEasel
         from easel_sdk.context import current_context
-        from easel_sdk.errors import NoContext
+        from easel_sdk.errors import NoContext, NoScheduler, Unauthenticated
         from libs.telemetry.traces import configure_traces
 
         context = current_context(chosen())
@@ -44,7 +46,14 @@ def with_easel(work: Callable[["AsyncEasel"], Awaitable[T]], name: str = "comman
         with configure_traces("easel-cli", cli_settings().otlp_endpoint) as traces:
             async with AsyncEasel.of(context, tuple(traces.client_interceptors())) as easel:
                 with traces.span(f"easel {name}"):
-                    return await work(easel)
+                    try:
+                        return await work(easel)
+                    except NoScheduler as away:
+                        if context.data_dir:
+                            raise
+                        raise NoScheduler(away.address, _ELSEWHERE) from away
+                    except Unauthenticated as refused:
+                        raise Unauthenticated(f"{refused}; {_ANOTHER}") from refused
 
     return asyncio.run(conversation())
 

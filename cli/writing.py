@@ -107,9 +107,20 @@ def _show_end(service: "Service", *, endpoint: bool) -> None:
             typer.echo(line)
 
 
+def speaks_grpc(service: "Service") -> bool:
+    """Whether its service.json sets `metadata.enable_grpc`."""
+    return str(service.spec.get("metadata", {}).get("enable_grpc", "")).lower() == "true"
+
+
 def calling(service: "Service") -> list[str]:
     """How to call the service: its endpoint, where its token is, and a curl to paste."""
     token = f"easel token service {service.name}"
+    if speaks_grpc(service):
+        gateway = service.endpoint.partition("/api/")[0].rpartition("//")[2]
+        return [
+            f"  gRPC      {gateway}, with the metadata `x-easel-service: {service.name}`",
+            f"  token     {token}, as the metadata `authorization`",
+        ]
     return [
         f"  endpoint  {service.endpoint}",
         f"  token     {token}",

@@ -30,7 +30,12 @@ def events(
         if not follow:
             from cli.views import EVENTS
 
-            show_rows(shown, output, EVENTS, "nothing has happened yet")
+            none = (
+                f"nothing is known of {subject or service!r}"
+                if subject or service
+                else "nothing has happened yet"
+            )
+            show_rows(shown, output, EVENTS, none)
             return
         for event in shown:
             _line(event, output)

@@ -10,10 +10,14 @@ import typer
 from cli.exits import code_of_status
 from cli.output import Format, Output, dump, err, say
 from cli.session import with_easel
+from cli.writing import speaks_grpc
 
 if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
     from easel_sdk.types import Prediction
+
+# What the gateway makes of an HTTP/1.1 call to a server that speaks gRPC alone.
+_NOT_HTTP = (415, 502, 503)
 
 
 def predict(
@@ -50,7 +54,7 @@ def predict(
     async def work(easel: "AsyncEasel") -> "Prediction":
         from easel_sdk.predict import TokenForm
 
-        return await easel.predict(
+        answer = await easel.predict(
             name,
             body,
             path=path,
@@ -60,6 +64,9 @@ def predict(
             deadline=timedelta(seconds=timeout),
             token=token,
         )
+        if answer.status in _NOT_HTTP and speaks_grpc(await easel.services.get(name)):
+            say(f"{name} speaks gRPC, and this was plain HTTP: call it with its gRPC client")
+        return answer
 
     answer = with_easel(work, "predict")
     if output is Format.TABLE:

@@ -19,13 +19,14 @@ Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name
 
 
 def read_spec(path: str) -> str:
-    """The text of a service.json; `-` is standard input. Raises `InvalidSpec` when it cannot be read."""
-    from libs.domain.errors import InvalidSpec
+    """The text of a service.json; `-` is standard input. Raises `InvalidRequest` or `InvalidSpec`
+    when it cannot be read."""
+    from libs.domain.errors import InvalidRequest, InvalidSpec
 
     try:
         return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise InvalidSpec("$", path, f"a service.json that can be read ({error.strerror})") from error
+        raise InvalidRequest("file", path, f"a service.json that can be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InvalidSpec("$", path, "a service.json in UTF-8") from error
 
@@ -102,7 +103,8 @@ def ls(
 
     wanted = pairs(labels or [], "KEY=VALUE")
     found = with_easel(lambda easel: listed(easel.services.list(containing=containing, labels=wanted)), "ls")
-    show_rows(found, output, SERVICES, "no service yet; `easel create FILE` makes one of a service.json")
+    none = "no service yet; `easel create FILE` makes one of a service.json"
+    show_rows(found, output, SERVICES, "no service is like that" if containing or wanted else none)
 
 
 def desc(name: Name, output: Output = Format.TABLE) -> None:

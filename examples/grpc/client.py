@@ -48,4 +48,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except grpc.RpcError as refused:
+        raise SystemExit(f"{refused.code().name}: {refused.details()}") from None

@@ -27,8 +27,8 @@ class InvalidContext(EaselError):
 class NoScheduler(Unavailable):
     """Nothing answers at the scheduler's address."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(f"no scheduler at {address}; run `easel up`")
+    def __init__(self, address: str, remedy: str = "run `easel up`") -> None:
+        super().__init__(f"no scheduler at {address}; {remedy}")
         self.address = address
 
 

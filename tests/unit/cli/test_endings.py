@@ -46,11 +46,22 @@ def test_without_a_context_every_command_says_what_to_do(lonely: CommandLine) ->
 
 def test_without_a_scheduler_the_address_and_the_remedy_are_named(lonely: CommandLine) -> None:
     address = f"127.0.0.1:{free_port()}"
-    lonely.knows(scheduler=address, token=ADMIN_TOKEN)
+    lonely.knows(scheduler=address, token=ADMIN_TOKEN, data_dir="/somewhere")
 
     ran = lonely("ls")
 
     assert (ran.code, ran.err) == (5, f"easel: no scheduler at {address}; run `easel up`\n")
+
+
+def test_a_scheduler_elsewhere_is_not_started_by_easel_up(lonely: CommandLine) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    lonely.knows(scheduler=address, token=ADMIN_TOKEN)
+
+    ran = lonely("ls")
+
+    assert ran.code == 5
+    assert ran.err.startswith(f"easel: no scheduler at {address}; see that Easel runs there")
+    assert "easel up" not in ran.err
 
 
 def test_a_token_the_scheduler_does_not_know_is_refused(lonely: CommandLine, fake: FakeAdmin) -> None:
@@ -58,7 +69,8 @@ def test_a_token_the_scheduler_does_not_know_is_refused(lonely: CommandLine, fak
 
     ran = lonely("ls")
 
-    assert (ran.code, ran.err) == (7, "easel: the token of this call is not known here\n")
+    assert ran.code == 7
+    assert ran.err.startswith("easel: the token of this call is not known here; `easel context set NAME")
 
 
 def test_a_context_without_a_token_says_how_to_keep_one(lonely: CommandLine) -> None:

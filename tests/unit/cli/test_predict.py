@@ -110,6 +110,16 @@ def test_json_output_tells_status_time_headers_and_body(calling: CommandLine, ga
     assert binary["body_base64"] == "/w=="
 
 
+def test_a_failed_call_of_a_grpc_service_says_that_it_speaks_grpc(
+    calling: CommandLine, gateway: RecordingHttp, fake: FakeAdmin
+) -> None:
+    fake.create('{"name": "spoken", "metadata": {"enable_grpc": true}}', "")
+    gateway.statuses = [503, 503]
+
+    assert "spoken speaks gRPC" in calling("predict", "spoken").err
+    assert "gRPC" not in calling("predict", "echo").err
+
+
 def test_a_gateway_that_is_away_is_named(lonely: CommandLine, fake: FakeAdmin) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     lonely.knows(scheduler=fake.address, gateway=url, token=ADMIN_TOKEN)

@@ -85,7 +85,7 @@ def test_a_file_that_is_not_there_is_one_sentence(easel: CommandLine) -> None:
     ran = easel("create", "nowhere.json")
 
     assert ran.code == 4
-    assert "got 'nowhere.json', expected a service.json that can be read" in ran.err
+    assert ran.err.startswith("easel: file: got 'nowhere.json', expected a service.json that can be read")
 
 
 def test_single_values_are_merged_as_dotted_paths(
