@@ -199,7 +199,9 @@ async def heal(easel: AsyncEasel, target: Target) -> None:
         await steady
     result = load.result
     say(f"healed in {took:.1f} s: {healed}")
-    say(f"{result.requests} requests were sent meanwhile, {len(result.failures)} failed")
+    lost = len(result.failures)
+    why = "; the killed instance was answering" if lost else ""
+    say(f"{result.requests} requests were sent meanwhile, {lost} failed{why}")
     if len(result.failures) > MOST_FAILURES:
         kinds = ", ".join(f"{count} × {what}" for what, count in Counter(result.failures).items())
         raise Wrong(f"more requests failed than one crash explains: {kinds}")
