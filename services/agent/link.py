@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from functools import partial
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
+# A scheduler that is only just starting is not worth a word.
+QUIET_FOR = 1.5
 HELLO_WITHIN = 10.0
 _QUEUED_CHUNKS = 64
 
@@ -52,8 +55,8 @@ class Link:
         self._every = heartbeat_every.total_seconds()
 
     async def run(self) -> None:
-        """Until cancelled. An outage is said once, however often the scheduler is tried."""
-        wait, outage = FIRST_WAIT, ""
+        """Until cancelled. An outage is said once, and not while it is young: the scheduler may just start."""
+        wait, began, said = FIRST_WAIT, 0.0, False
         while True:
             session = _Session(self._voice, self._board, self._obey, self._every)
             try:
@@ -65,9 +68,10 @@ class Link:
             except (EaselError, OSError) as error:
                 why = str(error) or type(error).__name__
             if session.heard:
-                wait, outage = FIRST_WAIT, ""
-            if not outage:
-                outage = why
+                wait, began, said = FIRST_WAIT, 0.0, False
+            began = began or time.monotonic()
+            if not said and time.monotonic() - began >= QUIET_FOR:
+                said = True
                 log.warning("scheduler is away; instances keep running", extra={"why": why})
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
             wait = min(LONGEST_WAIT, wait * 1.6)

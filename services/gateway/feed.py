@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from services.gateway.translate import update_from_proto
 
 log = logging.getLogger(__name__)
 
+# Tried this often while an outage is young, as at a start of the scheduler; then ever less often.
 _FIRST_WAIT = timedelta(milliseconds=100)
 _LONGEST_WAIT = timedelta(seconds=5)
+_YOUNG = timedelta(seconds=3)
 # How long a scheduler may take from the call to the full state.
 _PATIENCE = timedelta(seconds=15)
 
@@ -73,11 +76,10 @@ class Feed:
     def __init__(self, channel: grpc.aio.Channel, identity: Identity, publisher: Publisher) -> None:
         self._stub: rpc.RoutesServiceAsyncStub = rpc.RoutesServiceStub(channel)
         self._identity, self._publisher = identity, publisher
-        self._wait = _FIRST_WAIT
+        self._wait, self._away_since = _FIRST_WAIT, 0.0
 
     async def run(self, until: asyncio.Event) -> None:
         """Connects, and connects again with growing pauses, until stopped."""
-        said = False
         while not until.is_set():
             following = asyncio.create_task(self._follow())
             stopping = asyncio.create_task(until.wait())
@@ -92,15 +94,21 @@ class Feed:
                 result, grpc.aio.AioRpcError | TimeoutError
             ):
                 raise result
-            said = said and self._wait > _FIRST_WAIT
-            if not said:
-                log.warning(
-                    "the scheduler is away; Envoy keeps serving what it has",
-                    extra={"why": _reason(result), "services": len(self._publisher.services)},
-                )
-                said = True
-            await pause(until, self._wait)
-            self._wait = min(2 * self._wait, _LONGEST_WAIT)
+            await pause(until, self._next_wait(result))
+
+    def _next_wait(self, result: BaseException | None) -> timedelta:
+        """How long to wait before the next try; an outage that is no longer young is said once."""
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        if now - self._away_since < _YOUNG.total_seconds():
+            return _FIRST_WAIT
+        if self._wait == _FIRST_WAIT:
+            log.warning(
+                "the scheduler is away; Envoy keeps serving what it has",
+                extra={"why": _reason(result), "services": len(self._publisher.services)},
+            )
+        self._wait = min(2 * self._wait, _LONGEST_WAIT)
+        return self._wait
 
     async def _follow(self) -> None:
         outbox = Outbox()
@@ -117,7 +125,7 @@ class Feed:
                         "routes received",
                         extra={"generation": update.generation, "services": len(self._publisher.services)},
                     )
-                self._wait = _FIRST_WAIT
+                self._wait, self._away_since = _FIRST_WAIT, 0.0
                 message = await call.read()
             code = await call.code()
             if code is not grpc.StatusCode.OK:

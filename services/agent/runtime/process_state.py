@@ -160,7 +160,14 @@ def exit_from(said: Mapping[str, Any], memory_mib: int) -> Exit:
         return Exit(f"out of memory (limit {memory_mib} MiB)", at, code, number, out_of_memory=True)
     if number is not None:
         return Exit(f"killed by signal {number} ({signal_name(number)})", at, None, number)
-    return Exit(f"exited with code {code}", at, code)
+    return Exit(f"exited with code {code}{_of_a_shell(code)}", at, code)
+
+
+def _of_a_shell(code: int | None) -> str:
+    """What a shell means by an exit code above 128."""
+    if code is None or signal_name(code - 128) == "unknown":
+        return ""
+    return f" (its program was killed by {signal_name(code - 128)})"
 
 
 def signal_name(number: int) -> str:

@@ -20,6 +20,8 @@ from services.scheduler.world import World
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
+_NOT_BEGUN = (InstanceState.PENDING, InstanceState.PULLING)
+
 
 class InstanceServicer(admin_pb2_grpc.InstanceServiceServicer):
     def __init__(self, ledger: Ledger, sessions: Sessions, clock: Callable[[], datetime]) -> None:
@@ -54,7 +56,11 @@ class InstanceServicer(admin_pb2_grpc.InstanceServiceServicer):
     async def StreamInstanceLogs(
         self, request: admin_pb2.StreamInstanceLogsRequest, context: Context
     ) -> AsyncIterator[admin_pb2.StreamInstanceLogsResponse]:
-        session = self._sessions.of(self._world.instance(request.id))
+        instance = self._world.instance(request.id)
+        if instance.started_at is None and not instance.restarts and instance.state in _NOT_BEGUN:
+            why = f": {instance.why}" if instance.why else ""
+            raise FailedPrecondition(f"{instance.id} has written nothing; it is {instance.state.value}{why}")
+        session = self._sessions.of(instance)
         async for text in session.logs(request.id, request.follow, request.tail or 100):
             yield admin_pb2.StreamInstanceLogsResponse(text=text)
 

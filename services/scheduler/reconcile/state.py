@@ -6,6 +6,8 @@ from libs.domain.records import Instance, Service
 from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState, ServiceState
 from services.scheduler.reconcile.plan import predates_restart
 
+# What an agent says of these tells what it is busy with, or what the program does wrong.
+_STARTING = (InstanceState.PULLING, InstanceState.PREPARING, InstanceState.STARTING)
 _SETTLED = (ServiceState.RUNNING, ServiceState.SCALING)
 
 
@@ -35,6 +37,8 @@ def service_state(service: Service, instances: Iterable[Instance]) -> tuple[Serv
         return ServiceState.WAITING, f"{progress}; {_first_why(pending)}"
     if troubled:
         return ServiceState.WAITING, f"{progress}; {_first_why(troubled)}"
+    if starting := [i for i in current if not i.ready and i.state in _STARTING and i.why]:
+        progress = f"{progress}; {_first_why(starting)}"
     if service.state in _SETTLED and ready:
         return ServiceState.SCALING, progress
     if service.state is ServiceState.CREATING:

@@ -62,3 +62,14 @@ def test_a_service_whose_instances_are_replaced_by_a_restart_is_updating() -> No
         ServiceState.UPDATING,
         "version 1: 0 of 1 instances ready, 1 old ones remain",
     )
+
+
+def test_a_service_that_is_slow_to_start_says_what_its_instance_is_busy_with() -> None:
+    starting = an_instance(
+        state=InstanceState.STARTING, node="n1", why="listens on port 9123, but was given port 8000"
+    )
+
+    assert service_state(a_service(), [starting]) == (
+        ServiceState.CREATING,
+        "0 of 1 instances ready; digits-a: listens on port 9123, but was given port 8000",
+    )
