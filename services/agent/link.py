@@ -55,7 +55,7 @@ class Link:
         self._every = heartbeat_every.total_seconds()
 
     async def run(self) -> None:
-        """Until cancelled. An outage is said once, and not while it is young: the scheduler may just start."""
+        """Until cancelled. An outage is said once, and not while it is young: it may just start."""
         wait, began, said = FIRST_WAIT, 0.0, False
         while True:
             session = _Session(self._voice, self._board, self._obey, self._every)
