@@ -1,74 +1,24 @@
 """Between domain values and messages. Protos stop here."""
 
-from datetime import UTC, datetime
-from typing import Any
-
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
+from datetime import datetime
 
 from easel.admin.v1 import admin_pb2
 from easel.common.v1 import common_pb2
-from libs.domain.records import Event, Gpu, Instance, Node, Resources, ServiceVersion, Token
-from libs.domain.states import EventKind, InstanceState, NodeState, Runtime, ServiceState
+from libs.domain.records import Event, Instance, Node, Resources, ServiceVersion, Token
+from libs.domain.states import EventKind, Runtime
+from libs.rpc.convert import (
+    INSTANCE_STATES_OUT,
+    NODE_STATES_OUT,
+    RUNTIMES_OUT,
+    gpu_to_proto,
+    resources_to_proto,
+    time_to_proto,
+)
 
-SERVICE_STATES = {state: getattr(common_pb2, f"SERVICE_STATE_{state.name}") for state in ServiceState}
-INSTANCE_STATES: dict[int, InstanceState] = {
-    getattr(common_pb2, f"INSTANCE_STATE_{state.name}"): state for state in InstanceState
-}
-_INSTANCE_STATES_OUT = {state: number for number, state in INSTANCE_STATES.items()}
-_NODE_STATES = {state: getattr(common_pb2, f"NODE_STATE_{state.name}") for state in NodeState}
-RUNTIMES: dict[int, Runtime] = {
-    getattr(common_pb2, f"RUNTIME_{runtime.name}"): runtime for runtime in Runtime
-}
-_RUNTIMES_OUT: dict[Runtime, Any] = {runtime: number for number, runtime in RUNTIMES.items()}
 _KINDS = {
     EventKind.NORMAL: common_pb2.Event.KIND_NORMAL,
     EventKind.WARNING: common_pb2.Event.KIND_WARNING,
 }
-
-
-def time_to_proto(when: datetime | None) -> Timestamp | None:
-    if when is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(when)
-    return stamp
-
-
-def time_from_proto(message: Message, field: str) -> datetime | None:
-    """The time in `field`, None when it is not set."""
-    if not message.HasField(field):
-        return None
-    stamp: Timestamp = getattr(message, field)
-    return stamp.ToDatetime(UTC)
-
-
-def resources_to_proto(resources: Resources) -> common_pb2.Resources:
-    return common_pb2.Resources(
-        cpu_milli=resources.cpu_milli,
-        memory_mib=resources.memory_mib,
-        disk_mib=resources.disk_mib,
-        gpus=resources.gpus,
-    )
-
-
-def resources_from_proto(message: common_pb2.Resources) -> Resources:
-    return Resources(message.cpu_milli, message.memory_mib, message.disk_mib, message.gpus)
-
-
-def gpu_from_proto(message: common_pb2.Gpu) -> Gpu:
-    return Gpu(message.uuid, message.index, message.model, message.memory_mib, message.healthy, message.why)
-
-
-def gpu_to_proto(gpu: Gpu) -> common_pb2.Gpu:
-    return common_pb2.Gpu(
-        uuid=gpu.uuid,
-        index=gpu.index,
-        model=gpu.model,
-        memory_mib=gpu.memory_mib,
-        healthy=gpu.healthy,
-        why=gpu.why,
-    )
 
 
 def event_to_proto(event: Event) -> common_pb2.Event:
@@ -89,7 +39,7 @@ def instance_to_proto(instance: Instance, runtime: Runtime | None) -> admin_pb2.
         id=instance.id,
         service=instance.service,
         version=instance.version,
-        state=_instance_state(instance),
+        state=INSTANCE_STATES_OUT[instance.state],
         why=instance.why,
         ready=instance.ready,
         node=instance.node,
@@ -103,12 +53,8 @@ def instance_to_proto(instance: Instance, runtime: Runtime | None) -> admin_pb2.
         started_at=time_to_proto(instance.started_at),
         ready_at=time_to_proto(instance.ready_at),
         epoch=instance.epoch,
-        runtime=_RUNTIMES_OUT[runtime] if runtime is not None else common_pb2.RUNTIME_UNSPECIFIED,
+        runtime=RUNTIMES_OUT[runtime] if runtime is not None else common_pb2.RUNTIME_UNSPECIFIED,
     )
-
-
-def _instance_state(instance: Instance) -> Any:
-    return _INSTANCE_STATES_OUT[instance.state]
 
 
 def version_to_proto(version: ServiceVersion, spec_json: str) -> admin_pb2.ServiceVersion:
@@ -126,11 +72,11 @@ def node_to_proto(
     return admin_pb2.Node(
         name=node.name,
         resource_group=node.resource_group,
-        state=_NODE_STATES[node.state],
+        state=NODE_STATES_OUT[node.state],
         schedulable=node.schedulable,
         why=node.why,
         address=node.address,
-        runtime=_RUNTIMES_OUT[node.runtime],
+        runtime=RUNTIMES_OUT[node.runtime],
         capacity=resources_to_proto(node.capacity),
         allocated=resources_to_proto(allocated),
         gpus=[gpu_to_proto(gpu) for gpu in node.gpus],

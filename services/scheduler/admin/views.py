@@ -6,14 +6,9 @@ from datetime import datetime
 from easel.admin.v1 import admin_pb2
 from libs.domain.records import Instance, Node, ResourceGroup, Resources, Service
 from libs.domain.states import LIVE_STATES, InstanceState
+from libs.rpc.convert import SERVICE_STATES_OUT, resources_to_proto, time_to_proto
 from services.scheduler.admin.specs import masked, with_instances
-from services.scheduler.convert import (
-    SERVICE_STATES,
-    instance_to_proto,
-    node_to_proto,
-    resources_to_proto,
-    time_to_proto,
-)
+from services.scheduler.convert import instance_to_proto, node_to_proto
 from services.scheduler.world import World
 
 
@@ -25,7 +20,7 @@ def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.
     return admin_pb2.Service(
         name=service.name,
         id=service.id,
-        state=SERVICE_STATES[service.state],
+        state=SERVICE_STATES_OUT[service.state],
         why=service.why,
         version=service.version,
         running_version=max((i.version for i in live if i.ready), default=0),

@@ -3,7 +3,7 @@
 from easel.agent.v1 import agent_pb2
 from libs.domain.records import Instance
 from libs.domain.states import InstanceState
-from services.scheduler.convert import resources_to_proto
+from libs.rpc.convert import resources_to_proto
 from services.scheduler.world import World
 
 

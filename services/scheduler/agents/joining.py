@@ -8,8 +8,8 @@ from libs.db.changes import Changes, Record
 from libs.domain.errors import InvalidRequest
 from libs.domain.records import PUBLIC_GROUP, Event, Node, ResourceGroup
 from libs.domain.states import EventKind, NodeState
+from libs.rpc.convert import RUNTIMES, gpu_from_proto, resources_from_proto
 from services.scheduler.agents.reports import absent_after_hello, changes_from_reports
-from services.scheduler.convert import RUNTIMES, gpu_from_proto, resources_from_proto
 from services.scheduler.world import World
 
 # Free disk changes all the time; a change of less than this is no news.

@@ -8,7 +8,7 @@ from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes, Record
 from libs.domain.records import Event, Instance
 from libs.domain.states import TROUBLED_STATES, EventKind, InstanceState
-from services.scheduler.convert import INSTANCE_STATES, time_from_proto
+from libs.rpc.convert import INSTANCE_STATES, time_from_proto
 from services.scheduler.world import World
 
 _LEAVING = (InstanceState.TERMINATING, InstanceState.LOST)
