@@ -83,7 +83,9 @@ def _out_while_unreachable() -> OutlierDetection:
         enforcing_consecutive_gateway_failure=none,
         enforcing_success_rate=none,
         enforcing_local_origin_success_rate=none,
-        interval=milliseconds(500),
+        # At each interval Envoy looks at every cluster on the thread that also applies changes; the more
+        # seldom, the fewer changes wait for that. An instance that is out stays so until such a look.
+        interval=milliseconds(5_000),
         base_ejection_time=milliseconds(1_000),
         max_ejection_time=milliseconds(10_000),
         # Below 100, so that the last instance is always tried.
