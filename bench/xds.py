@@ -1,6 +1,6 @@
 """How long a change takes from the gateway to the first request that it routes, by number of services.
 
-    python -m bench.xds [--services 10 1000 10000] [--changes 200] [--json FILE]
+    python -m bench.xds [--services 10 1000 10000] [--changes 1000] [--json FILE]
 
 The clock starts when an update is handed to the gateway, as the routes feed does it, and stops when a client
 that asks without a pause has read the first answer of the new instance through Envoy.
@@ -124,7 +124,7 @@ def main() -> None:
     sys.setswitchinterval(0.0005)
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--services", type=int, nargs="+", default=[10, 1_000, 10_000])
-    options.add_argument("--changes", type=int, default=200)
+    options.add_argument("--changes", type=int, default=1000)
     options.add_argument("--json", type=Path)
     given = options.parse_args()
     results = []
