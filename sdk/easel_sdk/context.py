@@ -13,8 +13,6 @@ from pathlib import Path
 from easel_sdk.errors import InvalidContext, NoContext
 from easel_sdk.settings import client_settings
 
-DEFAULT_NAME = "local"
-
 
 @dataclass(frozen=True)
 class Context:

@@ -60,9 +60,18 @@ def updated(stored: str, change: str, replace: bool) -> dict[str, object]:
 
 def with_instances(spec_json: str, wanted: int) -> str:
     """The document with `metadata.instance` as it is wanted now."""
-    document = json.loads(spec_json)
+    return json.dumps(_sized(spec_json, wanted), sort_keys=True)
+
+
+def shown(spec_json: str, wanted: int) -> str:
+    """The document in force as callers see it: with the instances wanted now, its secrets hidden."""
+    return json.dumps(_masked(_sized(spec_json, wanted)), sort_keys=True)
+
+
+def _sized(spec_json: str, wanted: int) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(spec_json)
     document["metadata"]["instance"] = wanted
-    return json.dumps(document, sort_keys=True)
+    return document
 
 
 def masked(spec_json: str) -> str:

@@ -7,7 +7,7 @@ from easel.admin.v1 import admin_pb2
 from libs.domain.records import Instance, Node, ResourceGroup, Resources, Service
 from libs.domain.states import LIVE_STATES, InstanceState
 from libs.rpc.convert import SERVICE_STATES_OUT, resources_to_proto, time_to_proto
-from services.scheduler.admin.specs import masked, with_instances
+from services.scheduler.admin.specs import shown
 from services.scheduler.convert import instance_to_proto, node_to_proto
 from services.scheduler.world import World
 
@@ -16,7 +16,7 @@ def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.
     instances = list(world.instances_of(service.name))
     live = [i for i in instances if i.state in LIVE_STATES]
     pending = [i for i in live if i.state is InstanceState.PENDING]
-    spec_json = with_instances(world.version(service.name, service.version).spec_json, service.wanted)
+    stored = world.version(service.name, service.version).spec_json
     return admin_pb2.Service(
         name=service.name,
         id=service.id,
@@ -28,7 +28,7 @@ def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.
         ready=sum(i.ready for i in live),
         pending=len(pending),
         total=len(live),
-        spec_json=masked(spec_json),
+        spec_json=shown(stored, service.wanted),
         resource_group=service.resource_group,
         endpoint=f"{gateway_url}/api/predict/{service.name}",
         labels=dict(service.labels),
