@@ -24,8 +24,12 @@ async def test_a_created_service_is_placed_run_and_routed(tmp_path: Path) -> Non
             agent.say_ready(instance, port)
 
         await until(lambda: gateway.endpoints("digits") == set(assigned), "both endpoints routed")
-        service = await scheduler.service("digits")
-        assert service.state == common_pb2.SERVICE_STATE_RUNNING
+
+        async def running() -> admin_pb2.Service | None:
+            service = await scheduler.service("digits")
+            return service if service.state == common_pb2.SERVICE_STATE_RUNNING else None
+
+        service = await until(running, "the service running")
         assert service.endpoint == "http://127.0.0.1:9/api/predict/digits"
 
 
