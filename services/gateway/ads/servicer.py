@@ -50,8 +50,12 @@ class Envoys:
         log.info("an Envoy connected", extra={"envoys": len(self)})
         try:
             while not reading.done():
-                for response in view.responses():
+                due = view.responses()
+                for response in due:
                     yield response
+                if not due:
+                    # What is sent counts as progress when it is answered; what waits in vain gets no answer.
+                    self._progressed()
                 await wake.wait()
                 wake.clear()
         finally:

@@ -202,5 +202,8 @@ def _reap(running: Running) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600, exist_ok=True)
-    path.write_text(text)
+    """Whole or not at all, for those who read it meanwhile."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.touch(mode=0o600, exist_ok=True)
+    draft.write_text(text)
+    draft.replace(path)

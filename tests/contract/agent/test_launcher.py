@@ -28,7 +28,7 @@ async def test_a_launcher_that_is_killed_takes_its_whole_tree_along(stage: Stage
     assert ended.exit is not None
     assert ended.exit.why == "ended together with its launcher, which was killed, or with the node"
     await until(lambda: is_free(running.port), "the port to be free")
-    assert marked(str(tmp_path / "instances" / workload.id)) == []
+    await until(lambda: not marked(str(tmp_path / "instances" / workload.id)), "its tree to be gone")
 
 
 async def test_a_port_of_another_program_is_refused_before_the_start(stage: Stage) -> None:

@@ -19,7 +19,7 @@ from services.gateway.sockets import socket_address
 from services.gateway.translate import service_from_proto, service_to_proto
 from services.gateway.xds.auth import doors
 from services.gateway.xds.listener import Edge, listener
-from services.gateway.xds.resource import CLUSTER, LISTENER, SCOPE
+from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE
 from tests.support.waiting import until
 
 
@@ -34,7 +34,7 @@ def a_service(name: str, *ports: int) -> Service:
 
 @contextlib.asynccontextmanager
 async def an_envoy(publisher: Publisher) -> AsyncIterator[None]:
-    """Connects an Envoy that acknowledges everything and needs no endpoints."""
+    """Connects an Envoy that acknowledges everything but endpoints, which it refuses."""
     said: asyncio.Queue[Request] = asyncio.Queue()
     for type_url in (CLUSTER, LISTENER, SCOPE):
         said.put_nowait(Request(type_url))
@@ -45,7 +45,11 @@ async def an_envoy(publisher: Publisher) -> AsyncIterator[None]:
 
     async def acknowledge() -> None:
         async for response in publisher.envoys.stream(requests()):
-            said.put_nowait(Request(response.type_url, nonce=response.nonce))
+            error = "bad endpoints" if response.type_url == ENDPOINTS else ""
+            said.put_nowait(Request(response.type_url, nonce=response.nonce, error=error))
+            if response.type_url == CLUSTER and response.resources:
+                names = tuple(each.key.name for each in response.resources)
+                said.put_nowait(Request(ENDPOINTS, subscribe=names))
 
     speaking = asyncio.create_task(acknowledge())
     await until(lambda: len(publisher.envoys) == 1, "the Envoy to connect")
@@ -101,6 +105,18 @@ async def test_a_generation_is_applied_when_every_envoy_has_it_and_it_is_on_disk
         publisher.was_saved(publisher.sequence)
 
         assert (before, applied) == ([], [(7, 1)])
+
+
+async def test_a_service_that_an_envoy_refuses_as_the_last_thing_holds_up_no_generation() -> None:
+    publisher, applied = a_publisher(), list[int]()
+    publisher.on_applied = lambda generation, _: applied.append(generation)
+    async with an_envoy(publisher):
+        for update in (Update(1, True, ()), Update(2, False, (a_service("bad", 1),))):
+            await publisher.publish(update)
+            publisher.was_saved(publisher.sequence)
+            await until(lambda: applied[-1:] == [update.generation], "the generation to be applied")  # noqa: B023
+
+    assert applied == [1, 2]
 
 
 async def test_with_no_envoy_connected_nothing_is_applied() -> None:
