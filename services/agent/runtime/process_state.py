@@ -15,6 +15,7 @@ from services.agent.runtime.port import Attempt, Exit, Running
 from services.agent.workload import Workload
 
 MARKER = "EASEL_INSTANCE_DIR"
+_MOST_LOOKS = 50
 
 
 @dataclass(frozen=True)
@@ -177,17 +178,27 @@ def signal_name(number: int) -> str:
         return "unknown"
 
 
-def kill_leftovers(directory: Path) -> int:
-    """Kills every process that carries the marker of this instance; the number of those found."""
-    marker = f"{MARKER}={directory}".encode()
-    found = 0
+def kill_leftovers(directory: Path) -> None:
+    """Kills every process that carries the marker of this instance, also what is born meanwhile.
+
+    Looks again until two looks in a row find none: a process that is just changing its program shows no marker.
+    """
+    marker, clean = f"{MARKER}={directory}".encode(), 0
+    for _ in range(_MOST_LOOKS):
+        clean = 0 if _kill_marked(marker) else clean + 1
+        if clean == 2:
+            return
+
+
+def _kill_marked(marker: bytes) -> bool:
+    found = False
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
             if marker in (entry / "environ").read_bytes().split(b"\0"):
                 os.kill(int(entry.name), signal.SIGKILL)
-                found += 1
+                found = True
         except OSError:
             continue
     return found
