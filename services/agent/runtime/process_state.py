@@ -181,7 +181,7 @@ def signal_name(number: int) -> str:
 def kill_leftovers(directory: Path) -> None:
     """Kills every process that carries the marker of this instance, also what is born meanwhile.
 
-    Looks again until two looks in a row find none: a process that is just changing its program shows no marker.
+    Looks until two looks in a row find none: a process that is changing its program shows no marker.
     """
     marker, clean = f"{MARKER}={directory}".encode(), 0
     for _ in range(_MOST_LOOKS):

@@ -8,7 +8,6 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -56,24 +55,25 @@ class Venvs:
         return venv
 
     async def _run(self, command: list[str], venv: Path) -> None:
-        builder = await asyncio.create_subprocess_exec(
-            *command,
-            env={**self._environment, MARKER: str(venv)},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
+        builder: asyncio.subprocess.Process | None = None
         try:
+            builder = await asyncio.create_subprocess_exec(
+                *command,
+                env={**self._environment, MARKER: str(venv)},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
             said, _ = await asyncio.wait_for(builder.communicate(), self._within.total_seconds())
         except TimeoutError:
             raise PrepareFailed(f"installing the requirements did not end within {self._within}") from None
         finally:
-            if builder.returncode is None:
+            # Cancelled while it is being started, it may be there already.
+            if builder is None or builder.returncode is None:
                 # With what it started: that holds its output open, and goes on writing.
                 kill_leftovers(venv)
-                with suppress(ProcessLookupError):
-                    builder.kill()
+            if builder is not None:
                 await builder.wait()
         if builder.returncode != 0:
             raise PrepareFailed(f"the requirements could not be installed: {_last_lines(said)}")
