@@ -55,9 +55,8 @@ class Venvs:
         return venv
 
     async def _run(self, command: list[str], venv: Path) -> None:
-        builder: asyncio.subprocess.Process | None = None
-        try:
-            builder = await asyncio.create_subprocess_exec(
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
                 *command,
                 env={**self._environment, MARKER: str(venv)},
                 stdin=asyncio.subprocess.DEVNULL,
@@ -65,15 +64,18 @@ class Venvs:
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
             )
+        )
+        try:
+            # A start that is cancelled half-way would wait for its own end for ever.
+            builder = await asyncio.shield(starting)
             said, _ = await asyncio.wait_for(builder.communicate(), self._within.total_seconds())
         except TimeoutError:
             raise PrepareFailed(f"installing the requirements did not end within {self._within}") from None
         finally:
-            # Cancelled while it is being started, it may be there already.
-            if builder is None or builder.returncode is None:
+            builder = await starting
+            if builder.returncode is None:
                 # With what it started: that holds its output open, and goes on writing.
                 kill_leftovers(venv)
-            if builder is not None:
                 await builder.wait()
         if builder.returncode != 0:
             raise PrepareFailed(f"the requirements could not be installed: {_last_lines(said)}")
