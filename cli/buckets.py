@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from libs.domain.errors import EaselError
+from libs.files import replace_file
 
 _FILE = "buckets.json"
 Buckets = Mapping[str, Path]
@@ -27,10 +28,9 @@ def kept(data_dir: Path) -> dict[str, Path]:
 
 def keep(data_dir: Path, buckets: Buckets) -> None:
     """Keeps them for the next start. Raises `EaselError` when they cannot be written."""
-    path, beside = data_dir / _FILE, data_dir / f"{_FILE}.new"
+    path, content = data_dir / _FILE, {name: str(where) for name, where in buckets.items()}
     try:
-        beside.write_text(json.dumps({name: str(where) for name, where in buckets.items()}, indent=2) + "\n")
-        beside.replace(path)
+        replace_file(path, f"{json.dumps(content, indent=2)}\n".encode())
     except OSError as error:
         raise EaselError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -1,11 +1,11 @@
 """What the scheduler wanted last, kept on disk for a restart in which it is away."""
 
-import os
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
 from easel.agent.v1 import agent_pb2 as pb
+from libs.files import replace_file
 
 
 class Memory:
@@ -24,11 +24,7 @@ class Memory:
         """Raises OSError when the disk refuses; until the next start it is known nevertheless."""
         self.desired = desired
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".draft")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(desired.SerializeToString())
-        draft.replace(self._path)
+        replace_file(self._path, desired.SerializeToString())
 
     def _read(self) -> pb.DesiredState | None:
         try:

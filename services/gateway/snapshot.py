@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import logging
-import os
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from easel.gateway.v1 import gateway_pb2 as pb
+from libs.files import replace_file
 from libs.lifecycle import pause
 from services.gateway.publisher import Publisher
 from services.gateway.routes import Service, Update
@@ -39,20 +39,8 @@ def load(path: Path) -> Update | None:
 
 def save(path: Path, generation: int, services: list[bytes]) -> None:
     """Writes the state whole or not at all; it holds tokens, so only the owner may read it."""
-    fresh = path.with_suffix(".new")
     content = b"".join([pb.RoutesUpdate(generation=generation, full=True).SerializeToString(), *services])
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(_digest(content))
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_file(path, _digest(content) + content, durable=True)
 
 
 def _digest(content: bytes) -> bytes:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from libs.files import replace_file
 from services.agent.runtime.port import Attempt, Exit, Running
 from services.agent.workload import Workload
 
@@ -69,11 +70,7 @@ class InstanceDirectory:
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Replaces a file in one step, readable by the owner alone."""
-        draft = self.path / f"{name}.draft"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-        draft.replace(self.path / name)
+        replace_file(self.path / name, json.dumps(content).encode())
 
     def read(self, name: str) -> dict[str, Any] | None:
         """None when it is not there or was not written by Easel. Raises OSError when it cannot be read."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.domain.errors import Unavailable
+from libs.files import replace_file
 
 _DETACH = Path(__file__).with_name("detach.py")
 _PATIENCE = 10.0
@@ -56,7 +57,7 @@ def binary() -> Path:
 def start(launch: Launch) -> Running:
     """Starts Envoy as a process that outlives this one and does not hear its signals."""
     launch.directory.mkdir(parents=True, exist_ok=True)
-    _write_private(launch.config_file, launch.config)
+    replace_file(launch.config_file, launch.config.encode())
     command = [
         str(binary()),
         "-c",
@@ -177,7 +178,7 @@ def _log(launch: Launch) -> Path:
 
 
 def _record(running: Running, launch: Launch) -> None:
-    _write_private(launch.pid_file, json.dumps({"pid": running.pid, "started": running.started}))
+    replace_file(launch.pid_file, json.dumps({"pid": running.pid, "started": running.started}).encode())
 
 
 def _end_at_once(running: Running) -> None:
@@ -199,11 +200,3 @@ def _reap(running: Running) -> None:
         os.waitpid(running.pid, os.WNOHANG)
     except ChildProcessError:
         return
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, for those who read it meanwhile."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.touch(mode=0o600, exist_ok=True)
-    draft.write_text(text)
-    draft.replace(path)

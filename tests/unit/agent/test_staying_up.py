@@ -51,7 +51,7 @@ async def test_on_a_full_disk_the_agent_still_obeys_and_still_refuses_what_is_ol
         reconciler = Reconciler(a_runtime(tmp_path), board, traces)
         obedience = Obedience(Memory(tmp_path), reconciler, {})
         # Writing fails as it does on a full disk.
-        (tmp_path / "desired.draft").mkdir()
+        (tmp_path / "desired.pb.draft").mkdir()
 
         obedience.obey(pb.DesiredState(epoch=7, assignments=[pb.Assignment(id="i-1", spec_json="{}")]))
         obedience.obey(pb.DesiredState(epoch=6))

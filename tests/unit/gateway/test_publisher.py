@@ -175,7 +175,7 @@ def test_a_snapshot_that_was_cut_off_takes_no_service_away(tmp_path: Path, kept:
 
 async def test_a_snapshot_that_could_not_be_written_is_written_later(tmp_path: Path) -> None:
     publisher, stop = a_publisher(), asyncio.Event()
-    full = tmp_path / "snapshot.new"
+    full = tmp_path / "snapshot.draft"
     full.mkdir()
     saving = asyncio.create_task(Snapshots(publisher, tmp_path / "snapshot").run(until=stop))
     await publisher.publish(Update(3, True, (a_service("a"),)))
@@ -211,7 +211,7 @@ async def test_an_envoy_that_comes_during_the_first_update_waits_for_all_of_it()
 def test_a_failed_write_leaves_the_last_snapshot(tmp_path: Path) -> None:
     path = tmp_path / "snapshot"
     save(path, 1, [])
-    (tmp_path / "snapshot.new").mkdir()
+    (tmp_path / "snapshot.draft").mkdir()
 
     with pytest.raises(OSError, match="directory"):
         save(path, 2, [])
