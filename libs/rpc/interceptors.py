@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, NoReturn, TypeAlias
 
@@ -45,16 +46,12 @@ class Refusals(grpc.aio.ServerInterceptor):
         inner: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
 
         async def call(request: Any, context: Context) -> Any:
-            try:
-                return await asyncio.wait_for(inner(request, context), self._deadline)
-            except TimeoutError:
-                await _refuse(context, DeadlineExceeded(f"{method} did not end within {self._deadline:g} s"))
-            except EaselError as refused:
-                await _refuse(context, refused)
-            except grpc.aio.AbortError:
-                raise
-            except Exception:
-                await _break(context, method)
+            async with _answering(context, method):
+                try:
+                    return await asyncio.wait_for(inner(request, context), self._deadline)
+                except TimeoutError:
+                    why = f"{method} did not end within {self._deadline:g} s"
+                    raise DeadlineExceeded(why) from None
 
         make = (
             grpc.stream_unary_rpc_method_handler
@@ -67,15 +64,9 @@ class Refusals(grpc.aio.ServerInterceptor):
         inner: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            try:
+            async with _answering(context, method):
                 async for response in inner(request, context):
                     yield response
-            except EaselError as refused:
-                await _refuse(context, refused)
-            except grpc.aio.AbortError:
-                raise
-            except Exception:
-                await _break(context, method)
 
         make = (
             grpc.stream_stream_rpc_method_handler
@@ -119,6 +110,19 @@ def _refusing(error: EaselError) -> Handler:
         yield
 
     return grpc.stream_stream_rpc_method_handler(call)
+
+
+@asynccontextmanager
+async def _answering(context: Context, method: str) -> AsyncIterator[None]:
+    """Lets nothing but the refusal of a call out of its body."""
+    try:
+        yield
+    except EaselError as refused:
+        await _refuse(context, refused)
+    except grpc.aio.AbortError:
+        raise
+    except Exception:
+        await _break(context, method)
 
 
 async def _refuse(context: Context, error: EaselError) -> NoReturn:
