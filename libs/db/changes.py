@@ -2,9 +2,34 @@
 
 from dataclasses import dataclass
 
-from libs.domain.records import Event, Instance, Node, ResourceGroup, Service, ServiceVersion, Token
+from libs.domain.records import (
+    Dataset,
+    Event,
+    GpuFence,
+    ImagePull,
+    Instance,
+    Node,
+    ResourceGroup,
+    Rollout,
+    Secret,
+    Service,
+    ServiceVersion,
+    Token,
+)
 
-Record = Service | ServiceVersion | Instance | Node | ResourceGroup | Token
+Record = (
+    Service
+    | ServiceVersion
+    | Instance
+    | Node
+    | ResourceGroup
+    | Token
+    | Rollout
+    | GpuFence
+    | Secret
+    | Dataset
+    | ImagePull
+)
 
 
 @dataclass(frozen=True)
@@ -33,3 +58,8 @@ class Contents:
     nodes: tuple[Node, ...] = ()
     resource_groups: tuple[ResourceGroup, ...] = ()
     tokens: tuple[Token, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()
+    gpu_fences: tuple[GpuFence, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    datasets: tuple[Dataset, ...] = ()
+    image_pulls: tuple[ImagePull, ...] = ()

@@ -8,12 +8,17 @@ from sqlalchemy import RowMapping, Table
 from libs.db import tables
 from libs.db.changes import Record
 from libs.domain.records import (
+    Dataset,
     Event,
     Gpu,
+    GpuFence,
+    ImagePull,
     Instance,
     Node,
     ResourceGroup,
     Resources,
+    Rollout,
+    Secret,
     Service,
     ServiceVersion,
     Token,
@@ -39,6 +44,11 @@ KINDS: tuple[Kind, ...] = (
     Kind(Node, tables.nodes, "node", amounts="capacity"),
     Kind(ResourceGroup, tables.resource_groups, "resource group"),
     Kind(Token, tables.tokens, "token"),
+    Kind(Rollout, tables.rollouts, "rollout"),
+    Kind(GpuFence, tables.gpu_fences, "GPU fence"),
+    Kind(Secret, tables.secrets, "secret"),
+    Kind(Dataset, tables.datasets, "dataset"),
+    Kind(ImagePull, tables.image_pulls, "image pull"),
 )
 _KIND_OF = {kind.record: kind for kind in KINDS}
 _KEY_FIELDS = {kind.record: tuple(each.name for each in kind.table.primary_key) for kind in KINDS}

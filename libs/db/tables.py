@@ -7,7 +7,9 @@ from libs.domain.states import (
     EventKind,
     InstanceState,
     NodeState,
+    RolloutPhase,
     Runtime,
+    SafetyLock,
     ServiceState,
     TokenRole,
 )
@@ -56,6 +58,30 @@ services = Table(
     _text("traceparent"),
     _text("idempotency_key"),
     Column("restarted_at", Moment),
+    _number("stable_version"),
+    Column("safety_lock", Word(SafetyLock), nullable=False),
+    Column("idle_since", Moment),
+    _number("idle_warned_days"),
+    _number("revision"),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    _key("service"),
+    _number("version"),
+    _number("from_version"),
+    Column("started_at", Moment, nullable=False),
+    Column("phase", Word(RolloutPhase), nullable=False),
+    _text("why"),
+    _text("partition"),
+    _text("batch_size"),
+    Column("interval_s", BigInteger),
+    _flag("paused"),
+    _flag("promoted"),
+    _number("released"),
+    Column("stepped_at", Moment),
+    Column("finished_at", Moment),
     _number("revision"),
 )
 
@@ -94,6 +120,12 @@ instances = Table(
     Column("drain_started_at", Moment),
     _flag("stopping"),
     _text("traceparent"),
+    _flag("isolated"),
+    _flag("detached"),
+    _text("replace_why"),
+    Column("restart_asked_at", Moment),
+    _number("run"),
+    _text("cause"),
     _number("revision"),
 )
 
@@ -118,6 +150,7 @@ nodes = Table(
     _number("first_port"),
     _number("last_port"),
     Column("busy_ports", Tuple, nullable=False),
+    Column("cuda_versions", Tuple, nullable=False),
     _number("epoch"),
     Column("last_seen", Moment),
     _text("agent_version"),
@@ -134,6 +167,52 @@ gpus = Table(
     _number("memory_mib"),
     _flag("healthy"),
     _text("why"),
+)
+
+gpu_fences = Table(
+    "gpu_fences",
+    metadata,
+    _key("node"),
+    _key("uuid"),
+    _text("cause"),
+    _text("why"),
+    Column("at", Moment, nullable=False),
+    _number("count"),
+    Column("lifted_at", Moment),
+    _number("revision"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    _key("name"),
+    Column("keys", Tuple, nullable=False),
+    _text("sealed"),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    _number("revision"),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    _key("id"),
+    _key("version"),
+    _text("source_json"),
+    Column("created_at", Moment, nullable=False),
+    _text("description"),
+    _number("revision"),
+)
+
+image_pulls = Table(
+    "image_pulls",
+    metadata,
+    _key("id"),
+    _text("image"),
+    _text("resource_group"),
+    Column("created_at", Moment, nullable=False),
+    _text("docker_auth"),
+    _number("revision"),
 )
 
 resource_groups = Table(

@@ -12,7 +12,9 @@ from libs.domain.states import (
     EventKind,
     InstanceState,
     NodeState,
+    RolloutPhase,
     Runtime,
+    SafetyLock,
     ServiceState,
     TokenRole,
 )
@@ -63,6 +65,38 @@ class Service:
     idempotency_key: str = ""
     # Instances created before a restart was asked for are replaced.
     restarted_at: datetime | None = None
+    # The last version that all instances ran; what is lost while an update is held up is replaced by it.
+    stable_version: int = 0
+    safety_lock: SafetyLock = SafetyLock.NONE
+    # Since when it has not been running, and the last warning (days before its deletion) given of that.
+    idle_since: datetime | None = None
+    idle_warned_days: int = 0
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The newest update of a service: from one version to another. Replaced by the next one.
+
+    `partition` and `batch_size` are numbers or percents, empty where not asked for; `interval_s` is the pause
+    between batches, None for one that a user ends. `released` counts the instances that the batches so far
+    let go; `stepped_at` is when the newest batch was done.
+    """
+
+    service: str
+    version: int
+    from_version: int
+    started_at: datetime
+    phase: RolloutPhase = RolloutPhase.PENDING
+    why: str = ""
+    partition: str = ""
+    batch_size: str = ""
+    interval_s: int | None = None
+    paused: bool = False
+    promoted: bool = False
+    released: int = 0
+    stepped_at: datetime | None = None
+    finished_at: datetime | None = None
     revision: int = 0
 
 
@@ -106,7 +140,23 @@ class Instance:
     drain_started_at: datetime | None = None
     stopping: bool = False
     traceparent: str = ""
+    # Out of traffic and kept: for inspection (may come back), or for good (another takes its place).
+    isolated: bool = False
+    detached: bool = False
+    # Why another must take its place, when a user asked for that.
+    replace_why: str = ""
+    # A soft restart was asked for: it leaves traffic, and once unrouted `run` grows.
+    restart_asked_at: datetime | None = None
+    run: int = 0
+    # What is wrong with it, one word of `libs/domain/causes.py`.
+    cause: str = ""
     revision: int = 0
+
+    @property
+    def routed(self) -> bool:
+        """Whether gateways send requests to it."""
+        held = self.isolated or self.detached or self.restart_asked_at is not None
+        return self.ready and self.port > 0 and not held
 
 
 @dataclass(frozen=True)
@@ -132,6 +182,8 @@ class Node:
     first_port: int = 0
     last_port: int = 0
     busy_ports: tuple[int, ...] = ()
+    # Versions of CUDA that instances can have mounted.
+    cuda_versions: tuple[str, ...] = ()
     # The newest epoch spoken to its agent.
     epoch: int = 0
     last_seen: datetime | None = None
@@ -146,6 +198,61 @@ class ResourceGroup:
     name: str
     kind: str
     created_at: datetime
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class GpuFence:
+    """No instance is placed on this GPU, until the fence is lifted.
+
+    A lifted one is kept: `count` is how often the trouble had been seen by then, so that only a new
+    one counts.
+    """
+
+    node: str
+    uuid: str
+    cause: str
+    why: str
+    at: datetime
+    count: int = 0
+    lifted_at: datetime | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Secret:
+    """Named values that service.json refers to; `sealed` is their encryption, `keys` their names."""
+
+    name: str
+    keys: tuple[str, ...]
+    sealed: str
+    created_at: datetime
+    updated_at: datetime
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A registered source: one entry of storage[] without its mount path. Never changed once stored."""
+
+    id: str
+    version: str
+    source_json: str
+    created_at: datetime
+    description: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class ImagePull:
+    """An image that every node of a resource group is to have. `docker_auth` may refer to a secret, and is
+    sealed where it does not."""
+
+    id: str
+    image: str
+    resource_group: str
+    created_at: datetime
+    docker_auth: str = ""
     revision: int = 0
 
 

@@ -31,6 +31,7 @@ class InstanceState(StrEnum):
     FAILED = "Failed"
     TERMINATING = "Terminating"
     LOST = "Lost"
+    WARMING_UP = "WarmingUp"
 
 
 class NodeState(StrEnum):
@@ -46,6 +47,24 @@ class Runtime(StrEnum):
 
     PROCESS = "process"
     DOCKER = "docker"
+
+
+class SafetyLock(StrEnum):
+    """What a service refuses: nothing, what takes it away (stop, delete), or every change."""
+
+    NONE = "none"
+    DANGEROUS = "dangerous"
+    ALL = "all"
+
+
+class RolloutPhase(StrEnum):
+    """How far the way from one version to another is."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
 
 
 class EventKind(StrEnum):

@@ -1,5 +1,7 @@
 """`containers[]`: the image of an instance and what runs in it."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from libs.spec.probe import Probe, StartupProbe
@@ -12,6 +14,7 @@ from libs.spec.scalars import (
     MemoryMib,
     ScalarText,
     Text,
+    choice,
 )
 from libs.spec.section import Section
 
@@ -48,6 +51,8 @@ class Container(Section):
     """The main container. At most one of `script` (shell text) and `command` (one plain command) is set."""
 
     image: Text
+    # Easel's own: when the image is fetched though the node may have it.
+    image_pull_policy: Annotated[str, choice("IfNotPresent", "Always", "Never")] = "IfNotPresent"
     script: Text | None = None
     command: CommandLine | None = None
     args: tuple[AnyText, ...] = ()

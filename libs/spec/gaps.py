@@ -90,6 +90,12 @@ GAPS: tuple[Gap, ...] = (
         "requests are kept and ignored; metadata.cpu and metadata.memory count",
     ),
     Gap(
+        "containers[].image_pull_policy",
+        "images are fetched when they are missing, whatever the policy",
+        lambda spec: any(c.image_pull_policy != "IfNotPresent" for c in spec.containers),
+    ),
+    Gap("metadata.rolling_strategy.auto_rollback", "a failing version is not taken back by itself yet"),
+    Gap(
         "networking.gateway",
         "dedicated gateways are not carried out yet; the service is on the shared gateway",
     ),
@@ -100,10 +106,12 @@ GAPS: tuple[Gap, ...] = (
     Gap(
         "storage[].oss.endpoint", "a bucket is a directory of the node here; the endpoint is kept and ignored"
     ),
+    Gap("storage[].oss.secret", "buckets are not reached over the network yet"),
     Gap("storage[].nfs", "NFS is not mounted yet; instances of this service cannot start with it"),
     Gap("storage[].git", "repositories are not cloned yet; instances of this service cannot start with it"),
     Gap("storage[].dataset", "datasets are not mounted yet; instances of this service cannot start with it"),
     Gap("storage[].image", "images are not mounted yet; instances of this service cannot start with it"),
+    Gap("storage[].host_path", "directories of the node are not mounted yet"),
     Gap("processor", _PROCESSOR),
     Gap("processor_path", _PROCESSOR),
     Gap("processor_entry", _PROCESSOR),

@@ -61,6 +61,8 @@ class RollingStrategy(Section):
 
     max_surge: InstanceShare = DEFAULT_SURGE
     max_unavailable: InstanceShare | None = None
+    # Easel's own: a new version that fails is taken back by itself.
+    auto_rollback: Flag = False
 
 
 class Eas(Section):

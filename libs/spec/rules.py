@@ -6,6 +6,7 @@ from itertools import pairwise
 from libs.spec.cloud import OWN_NODES
 from libs.spec.probe import Probe
 from libs.spec.refusal import NOTHING, Path, Words, refused
+from libs.spec.secret_refs import parse_ref, values_that_may_refer
 from libs.spec.service import ServiceSpec
 from libs.spec.storage import SHARED_MEMORY
 
@@ -175,7 +176,7 @@ def mounts_have_one_source(spec: ServiceSpec) -> None:
     for index, mount in enumerate(spec.storage):
         if len(mount.sources) != 1:
             found = Words(" and ".join(mount.sources)) if mount.sources else NOTHING
-            expected = "exactly one of oss, nfs, git, dataset, image and empty_dir"
+            expected = "exactly one of oss, nfs, git, dataset, image, host_path and empty_dir"
             raise refused(("storage", index), found, expected)
 
 
@@ -198,6 +199,15 @@ def mounts_do_not_overlap(spec: ServiceSpec) -> None:
             path: Path = ("storage", max(first, second), "mount_path")
             written = spec.storage[max(first, second)].mount_path
             raise refused(path, written, f"a path apart from that of storage[{min(first, second)}]")
+
+
+def references_to_secrets_are_whole(spec: ServiceSpec) -> None:
+    """A value that begins with secret:// names a secret."""
+    for path, value in values_that_may_refer(spec):
+        try:
+            parse_ref(value)
+        except ValueError:
+            raise refused(path, value, "secret://NAME or secret://NAME/KEY") from None
 
 
 def the_autoscaler_has_room(spec: ServiceSpec) -> None:
@@ -236,6 +246,7 @@ RULES: tuple[Callable[[ServiceSpec], None], ...] = (
     mounts_have_one_source,
     mounts_hide_no_system_directory,
     mounts_do_not_overlap,
+    references_to_secrets_are_whole,
     the_autoscaler_has_room,
     records_have_a_destination,
 )

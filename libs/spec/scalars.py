@@ -174,6 +174,8 @@ def _command(value: object) -> str:
 
 def _registry_login(value: object) -> str:
     text = "".join(_string(value).split())
+    if text.startswith("secret://"):  # see `libs/spec/secret_refs.py`
+        return text
     user, colon, _ = base64.b64decode(text, validate=True).decode().partition(":")
     return text if user and colon else _no(value)
 
@@ -225,7 +227,9 @@ EnvName = Annotated[
     matching(_ENV_NAME.pattern, "the name of an environment variable, without spaces or an equals sign"),
 ]
 CommandLine = Annotated[str, Expected("a command as text, with every quote closed", _command)]
-RegistryLogin = Annotated[str, Expected("the base64 form of user:password", _registry_login)]
+RegistryLogin = Annotated[
+    str, Expected("the base64 form of user:password, or secret://NAME/KEY of it", _registry_login)
+]
 UrlPath = Annotated[str, starting_with("/", 'a path that begins with "/"')]
 
 Cores = Annotated[float, above_zero("a number of cores above 0, such as 2 or 0.5", high=1_000_000, unit="m")]

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from libs.spec.scalars import (
     Flag,
-    Json,
     OptionalText,
+    RegistryLogin,
     ScalarText,
     SizeInGib,
     Text,
@@ -18,7 +18,7 @@ from libs.spec.scalars import (
 from libs.spec.section import Section
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108
-SOURCES = ("oss", "nfs", "git", "dataset", "image", "empty_dir")
+SOURCES = ("oss", "nfs", "git", "dataset", "image", "host_path", "empty_dir")
 
 _WITHOUT_PARENT = r"(?!.*/\.\.?(/|$))"
 MountPath = Annotated[
@@ -39,6 +39,8 @@ class Oss(Section):
     path: OssPath
     read_only: Flag = Field(default=False, alias="readOnly")
     endpoint: OptionalText = None
+    # The secret with endpoint, region and credentials; without it `bucket_secrets` are tried.
+    secret: OptionalText = None
 
     @property
     def bucket(self) -> str:
@@ -58,6 +60,8 @@ class Nfs(Section):
     path: UrlPath = "/"
     read_only: Flag = Field(default=False, alias="readOnly")
     resource_group: OptionalText = Field(default=None, alias="resourceGroup")
+    # Options of the mount in the words of mount.nfs, such as "nfsvers=4.1,soft".
+    options: OptionalText = None
 
 
 class Git(Section):
@@ -76,6 +80,21 @@ class Dataset(Section):
     id: Text
     version: ScalarText | None = None
     read_only: Flag = True
+
+
+class ImageDirectory(Section):
+    """A directory of an image, copied into a volume when the instance starts."""
+
+    image: Text
+    path: UrlPath = "/"
+    docker_auth: RegistryLogin | None = Field(default=None, alias="dockerAuth")
+
+
+class HostPath(Section):
+    """A directory of the node, below a root that its operator allows."""
+
+    path: MountPath
+    read_only: Flag = Field(default=False, alias="readOnly")
 
 
 class EmptyDir(Section):
@@ -100,7 +119,8 @@ class Mount(Section):
     nfs: Nfs | None = None
     git: Git | None = None
     dataset: Dataset | None = None
-    image: dict[str, Json] | None = None
+    image: ImageDirectory | None = None
+    host_path: HostPath | None = None
     empty_dir: EmptyDir | None = None
     properties: StorageProperties = StorageProperties()
 

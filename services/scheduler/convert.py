@@ -54,6 +54,10 @@ def instance_to_proto(instance: Instance, runtime: Runtime | None) -> admin_pb2.
         ready_at=time_to_proto(instance.ready_at),
         epoch=instance.epoch,
         runtime=RUNTIMES_OUT[runtime] if runtime is not None else common_pb2.RUNTIME_UNSPECIFIED,
+        isolated=instance.isolated,
+        detached=instance.detached,
+        cause=instance.cause,
+        run=instance.run,
     )
 
 

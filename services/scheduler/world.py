@@ -7,10 +7,26 @@ database, and every decision sees one consistent picture. Only `Ledger` changes 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
+from typing import TypeVar
 
 from libs.db.changes import Changes, Contents, Record
 from libs.domain.errors import NotFound
-from libs.domain.records import Instance, Node, ResourceGroup, Service, ServiceVersion, Token
+from libs.domain.records import (
+    Dataset,
+    GpuFence,
+    ImagePull,
+    Instance,
+    Node,
+    ResourceGroup,
+    Rollout,
+    Secret,
+    Service,
+    ServiceVersion,
+    Token,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _NONE: Mapping[str, Instance] = MappingProxyType({})
 
@@ -25,6 +41,12 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.resource_groups: dict[str, ResourceGroup] = {}
         self.tokens: dict[str, Token] = {}
+        self.rollouts: dict[str, Rollout] = {}
+        # By node and UUID, also the lifted ones.
+        self.gpu_fences: dict[tuple[str, str], GpuFence] = {}
+        self.secrets: dict[str, Secret] = {}
+        self.datasets: dict[str, dict[str, Dataset]] = {}
+        self.image_pulls: dict[str, ImagePull] = {}
         self._of_service: dict[str, dict[str, Instance]] = {}
         self._on_node: dict[str, dict[str, Instance]] = {}
         for record in _records(contents):
@@ -38,6 +60,11 @@ class World:
         yield from self.nodes.values()
         yield from self.resource_groups.values()
         yield from self.tokens.values()
+        yield from self.rollouts.values()
+        yield from self.gpu_fences.values()
+        yield from self.secrets.values()
+        yield from (dataset for versions in self.datasets.values() for dataset in versions.values())
+        yield from self.image_pulls.values()
 
     def service(self, name: str) -> Service:
         """Raises NotFound."""
@@ -105,16 +132,23 @@ class World:
                 self.resource_groups[record.name] = record
             case Token():
                 self.tokens[record.id] = record
+            case Rollout():
+                self.rollouts[record.service] = record
+            case GpuFence():
+                self.gpu_fences[record.node, record.uuid] = record
+            case Secret():
+                self.secrets[record.name] = record
+            case Dataset():
+                self.datasets.setdefault(record.id, {})[record.version] = record
+            case ImagePull():
+                self.image_pulls[record.id] = record
 
     def _drop(self, record: Record) -> None:
         match record:
             case Service():
                 self.services.pop(record.name, None)
             case ServiceVersion():
-                versions = self.versions.get(record.service, {})
-                versions.pop(record.number, None)
-                if not versions:
-                    self.versions.pop(record.service, None)
+                _pop_inner(self.versions, record.service, record.number)
             case Instance():
                 self._drop_instance(record.id)
             case Node():
@@ -123,6 +157,16 @@ class World:
                 self.resource_groups.pop(record.name, None)
             case Token():
                 self.tokens.pop(record.id, None)
+            case Rollout():
+                self.rollouts.pop(record.service, None)
+            case GpuFence():
+                self.gpu_fences.pop((record.node, record.uuid), None)
+            case Secret():
+                self.secrets.pop(record.name, None)
+            case Dataset():
+                _pop_inner(self.datasets, record.id, record.version)
+            case ImagePull():
+                self.image_pulls.pop(record.id, None)
 
     def _drop_instance(self, instance_id: str) -> None:
         old = self.instances.pop(instance_id, None)
@@ -133,6 +177,14 @@ class World:
             del self._of_service[old.service]
         if old.node:
             self._on_node[old.node].pop(instance_id, None)
+
+
+def _pop_inner(outer: dict[str, dict[K, V]], name: str, key: K) -> None:
+    """Drops one of the inner entries, and the outer one with its last."""
+    inner = outer.get(name, {})
+    inner.pop(key, None)
+    if not inner:
+        outer.pop(name, None)
 
 
 def difference(world: World, contents: Contents) -> Changes:
@@ -153,6 +205,11 @@ def _records(contents: Contents) -> Iterator[Record]:
         contents.nodes,
         contents.resource_groups,
         contents.tokens,
+        contents.rollouts,
+        contents.gpu_fences,
+        contents.secrets,
+        contents.datasets,
+        contents.image_pulls,
     )
 
 
@@ -160,7 +217,13 @@ def _key(record: Record) -> Hashable:
     match record:
         case ServiceVersion():
             return ServiceVersion, record.service, record.number
-        case Instance() | Token():
+        case Instance() | Token() | ImagePull():
             return type(record), record.id
+        case Rollout():
+            return Rollout, record.service
+        case GpuFence():
+            return GpuFence, record.node, record.uuid
+        case Dataset():
+            return Dataset, record.id, record.version
         case _:
             return type(record), record.name

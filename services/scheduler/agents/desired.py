@@ -4,6 +4,7 @@ from easel.agent.v1 import agent_pb2
 from libs.domain.records import Instance
 from libs.domain.states import InstanceState
 from libs.rpc.convert import resources_to_proto
+from services.scheduler.facts import facts_of
 from services.scheduler.world import World
 
 
@@ -11,7 +12,15 @@ def order_of(instance: Instance) -> tuple[object, ...] | None:
     """What an agent is told of an instance, None when it must not run it; equal orders need no message."""
     if instance.state is InstanceState.LOST:
         return None
-    return instance.epoch, instance.version, instance.gpu_uuids, instance.host_port, instance.stopping
+    return (
+        instance.epoch,
+        instance.version,
+        instance.gpu_uuids,
+        instance.host_port,
+        instance.stopping,
+        instance.run,
+        instance.isolated or instance.detached,
+    )
 
 
 def desired_state(world: World, node: str, epoch: int) -> agent_pb2.DesiredState:
@@ -20,16 +29,20 @@ def desired_state(world: World, node: str, epoch: int) -> agent_pb2.DesiredState
     for instance in sorted(world.instances_on(node), key=lambda i: i.id):
         if order_of(instance) is None:
             continue
+        spec_json = world.version(instance.service, instance.version).spec_json
         desired.assignments.add(
             id=instance.id,
             service=instance.service,
             version=instance.version,
             epoch=instance.epoch,
-            spec_json=world.version(instance.service, instance.version).spec_json,
+            spec_json=spec_json,
             gpu_uuids=instance.gpu_uuids,
             port=instance.host_port,
             traceparent=instance.traceparent,
             stop=instance.stopping,
             resources=resources_to_proto(instance.resources),
+            run=instance.run,
+            drain_ms=round(facts_of(spec_json).grace.total_seconds() * 1000),
+            isolated=instance.isolated or instance.detached,
         )
     return desired

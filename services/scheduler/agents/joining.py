@@ -88,6 +88,7 @@ def with_inventory(node: Node, inventory: agent_pb2.Inventory) -> Node:
         first_port=inventory.first_port,
         last_port=inventory.last_port,
         busy_ports=tuple(sorted(inventory.busy_ports)),
+        cuda_versions=tuple(sorted(inventory.cuda_versions)),
     )
 
 

@@ -61,7 +61,8 @@ def _told(instance: Instance, report: agent_pb2.InstanceReport, now: datetime) -
     leaving = instance.state is InstanceState.TERMINATING
     # Whether it is wanted and where is the scheduler's to say, whatever its agent is doing to it now.
     told = INSTANCE_STATES.get(report.state, instance.state)
-    ready = report.ready and not leaving and not report.gone
+    # What it says of a run before the newest soft restart is no word about the run that is wanted.
+    ready = report.ready and not leaving and not report.gone and report.run >= instance.run
     return replace(
         instance,
         state=instance.state if leaving or told in _NOT_THE_AGENTS else told,
@@ -71,6 +72,7 @@ def _told(instance: Instance, report: agent_pb2.InstanceReport, now: datetime) -
         port=report.port or instance.port,
         restarts=report.restarts,
         last_exit=report.last_exit or instance.last_exit,
+        cause=report.cause,
         started_at=time_from_proto(report, "started_at") or instance.started_at,
         # What was ready may have had requests, also when its agent does not say since when.
         ready_at=time_from_proto(report, "ready_at") or instance.ready_at or (now if ready else None),

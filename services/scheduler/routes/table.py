@@ -24,9 +24,7 @@ def route_of(world: World, service: Service) -> gateway_pb2.ServiceRoute:
         grpc=facts.grpc,
         webservice=facts.webservice,
     )
-    ready = sorted(
-        (i for i in world.instances_of(service.name) if i.ready and i.port), key=lambda i: (i.version, i.id)
-    )
+    ready = sorted((i for i in world.instances_of(service.name) if i.routed), key=lambda i: (i.version, i.id))
     for version in sorted({i.version for i in ready}):
         backend = route.backends.add(version=version)
         for instance in (i for i in ready if i.version == version):

@@ -3,12 +3,17 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 from libs.domain.records import (
+    Dataset,
     Event,
     Gpu,
+    GpuFence,
+    ImagePull,
     Instance,
     Node,
     ResourceGroup,
     Resources,
+    Rollout,
+    Secret,
     Service,
     ServiceVersion,
     Token,
@@ -17,7 +22,9 @@ from libs.domain.states import (
     EventKind,
     InstanceState,
     NodeState,
+    RolloutPhase,
     Runtime,
+    SafetyLock,
     ServiceState,
     TokenRole,
 )
@@ -42,7 +49,31 @@ SERVICE = Service(
     traceparent="00-aa-bb-01",
     idempotency_key="k1",
     restarted_at=NOW,
+    stable_version=2,
+    safety_lock=SafetyLock.DANGEROUS,
+    idle_since=NOW,
+    idle_warned_days=30,
 )
+ROLLOUT = Rollout(
+    service="web",
+    version=3,
+    from_version=2,
+    started_at=NOW,
+    phase=RolloutPhase.PAUSED,
+    why="batch 1 of 4 is done",
+    partition="30%",
+    batch_size="25%",
+    interval_s=60,
+    paused=True,
+    promoted=True,
+    released=1,
+    stepped_at=NOW,
+    finished_at=NOW,
+)
+FENCE = GpuFence("n1", "GPU-1", "GpuXid", "XID 79: it fell off the bus", NOW, 3, NOW)
+SECRET = Secret("registry", ("password", "user"), "gAAAA", NOW, NOW)
+DATASET = Dataset("faces", "2", '{"nfs":{"server":"10.0.0.9"}}', NOW, "with masks")
+PULL = ImagePull("pull-1", "python:3.11-slim", "lab", NOW, "secret://registry/auth")
 VERSION = ServiceVersion("web", 3, '{"name":"web"}', NOW, "made by hand")
 INSTANCE = Instance(
     id="web-1",
@@ -66,6 +97,12 @@ INSTANCE = Instance(
     drain_started_at=NOW,
     stopping=True,
     traceparent="00-cc-dd-01",
+    isolated=True,
+    detached=True,
+    replace_why="a replacement was asked for",
+    restart_asked_at=NOW,
+    run=2,
+    cause="OutOfMemory",
 )
 NODE = Node(
     name="n1",
@@ -87,6 +124,7 @@ NODE = Node(
     first_port=20_000,
     last_port=29_999,
     busy_ports=(20_007,),
+    cuda_versions=("11.2", "12.4"),
     epoch=12,
     last_seen=NOW,
     agent_version="0.1.0",
@@ -94,4 +132,4 @@ NODE = Node(
 GROUP = ResourceGroup("lab", "dedicated", NOW)
 TOKEN = Token("tok-1", "admin", TokenRole.ADMIN, "ab" * 32, NOW)
 EVENT = Event(NOW, EventKind.WARNING, "ImagePullFailed", "no such tag", "instance", "web-1", "web")
-ALL = (SERVICE, VERSION, INSTANCE, NODE, GROUP, TOKEN)
+ALL = (SERVICE, VERSION, INSTANCE, NODE, GROUP, TOKEN, ROLLOUT, FENCE, SECRET, DATASET, PULL)

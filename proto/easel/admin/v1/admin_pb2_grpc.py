@@ -94,6 +94,41 @@ class ServiceServiceStub:
                 request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.WatchServicesRequest.SerializeToString,
                 response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.WatchServicesResponse.FromString,
                 _registered_method=True)
+        self.PlanServiceUpdate = channel.unary_unary(
+                '/easel.admin.v1.ServiceService/PlanServiceUpdate',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PlanServiceUpdateRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PlanServiceUpdateResponse.FromString,
+                _registered_method=True)
+        self.CloneService = channel.unary_unary(
+                '/easel.admin.v1.ServiceService/CloneService',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CloneServiceRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CloneServiceResponse.FromString,
+                _registered_method=True)
+        self.SetSafetyLock = channel.unary_unary(
+                '/easel.admin.v1.ServiceService/SetSafetyLock',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetSafetyLockRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetSafetyLockResponse.FromString,
+                _registered_method=True)
+        self.SetServiceLabels = channel.unary_unary(
+                '/easel.admin.v1.ServiceService/SetServiceLabels',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetServiceLabelsRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetServiceLabelsResponse.FromString,
+                _registered_method=True)
+        self.SetRolloutPlan = channel.unary_unary(
+                '/easel.admin.v1.ServiceService/SetRolloutPlan',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetRolloutPlanRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetRolloutPlanResponse.FromString,
+                _registered_method=True)
+        self.ControlRollout = channel.unary_unary(
+                '/easel.admin.v1.ServiceService/ControlRollout',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ControlRolloutRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ControlRolloutResponse.FromString,
+                _registered_method=True)
+        self.DiagnoseService = channel.unary_unary(
+                '/easel.admin.v1.ServiceService/DiagnoseService',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseServiceRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseServiceResponse.FromString,
+                _registered_method=True)
 
 
 class ServiceServiceServicer:
@@ -171,6 +206,48 @@ class ServiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanServiceUpdate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloneService(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSafetyLock(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetServiceLabels(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetRolloutPlan(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ControlRollout(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiagnoseService(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ServiceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -233,6 +310,41 @@ def add_ServiceServiceServicer_to_server(servicer, server):
                     servicer.WatchServices,
                     request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.WatchServicesRequest.FromString,
                     response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.WatchServicesResponse.SerializeToString,
+            ),
+            'PlanServiceUpdate': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanServiceUpdate,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PlanServiceUpdateRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PlanServiceUpdateResponse.SerializeToString,
+            ),
+            'CloneService': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloneService,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CloneServiceRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CloneServiceResponse.SerializeToString,
+            ),
+            'SetSafetyLock': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSafetyLock,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetSafetyLockRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetSafetyLockResponse.SerializeToString,
+            ),
+            'SetServiceLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetServiceLabels,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetServiceLabelsRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetServiceLabelsResponse.SerializeToString,
+            ),
+            'SetRolloutPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRolloutPlan,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetRolloutPlanRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.SetRolloutPlanResponse.SerializeToString,
+            ),
+            'ControlRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.ControlRollout,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ControlRolloutRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ControlRolloutResponse.SerializeToString,
+            ),
+            'DiagnoseService': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiagnoseService,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseServiceRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseServiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -569,6 +681,195 @@ class ServiceService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def PlanServiceUpdate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ServiceService/PlanServiceUpdate',
+            easel_dot_admin_dot_v1_dot_admin__pb2.PlanServiceUpdateRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.PlanServiceUpdateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloneService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ServiceService/CloneService',
+            easel_dot_admin_dot_v1_dot_admin__pb2.CloneServiceRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.CloneServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSafetyLock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ServiceService/SetSafetyLock',
+            easel_dot_admin_dot_v1_dot_admin__pb2.SetSafetyLockRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.SetSafetyLockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetServiceLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ServiceService/SetServiceLabels',
+            easel_dot_admin_dot_v1_dot_admin__pb2.SetServiceLabelsRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.SetServiceLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRolloutPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ServiceService/SetRolloutPlan',
+            easel_dot_admin_dot_v1_dot_admin__pb2.SetRolloutPlanRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.SetRolloutPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ControlRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ServiceService/ControlRollout',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ControlRolloutRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ControlRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiagnoseService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ServiceService/DiagnoseService',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseServiceRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class InstanceServiceStub:
     """Missing associated documentation comment in .proto file."""
@@ -599,6 +900,26 @@ class InstanceServiceStub:
                 request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.StreamInstanceLogsRequest.SerializeToString,
                 response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.StreamInstanceLogsResponse.FromString,
                 _registered_method=True)
+        self.RestartInstance = channel.unary_unary(
+                '/easel.admin.v1.InstanceService/RestartInstance',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.RestartInstanceRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.RestartInstanceResponse.FromString,
+                _registered_method=True)
+        self.IsolateInstance = channel.unary_unary(
+                '/easel.admin.v1.InstanceService/IsolateInstance',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.IsolateInstanceRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.IsolateInstanceResponse.FromString,
+                _registered_method=True)
+        self.DetachInstance = channel.unary_unary(
+                '/easel.admin.v1.InstanceService/DetachInstance',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DetachInstanceRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DetachInstanceResponse.FromString,
+                _registered_method=True)
+        self.DiagnoseInstance = channel.unary_unary(
+                '/easel.admin.v1.InstanceService/DiagnoseInstance',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseInstanceRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseInstanceResponse.FromString,
+                _registered_method=True)
 
 
 class InstanceServiceServicer:
@@ -628,6 +949,30 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RestartInstance(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IsolateInstance(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetachInstance(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiagnoseInstance(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InstanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -650,6 +995,26 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     servicer.StreamInstanceLogs,
                     request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.StreamInstanceLogsRequest.FromString,
                     response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.StreamInstanceLogsResponse.SerializeToString,
+            ),
+            'RestartInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestartInstance,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.RestartInstanceRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.RestartInstanceResponse.SerializeToString,
+            ),
+            'IsolateInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.IsolateInstance,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.IsolateInstanceRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.IsolateInstanceResponse.SerializeToString,
+            ),
+            'DetachInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetachInstance,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DetachInstanceRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DetachInstanceResponse.SerializeToString,
+            ),
+            'DiagnoseInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiagnoseInstance,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseInstanceRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseInstanceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -770,6 +1135,114 @@ class InstanceService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def RestartInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.InstanceService/RestartInstance',
+            easel_dot_admin_dot_v1_dot_admin__pb2.RestartInstanceRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.RestartInstanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IsolateInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.InstanceService/IsolateInstance',
+            easel_dot_admin_dot_v1_dot_admin__pb2.IsolateInstanceRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.IsolateInstanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetachInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.InstanceService/DetachInstance',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DetachInstanceRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DetachInstanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiagnoseInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.InstanceService/DiagnoseInstance',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseInstanceRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DiagnoseInstanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class NodeServiceStub:
     """Missing associated documentation comment in .proto file."""
@@ -814,6 +1287,16 @@ class NodeServiceStub:
                 '/easel.admin.v1.NodeService/DrainNode',
                 request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeRequest.SerializeToString,
                 response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeResponse.FromString,
+                _registered_method=True)
+        self.FenceGpu = channel.unary_unary(
+                '/easel.admin.v1.NodeService/FenceGpu',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.FenceGpuRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.FenceGpuResponse.FromString,
+                _registered_method=True)
+        self.LiftGpuFence = channel.unary_unary(
+                '/easel.admin.v1.NodeService/LiftGpuFence',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.LiftGpuFenceRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.LiftGpuFenceResponse.FromString,
                 _registered_method=True)
         self.ListResourceGroups = channel.unary_unary(
                 '/easel.admin.v1.NodeService/ListResourceGroups',
@@ -887,6 +1370,18 @@ class NodeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FenceGpu(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LiftGpuFence(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListResourceGroups(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -954,6 +1449,16 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.DrainNode,
                     request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeRequest.FromString,
                     response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeResponse.SerializeToString,
+            ),
+            'FenceGpu': grpc.unary_unary_rpc_method_handler(
+                    servicer.FenceGpu,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.FenceGpuRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.FenceGpuResponse.SerializeToString,
+            ),
+            'LiftGpuFence': grpc.unary_unary_rpc_method_handler(
+                    servicer.LiftGpuFence,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.LiftGpuFenceRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.LiftGpuFenceResponse.SerializeToString,
             ),
             'ListResourceGroups': grpc.unary_unary_rpc_method_handler(
                     servicer.ListResourceGroups,
@@ -1170,6 +1675,60 @@ class NodeService:
             '/easel.admin.v1.NodeService/DrainNode',
             easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeRequest.SerializeToString,
             easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FenceGpu(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.NodeService/FenceGpu',
+            easel_dot_admin_dot_v1_dot_admin__pb2.FenceGpuRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.FenceGpuResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LiftGpuFence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.NodeService/LiftGpuFence',
+            easel_dot_admin_dot_v1_dot_admin__pb2.LiftGpuFenceRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.LiftGpuFenceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1578,6 +2137,480 @@ class TokenService:
             '/easel.admin.v1.TokenService/DeleteToken',
             easel_dot_admin_dot_v1_dot_admin__pb2.DeleteTokenRequest.SerializeToString,
             easel_dot_admin_dot_v1_dot_admin__pb2.DeleteTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class SecretServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.PutSecret = channel.unary_unary(
+                '/easel.admin.v1.SecretService/PutSecret',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutSecretRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutSecretResponse.FromString,
+                _registered_method=True)
+        self.ListSecrets = channel.unary_unary(
+                '/easel.admin.v1.SecretService/ListSecrets',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListSecretsRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListSecretsResponse.FromString,
+                _registered_method=True)
+        self.DeleteSecret = channel.unary_unary(
+                '/easel.admin.v1.SecretService/DeleteSecret',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteSecretRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteSecretResponse.FromString,
+                _registered_method=True)
+
+
+class SecretServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def PutSecret(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSecrets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSecret(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_SecretServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'PutSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutSecret,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutSecretRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutSecretResponse.SerializeToString,
+            ),
+            'ListSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSecrets,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListSecretsRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListSecretsResponse.SerializeToString,
+            ),
+            'DeleteSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSecret,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteSecretRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteSecretResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'easel.admin.v1.SecretService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('easel.admin.v1.SecretService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class SecretService:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def PutSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.SecretService/PutSecret',
+            easel_dot_admin_dot_v1_dot_admin__pb2.PutSecretRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.PutSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.SecretService/ListSecrets',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListSecretsRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListSecretsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.SecretService/DeleteSecret',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteSecretRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class DatasetServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateDataset = channel.unary_unary(
+                '/easel.admin.v1.DatasetService/CreateDataset',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateDatasetRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateDatasetResponse.FromString,
+                _registered_method=True)
+        self.ListDatasets = channel.unary_unary(
+                '/easel.admin.v1.DatasetService/ListDatasets',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListDatasetsRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListDatasetsResponse.FromString,
+                _registered_method=True)
+        self.DeleteDataset = channel.unary_unary(
+                '/easel.admin.v1.DatasetService/DeleteDataset',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteDatasetRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteDatasetResponse.FromString,
+                _registered_method=True)
+
+
+class DatasetServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def CreateDataset(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatasets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDataset(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_DatasetServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateDataset,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateDatasetRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateDatasetResponse.SerializeToString,
+            ),
+            'ListDatasets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasets,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListDatasetsRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'DeleteDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDataset,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteDatasetRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteDatasetResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'easel.admin.v1.DatasetService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('easel.admin.v1.DatasetService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class DatasetService:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def CreateDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.DatasetService/CreateDataset',
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateDatasetRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.DatasetService/ListDatasets',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListDatasetsRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.DatasetService/DeleteDataset',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteDatasetRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ImageServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.PullImage = channel.unary_unary(
+                '/easel.admin.v1.ImageService/PullImage',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PullImageRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PullImageResponse.FromString,
+                _registered_method=True)
+        self.ListImagePulls = channel.unary_unary(
+                '/easel.admin.v1.ImageService/ListImagePulls',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListImagePullsRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListImagePullsResponse.FromString,
+                _registered_method=True)
+        self.DeleteImagePull = channel.unary_unary(
+                '/easel.admin.v1.ImageService/DeleteImagePull',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteImagePullRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteImagePullResponse.FromString,
+                _registered_method=True)
+
+
+class ImageServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def PullImage(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListImagePulls(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteImagePull(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ImageServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'PullImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.PullImage,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PullImageRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PullImageResponse.SerializeToString,
+            ),
+            'ListImagePulls': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListImagePulls,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListImagePullsRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListImagePullsResponse.SerializeToString,
+            ),
+            'DeleteImagePull': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteImagePull,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteImagePullRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteImagePullResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'easel.admin.v1.ImageService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('easel.admin.v1.ImageService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ImageService:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def PullImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ImageService/PullImage',
+            easel_dot_admin_dot_v1_dot_admin__pb2.PullImageRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.PullImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListImagePulls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ImageService/ListImagePulls',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListImagePullsRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListImagePullsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteImagePull(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.ImageService/DeleteImagePull',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteImagePullRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteImagePullResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,13 @@ class ServiceServiceStub:
     ListServiceVersions: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListServiceVersionsRequest, _admin_pb2.ListServiceVersionsResponse]
     GetServiceToken: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetServiceTokenRequest, _admin_pb2.GetServiceTokenResponse]
     WatchServices: _grpc.UnaryStreamMultiCallable[_admin_pb2.WatchServicesRequest, _admin_pb2.WatchServicesResponse]
+    PlanServiceUpdate: _grpc.UnaryUnaryMultiCallable[_admin_pb2.PlanServiceUpdateRequest, _admin_pb2.PlanServiceUpdateResponse]
+    CloneService: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CloneServiceRequest, _admin_pb2.CloneServiceResponse]
+    SetSafetyLock: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetSafetyLockRequest, _admin_pb2.SetSafetyLockResponse]
+    SetServiceLabels: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetServiceLabelsRequest, _admin_pb2.SetServiceLabelsResponse]
+    SetRolloutPlan: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetRolloutPlanRequest, _admin_pb2.SetRolloutPlanResponse]
+    ControlRollout: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ControlRolloutRequest, _admin_pb2.ControlRolloutResponse]
+    DiagnoseService: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DiagnoseServiceRequest, _admin_pb2.DiagnoseServiceResponse]
 
 @_typing.type_check_only
 class ServiceServiceAsyncStub(ServiceServiceStub):
@@ -59,6 +66,13 @@ class ServiceServiceAsyncStub(ServiceServiceStub):
     ListServiceVersions: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListServiceVersionsRequest, _admin_pb2.ListServiceVersionsResponse]  # type: ignore[assignment]
     GetServiceToken: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetServiceTokenRequest, _admin_pb2.GetServiceTokenResponse]  # type: ignore[assignment]
     WatchServices: _aio.UnaryStreamMultiCallable[_admin_pb2.WatchServicesRequest, _admin_pb2.WatchServicesResponse]  # type: ignore[assignment]
+    PlanServiceUpdate: _aio.UnaryUnaryMultiCallable[_admin_pb2.PlanServiceUpdateRequest, _admin_pb2.PlanServiceUpdateResponse]  # type: ignore[assignment]
+    CloneService: _aio.UnaryUnaryMultiCallable[_admin_pb2.CloneServiceRequest, _admin_pb2.CloneServiceResponse]  # type: ignore[assignment]
+    SetSafetyLock: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetSafetyLockRequest, _admin_pb2.SetSafetyLockResponse]  # type: ignore[assignment]
+    SetServiceLabels: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetServiceLabelsRequest, _admin_pb2.SetServiceLabelsResponse]  # type: ignore[assignment]
+    SetRolloutPlan: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetRolloutPlanRequest, _admin_pb2.SetRolloutPlanResponse]  # type: ignore[assignment]
+    ControlRollout: _aio.UnaryUnaryMultiCallable[_admin_pb2.ControlRolloutRequest, _admin_pb2.ControlRolloutResponse]  # type: ignore[assignment]
+    DiagnoseService: _aio.UnaryUnaryMultiCallable[_admin_pb2.DiagnoseServiceRequest, _admin_pb2.DiagnoseServiceResponse]  # type: ignore[assignment]
 
 class ServiceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -145,6 +159,55 @@ class ServiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_admin_pb2.WatchServicesResponse], _abc.AsyncIterator[_admin_pb2.WatchServicesResponse]]: ...
 
+    @_abc_1.abstractmethod
+    def PlanServiceUpdate(
+        self,
+        request: _admin_pb2.PlanServiceUpdateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.PlanServiceUpdateResponse, _abc.Awaitable[_admin_pb2.PlanServiceUpdateResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CloneService(
+        self,
+        request: _admin_pb2.CloneServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CloneServiceResponse, _abc.Awaitable[_admin_pb2.CloneServiceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SetSafetyLock(
+        self,
+        request: _admin_pb2.SetSafetyLockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetSafetyLockResponse, _abc.Awaitable[_admin_pb2.SetSafetyLockResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SetServiceLabels(
+        self,
+        request: _admin_pb2.SetServiceLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetServiceLabelsResponse, _abc.Awaitable[_admin_pb2.SetServiceLabelsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SetRolloutPlan(
+        self,
+        request: _admin_pb2.SetRolloutPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetRolloutPlanResponse, _abc.Awaitable[_admin_pb2.SetRolloutPlanResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ControlRollout(
+        self,
+        request: _admin_pb2.ControlRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ControlRolloutResponse, _abc.Awaitable[_admin_pb2.ControlRolloutResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DiagnoseService(
+        self,
+        request: _admin_pb2.DiagnoseServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DiagnoseServiceResponse, _abc.Awaitable[_admin_pb2.DiagnoseServiceResponse]]: ...
+
 def add_ServiceServiceServicer_to_server(servicer: ServiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class InstanceServiceStub:
@@ -156,6 +219,10 @@ class InstanceServiceStub:
     GetInstance: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetInstanceRequest, _admin_pb2.GetInstanceResponse]
     DeleteInstance: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteInstanceRequest, _admin_pb2.DeleteInstanceResponse]
     StreamInstanceLogs: _grpc.UnaryStreamMultiCallable[_admin_pb2.StreamInstanceLogsRequest, _admin_pb2.StreamInstanceLogsResponse]
+    RestartInstance: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RestartInstanceRequest, _admin_pb2.RestartInstanceResponse]
+    IsolateInstance: _grpc.UnaryUnaryMultiCallable[_admin_pb2.IsolateInstanceRequest, _admin_pb2.IsolateInstanceResponse]
+    DetachInstance: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DetachInstanceRequest, _admin_pb2.DetachInstanceResponse]
+    DiagnoseInstance: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DiagnoseInstanceRequest, _admin_pb2.DiagnoseInstanceResponse]
 
 @_typing.type_check_only
 class InstanceServiceAsyncStub(InstanceServiceStub):
@@ -164,6 +231,10 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     GetInstance: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetInstanceRequest, _admin_pb2.GetInstanceResponse]  # type: ignore[assignment]
     DeleteInstance: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteInstanceRequest, _admin_pb2.DeleteInstanceResponse]  # type: ignore[assignment]
     StreamInstanceLogs: _aio.UnaryStreamMultiCallable[_admin_pb2.StreamInstanceLogsRequest, _admin_pb2.StreamInstanceLogsResponse]  # type: ignore[assignment]
+    RestartInstance: _aio.UnaryUnaryMultiCallable[_admin_pb2.RestartInstanceRequest, _admin_pb2.RestartInstanceResponse]  # type: ignore[assignment]
+    IsolateInstance: _aio.UnaryUnaryMultiCallable[_admin_pb2.IsolateInstanceRequest, _admin_pb2.IsolateInstanceResponse]  # type: ignore[assignment]
+    DetachInstance: _aio.UnaryUnaryMultiCallable[_admin_pb2.DetachInstanceRequest, _admin_pb2.DetachInstanceResponse]  # type: ignore[assignment]
+    DiagnoseInstance: _aio.UnaryUnaryMultiCallable[_admin_pb2.DiagnoseInstanceRequest, _admin_pb2.DiagnoseInstanceResponse]  # type: ignore[assignment]
 
 class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -194,6 +265,34 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_admin_pb2.StreamInstanceLogsResponse], _abc.AsyncIterator[_admin_pb2.StreamInstanceLogsResponse]]: ...
 
+    @_abc_1.abstractmethod
+    def RestartInstance(
+        self,
+        request: _admin_pb2.RestartInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.RestartInstanceResponse, _abc.Awaitable[_admin_pb2.RestartInstanceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def IsolateInstance(
+        self,
+        request: _admin_pb2.IsolateInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.IsolateInstanceResponse, _abc.Awaitable[_admin_pb2.IsolateInstanceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DetachInstance(
+        self,
+        request: _admin_pb2.DetachInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DetachInstanceResponse, _abc.Awaitable[_admin_pb2.DetachInstanceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DiagnoseInstance(
+        self,
+        request: _admin_pb2.DiagnoseInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DiagnoseInstanceResponse, _abc.Awaitable[_admin_pb2.DiagnoseInstanceResponse]]: ...
+
 def add_InstanceServiceServicer_to_server(servicer: InstanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class NodeServiceStub:
@@ -208,6 +307,8 @@ class NodeServiceStub:
     CordonNode: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CordonNodeRequest, _admin_pb2.CordonNodeResponse]
     UncordonNode: _grpc.UnaryUnaryMultiCallable[_admin_pb2.UncordonNodeRequest, _admin_pb2.UncordonNodeResponse]
     DrainNode: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DrainNodeRequest, _admin_pb2.DrainNodeResponse]
+    FenceGpu: _grpc.UnaryUnaryMultiCallable[_admin_pb2.FenceGpuRequest, _admin_pb2.FenceGpuResponse]
+    LiftGpuFence: _grpc.UnaryUnaryMultiCallable[_admin_pb2.LiftGpuFenceRequest, _admin_pb2.LiftGpuFenceResponse]
     ListResourceGroups: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListResourceGroupsRequest, _admin_pb2.ListResourceGroupsResponse]
     GetResourceGroup: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetResourceGroupRequest, _admin_pb2.GetResourceGroupResponse]
     CreateResourceGroup: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateResourceGroupRequest, _admin_pb2.CreateResourceGroupResponse]
@@ -224,6 +325,8 @@ class NodeServiceAsyncStub(NodeServiceStub):
     CordonNode: _aio.UnaryUnaryMultiCallable[_admin_pb2.CordonNodeRequest, _admin_pb2.CordonNodeResponse]  # type: ignore[assignment]
     UncordonNode: _aio.UnaryUnaryMultiCallable[_admin_pb2.UncordonNodeRequest, _admin_pb2.UncordonNodeResponse]  # type: ignore[assignment]
     DrainNode: _aio.UnaryUnaryMultiCallable[_admin_pb2.DrainNodeRequest, _admin_pb2.DrainNodeResponse]  # type: ignore[assignment]
+    FenceGpu: _aio.UnaryUnaryMultiCallable[_admin_pb2.FenceGpuRequest, _admin_pb2.FenceGpuResponse]  # type: ignore[assignment]
+    LiftGpuFence: _aio.UnaryUnaryMultiCallable[_admin_pb2.LiftGpuFenceRequest, _admin_pb2.LiftGpuFenceResponse]  # type: ignore[assignment]
     ListResourceGroups: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListResourceGroupsRequest, _admin_pb2.ListResourceGroupsResponse]  # type: ignore[assignment]
     GetResourceGroup: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetResourceGroupRequest, _admin_pb2.GetResourceGroupResponse]  # type: ignore[assignment]
     CreateResourceGroup: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateResourceGroupRequest, _admin_pb2.CreateResourceGroupResponse]  # type: ignore[assignment]
@@ -279,6 +382,20 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.DrainNodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.DrainNodeResponse, _abc.Awaitable[_admin_pb2.DrainNodeResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def FenceGpu(
+        self,
+        request: _admin_pb2.FenceGpuRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.FenceGpuResponse, _abc.Awaitable[_admin_pb2.FenceGpuResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def LiftGpuFence(
+        self,
+        request: _admin_pb2.LiftGpuFenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.LiftGpuFenceResponse, _abc.Awaitable[_admin_pb2.LiftGpuFenceResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListResourceGroups(
@@ -387,3 +504,123 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.DeleteTokenResponse, _abc.Awaitable[_admin_pb2.DeleteTokenResponse]]: ...
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class SecretServiceStub:
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> SecretServiceAsyncStub: ...
+    PutSecret: _grpc.UnaryUnaryMultiCallable[_admin_pb2.PutSecretRequest, _admin_pb2.PutSecretResponse]
+    ListSecrets: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListSecretsRequest, _admin_pb2.ListSecretsResponse]
+    DeleteSecret: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteSecretRequest, _admin_pb2.DeleteSecretResponse]
+
+@_typing.type_check_only
+class SecretServiceAsyncStub(SecretServiceStub):
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    PutSecret: _aio.UnaryUnaryMultiCallable[_admin_pb2.PutSecretRequest, _admin_pb2.PutSecretResponse]  # type: ignore[assignment]
+    ListSecrets: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListSecretsRequest, _admin_pb2.ListSecretsResponse]  # type: ignore[assignment]
+    DeleteSecret: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteSecretRequest, _admin_pb2.DeleteSecretResponse]  # type: ignore[assignment]
+
+class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def PutSecret(
+        self,
+        request: _admin_pb2.PutSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.PutSecretResponse, _abc.Awaitable[_admin_pb2.PutSecretResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListSecrets(
+        self,
+        request: _admin_pb2.ListSecretsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListSecretsResponse, _abc.Awaitable[_admin_pb2.ListSecretsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteSecret(
+        self,
+        request: _admin_pb2.DeleteSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeleteSecretResponse, _abc.Awaitable[_admin_pb2.DeleteSecretResponse]]: ...
+
+def add_SecretServiceServicer_to_server(servicer: SecretServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class DatasetServiceStub:
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> DatasetServiceAsyncStub: ...
+    CreateDataset: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateDatasetRequest, _admin_pb2.CreateDatasetResponse]
+    ListDatasets: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListDatasetsRequest, _admin_pb2.ListDatasetsResponse]
+    DeleteDataset: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteDatasetRequest, _admin_pb2.DeleteDatasetResponse]
+
+@_typing.type_check_only
+class DatasetServiceAsyncStub(DatasetServiceStub):
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateDataset: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateDatasetRequest, _admin_pb2.CreateDatasetResponse]  # type: ignore[assignment]
+    ListDatasets: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListDatasetsRequest, _admin_pb2.ListDatasetsResponse]  # type: ignore[assignment]
+    DeleteDataset: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteDatasetRequest, _admin_pb2.DeleteDatasetResponse]  # type: ignore[assignment]
+
+class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def CreateDataset(
+        self,
+        request: _admin_pb2.CreateDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CreateDatasetResponse, _abc.Awaitable[_admin_pb2.CreateDatasetResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListDatasets(
+        self,
+        request: _admin_pb2.ListDatasetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListDatasetsResponse, _abc.Awaitable[_admin_pb2.ListDatasetsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteDataset(
+        self,
+        request: _admin_pb2.DeleteDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeleteDatasetResponse, _abc.Awaitable[_admin_pb2.DeleteDatasetResponse]]: ...
+
+def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class ImageServiceStub:
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ImageServiceAsyncStub: ...
+    PullImage: _grpc.UnaryUnaryMultiCallable[_admin_pb2.PullImageRequest, _admin_pb2.PullImageResponse]
+    ListImagePulls: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListImagePullsRequest, _admin_pb2.ListImagePullsResponse]
+    DeleteImagePull: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteImagePullRequest, _admin_pb2.DeleteImagePullResponse]
+
+@_typing.type_check_only
+class ImageServiceAsyncStub(ImageServiceStub):
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    PullImage: _aio.UnaryUnaryMultiCallable[_admin_pb2.PullImageRequest, _admin_pb2.PullImageResponse]  # type: ignore[assignment]
+    ListImagePulls: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListImagePullsRequest, _admin_pb2.ListImagePullsResponse]  # type: ignore[assignment]
+    DeleteImagePull: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteImagePullRequest, _admin_pb2.DeleteImagePullResponse]  # type: ignore[assignment]
+
+class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def PullImage(
+        self,
+        request: _admin_pb2.PullImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.PullImageResponse, _abc.Awaitable[_admin_pb2.PullImageResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListImagePulls(
+        self,
+        request: _admin_pb2.ListImagePullsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListImagePullsResponse, _abc.Awaitable[_admin_pb2.ListImagePullsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteImagePull(
+        self,
+        request: _admin_pb2.DeleteImagePullRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeleteImagePullResponse, _abc.Awaitable[_admin_pb2.DeleteImagePullResponse]]: ...
+
+def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

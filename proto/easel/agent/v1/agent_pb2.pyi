@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -30,6 +31,7 @@ class ConnectRequest(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     REPORTS_FIELD_NUMBER: _builtins.int
     LOG_CHUNK_FIELD_NUMBER: _builtins.int
+    IMAGE_PULLS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -38,6 +40,8 @@ class ConnectRequest(_message.Message):
     def reports(self) -> Global___InstanceReports: ...
     @_builtins.property
     def log_chunk(self) -> Global___LogChunk: ...
+    @_builtins.property
+    def image_pulls(self) -> Global___ImagePullReports: ...
     def __init__(
         self,
         *,
@@ -45,12 +49,13 @@ class ConnectRequest(_message.Message):
         heartbeat: Global___Heartbeat | None = ...,
         reports: Global___InstanceReports | None = ...,
         log_chunk: Global___LogChunk | None = ...,
+        image_pulls: Global___ImagePullReports | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "hello", b"hello", "log_chunk", b"log_chunk", "message", b"message", "reports", b"reports"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "hello", b"hello", "image_pulls", b"image_pulls", "log_chunk", b"log_chunk", "message", b"message", "reports", b"reports"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "hello", b"hello", "log_chunk", b"log_chunk", "message", b"message", "reports", b"reports"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "hello", b"hello", "image_pulls", b"image_pulls", "log_chunk", b"log_chunk", "message", b"message", "reports", b"reports"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "heartbeat", "reports", "log_chunk"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "heartbeat", "reports", "log_chunk", "image_pulls"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -124,6 +129,7 @@ class Inventory(_message.Message):
     LAST_PORT_FIELD_NUMBER: _builtins.int
     BUSY_PORTS_FIELD_NUMBER: _builtins.int
     GPU_DRIVER_VERSION_FIELD_NUMBER: _builtins.int
+    CUDA_VERSIONS_FIELD_NUMBER: _builtins.int
     gpu_note: _builtins.str
     """Why there is no GPU, when there is none."""
     runtime: _common_pb2.Runtime.ValueType
@@ -148,6 +154,10 @@ class Inventory(_message.Message):
     def busy_ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Ports that programs other than instances listen on."""
 
+    @_builtins.property
+    def cuda_versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Versions of CUDA that instances can have mounted, such as "11.2"."""
+
     def __init__(
         self,
         *,
@@ -163,10 +173,11 @@ class Inventory(_message.Message):
         last_port: _builtins.int = ...,
         busy_ports: _abc.Iterable[_builtins.int] | None = ...,
         gpu_driver_version: _builtins.str = ...,
+        cuda_versions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "busy_ports", b"busy_ports", "capacity", b"capacity", "first_port", b"first_port", "gpu_driver_version", b"gpu_driver_version", "gpu_note", b"gpu_note", "gpus", b"gpus", "images", b"images", "labels", b"labels", "last_port", b"last_port", "runtime", b"runtime", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "busy_ports", b"busy_ports", "capacity", b"capacity", "cuda_versions", b"cuda_versions", "first_port", b"first_port", "gpu_driver_version", b"gpu_driver_version", "gpu_note", b"gpu_note", "gpus", b"gpus", "images", b"images", "labels", b"labels", "last_port", b"last_port", "runtime", b"runtime", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -224,23 +235,84 @@ class Heartbeat(_message.Message):
 
     INVENTORY_FIELD_NUMBER: _builtins.int
     GPUS_FIELD_NUMBER: _builtins.int
+    GPU_TROUBLES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def inventory(self) -> Global___Inventory: ...
     @_builtins.property
     def gpus(self) -> _containers.RepeatedCompositeFieldContainer[Global___GpuTelemetry]: ...
+    @_builtins.property
+    def gpu_troubles(self) -> _containers.RepeatedCompositeFieldContainer[Global___GpuTrouble]:
+        """Everything that went wrong with GPUs of this node since the agent started, as a level."""
+
     def __init__(
         self,
         *,
         inventory: Global___Inventory | None = ...,
         gpus: _abc.Iterable[Global___GpuTelemetry] | None = ...,
+        gpu_troubles: _abc.Iterable[Global___GpuTrouble] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["inventory", b"inventory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpus", b"gpus", "inventory", b"inventory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_troubles", b"gpu_troubles", "gpus", b"gpus", "inventory", b"inventory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
+
+@_typing.final
+class GpuTrouble(_message.Message):
+    """One way in which a GPU failed. What it means is for the scheduler to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GpuTrouble._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: GpuTrouble._Kind.ValueType  # 0
+        KIND_XID: GpuTrouble._Kind.ValueType  # 1
+        KIND_UNCORRECTABLE_ECC: GpuTrouble._Kind.ValueType  # 2
+        KIND_LOST: GpuTrouble._Kind.ValueType  # 3
+        """The driver cannot reach it, or it is no longer listed."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: GpuTrouble.Kind.ValueType  # 0
+    KIND_XID: GpuTrouble.Kind.ValueType  # 1
+    KIND_UNCORRECTABLE_ECC: GpuTrouble.Kind.ValueType  # 2
+    KIND_LOST: GpuTrouble.Kind.ValueType  # 3
+    """The driver cannot reach it, or it is no longer listed."""
+
+    UUID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    XID_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    uuid: _builtins.str
+    kind: Global___GpuTrouble.Kind.ValueType
+    xid: _builtins.int
+    """The code, for KIND_XID."""
+    count: _builtins.int
+    """How often it happened so far; ECC errors as the driver counts them."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        uuid: _builtins.str = ...,
+        kind: Global___GpuTrouble.Kind.ValueType = ...,
+        xid: _builtins.int = ...,
+        count: _builtins.int = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "count", b"count", "kind", b"kind", "uuid", b"uuid", "xid", b"xid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GpuTrouble: _TypeAlias = GpuTrouble  # noqa: Y015
 
 @_typing.final
 class GpuTelemetry(_message.Message):
@@ -317,6 +389,10 @@ class InstanceReport(_message.Message):
     READY_AT_FIELD_NUMBER: _builtins.int
     GONE_FIELD_NUMBER: _builtins.int
     SPEC_HASH_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     epoch: _builtins.int
     state: _common_pb2.InstanceState.ValueType
@@ -330,10 +406,20 @@ class InstanceReport(_message.Message):
     """True when nothing of it is left on the node."""
     spec_hash: _builtins.str
     """Hash of the assignment it was started from."""
+    cause: _builtins.str
+    """What is wrong with it, one word of libs/domain/causes.py; empty when nothing is."""
+    run: _builtins.int
+    """The `run` of the assignment that this is a report of."""
+    connections: _builtins.int
+    """Connections that are open to its port while it waits for them to end."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def ready_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def progress(self) -> _common_pb2.Progress:
+        """While something is transferred for it."""
+
     def __init__(
         self,
         *,
@@ -350,14 +436,72 @@ class InstanceReport(_message.Message):
         ready_at: _timestamp_pb2.Timestamp | None = ...,
         gone: _builtins.bool = ...,
         spec_hash: _builtins.str = ...,
+        cause: _builtins.str = ...,
+        progress: _common_pb2.Progress | None = ...,
+        run: _builtins.int = ...,
+        connections: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ready_at", b"ready_at", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "ready_at", b"ready_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "epoch", b"epoch", "gone", b"gone", "id", b"id", "last_exit", b"last_exit", "port", b"port", "ready", b"ready", "ready_at", b"ready_at", "restarts", b"restarts", "spec_hash", b"spec_hash", "started_at", b"started_at", "state", b"state", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "cause", b"cause", "connections", b"connections", "epoch", b"epoch", "gone", b"gone", "id", b"id", "last_exit", b"last_exit", "port", b"port", "progress", b"progress", "ready", b"ready", "ready_at", b"ready_at", "restarts", b"restarts", "run", b"run", "spec_hash", b"spec_hash", "started_at", b"started_at", "state", b"state", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InstanceReport: _TypeAlias = InstanceReport  # noqa: Y015
+
+@_typing.final
+class ImagePullReports(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PULLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pulls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImagePullReport]: ...
+    def __init__(
+        self,
+        *,
+        pulls: _abc.Iterable[Global___ImagePullReport] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pulls", b"pulls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImagePullReports: _TypeAlias = ImagePullReports  # noqa: Y015
+
+@_typing.final
+class ImagePullReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    done: _builtins.bool
+    """True once the image is on the node."""
+    why: _builtins.str
+    """What it does, or why it failed and when it is tried again."""
+    failed: _builtins.bool
+    @_builtins.property
+    def progress(self) -> _common_pb2.Progress: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        done: _builtins.bool = ...,
+        why: _builtins.str = ...,
+        failed: _builtins.bool = ...,
+        progress: _common_pb2.Progress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "failed", b"failed", "id", b"id", "progress", b"progress", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImagePullReport: _TypeAlias = ImagePullReport  # noqa: Y015
 
 @_typing.final
 class DesiredState(_message.Message):
@@ -367,27 +511,82 @@ class DesiredState(_message.Message):
 
     EPOCH_FIELD_NUMBER: _builtins.int
     ASSIGNMENTS_FIELD_NUMBER: _builtins.int
+    PULLS_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """Never decreases; an agent refuses one that is older than the newest it obeyed."""
     @_builtins.property
     def assignments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Assignment]: ...
+    @_builtins.property
+    def pulls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImagePull]:
+        """Images to have on the node before anything asks for them."""
+
     def __init__(
         self,
         *,
         epoch: _builtins.int = ...,
         assignments: _abc.Iterable[Global___Assignment] | None = ...,
+        pulls: _abc.Iterable[Global___ImagePull] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "epoch", b"epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "epoch", b"epoch", "pulls", b"pulls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DesiredState: _TypeAlias = DesiredState  # noqa: Y015
 
 @_typing.final
+class ImagePull(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    image: _builtins.str
+    user: _builtins.str
+    """Of the image's registry; empty for none."""
+    password: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        image: _builtins.str = ...,
+        user: _builtins.str = ...,
+        password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image", b"image", "password", b"password", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImagePull: _TypeAlias = ImagePull  # noqa: Y015
+
+@_typing.final
 class Assignment(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SecretsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ID_FIELD_NUMBER: _builtins.int
     SERVICE_FIELD_NUMBER: _builtins.int
@@ -399,6 +598,10 @@ class Assignment(_message.Message):
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    DRAIN_MS_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
+    ISOLATED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     service: _builtins.str
     version: _builtins.int
@@ -411,10 +614,20 @@ class Assignment(_message.Message):
     """W3C trace context of the deployment, empty when not traced."""
     stop: _builtins.bool
     """True: stop it (SIGTERM first when the spec asks for it) within the grace period."""
+    run: _builtins.int
+    """Grows when the program is to be started anew in the same instance (a soft restart)."""
+    drain_ms: _builtins.int
+    """How long an instance that is stopped or started anew waits for open connections to its port to end."""
+    isolated: _builtins.bool
+    """Out of traffic and kept as it is: not started anew when it ends, nor when a probe fails."""
     @_builtins.property
     def gpu_uuids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def resources(self) -> _common_pb2.Resources: ...
+    @_builtins.property
+    def secrets(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The secrets its service.json refers to, by "name/key"."""
+
     def __init__(
         self,
         *,
@@ -428,10 +641,14 @@ class Assignment(_message.Message):
         traceparent: _builtins.str = ...,
         stop: _builtins.bool = ...,
         resources: _common_pb2.Resources | None = ...,
+        run: _builtins.int = ...,
+        drain_ms: _builtins.int = ...,
+        secrets: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        isolated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "gpu_uuids", b"gpu_uuids", "id", b"id", "port", b"port", "resources", b"resources", "service", b"service", "spec_json", b"spec_json", "stop", b"stop", "traceparent", b"traceparent", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain_ms", b"drain_ms", "epoch", b"epoch", "gpu_uuids", b"gpu_uuids", "id", b"id", "isolated", b"isolated", "port", b"port", "resources", b"resources", "run", b"run", "secrets", b"secrets", "service", b"service", "spec_json", b"spec_json", "stop", b"stop", "traceparent", b"traceparent", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,27 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65\x61sel/common/v1/common.proto\x12\x0f\x65\x61sel.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"c\n\x03Gpu\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t\x12\x12\n\nmemory_mib\x18\x04 \x01(\x04\x12\x0f\n\x07healthy\x18\x05 \x01(\x08\x12\x0b\n\x03why\x18\x06 \x01(\t\"R\n\tResources\x12\x11\n\tcpu_milli\x18\x01 \x01(\x04\x12\x12\n\nmemory_mib\x18\x02 \x01(\x04\x12\x10\n\x08\x64isk_mib\x18\x03 \x01(\x04\x12\x0c\n\x04gpus\x18\x04 \x01(\r\"\xfc\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04kind\x18\x03 \x01(\x0e\x32\x1b.easel.common.v1.Event.Kind\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t\x12\x14\n\x0csubject_kind\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0f\n\x07service\x18\x08 \x01(\t\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_NORMAL\x10\x01\x12\x10\n\x0cKIND_WARNING\x10\x02*\xa3\x02\n\x0cServiceState\x12\x1d\n\x19SERVICE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVICE_STATE_CREATING\x10\x01\x12\x19\n\x15SERVICE_STATE_WAITING\x10\x02\x12\x19\n\x15SERVICE_STATE_RUNNING\x10\x03\x12\x1a\n\x16SERVICE_STATE_UPDATING\x10\x04\x12\x19\n\x15SERVICE_STATE_SCALING\x10\x05\x12\x1a\n\x16SERVICE_STATE_STOPPING\x10\x06\x12\x19\n\x15SERVICE_STATE_STOPPED\x10\x07\x12\x18\n\x14SERVICE_STATE_FAILED\x10\x08\x12\x1a\n\x16SERVICE_STATE_DELETING\x10\t*\x80\x03\n\rInstanceState\x12\x1e\n\x1aINSTANCE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16INSTANCE_STATE_PENDING\x10\x01\x12\x1c\n\x18INSTANCE_STATE_SCHEDULED\x10\x02\x12\x1a\n\x16INSTANCE_STATE_PULLING\x10\x03\x12\x1c\n\x18INSTANCE_STATE_PREPARING\x10\x04\x12\x1b\n\x17INSTANCE_STATE_STARTING\x10\x05\x12\x1a\n\x16INSTANCE_STATE_RUNNING\x10\x06\x12&\n\"INSTANCE_STATE_CRASH_LOOP_BACK_OFF\x10\x07\x12&\n\"INSTANCE_STATE_IMAGE_PULL_BACK_OFF\x10\x08\x12\x19\n\x15INSTANCE_STATE_FAILED\x10\t\x12\x1e\n\x1aINSTANCE_STATE_TERMINATING\x10\n\x12\x17\n\x13INSTANCE_STATE_LOST\x10\x0b*j\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10NODE_STATE_READY\x10\x01\x12\x16\n\x12NODE_STATE_SUSPECT\x10\x02\x12\x13\n\x0fNODE_STATE_LOST\x10\x03*K\n\x07Runtime\x12\x17\n\x13RUNTIME_UNSPECIFIED\x10\x00\x12\x13\n\x0fRUNTIME_PROCESS\x10\x01\x12\x12\n\x0eRUNTIME_DOCKER\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65\x61sel/common/v1/common.proto\x12\x0f\x65\x61sel.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"s\n\x03Gpu\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t\x12\x12\n\nmemory_mib\x18\x04 \x01(\x04\x12\x0f\n\x07healthy\x18\x05 \x01(\x08\x12\x0b\n\x03why\x18\x06 \x01(\t\x12\x0e\n\x06\x66\x65nced\x18\x07 \x01(\x08\"[\n\x08Progress\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x12\n\ndone_bytes\x18\x02 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x62ytes_per_second\x18\x04 \x01(\x04\"R\n\tResources\x12\x11\n\tcpu_milli\x18\x01 \x01(\x04\x12\x12\n\nmemory_mib\x18\x02 \x01(\x04\x12\x10\n\x08\x64isk_mib\x18\x03 \x01(\x04\x12\x0c\n\x04gpus\x18\x04 \x01(\r\"\xfc\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04kind\x18\x03 \x01(\x0e\x32\x1b.easel.common.v1.Event.Kind\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t\x12\x14\n\x0csubject_kind\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0f\n\x07service\x18\x08 \x01(\t\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_NORMAL\x10\x01\x12\x10\n\x0cKIND_WARNING\x10\x02*\xa3\x02\n\x0cServiceState\x12\x1d\n\x19SERVICE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVICE_STATE_CREATING\x10\x01\x12\x19\n\x15SERVICE_STATE_WAITING\x10\x02\x12\x19\n\x15SERVICE_STATE_RUNNING\x10\x03\x12\x1a\n\x16SERVICE_STATE_UPDATING\x10\x04\x12\x19\n\x15SERVICE_STATE_SCALING\x10\x05\x12\x1a\n\x16SERVICE_STATE_STOPPING\x10\x06\x12\x19\n\x15SERVICE_STATE_STOPPED\x10\x07\x12\x18\n\x14SERVICE_STATE_FAILED\x10\x08\x12\x1a\n\x16SERVICE_STATE_DELETING\x10\t*\x9f\x03\n\rInstanceState\x12\x1e\n\x1aINSTANCE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16INSTANCE_STATE_PENDING\x10\x01\x12\x1c\n\x18INSTANCE_STATE_SCHEDULED\x10\x02\x12\x1a\n\x16INSTANCE_STATE_PULLING\x10\x03\x12\x1c\n\x18INSTANCE_STATE_PREPARING\x10\x04\x12\x1b\n\x17INSTANCE_STATE_STARTING\x10\x05\x12\x1a\n\x16INSTANCE_STATE_RUNNING\x10\x06\x12&\n\"INSTANCE_STATE_CRASH_LOOP_BACK_OFF\x10\x07\x12&\n\"INSTANCE_STATE_IMAGE_PULL_BACK_OFF\x10\x08\x12\x19\n\x15INSTANCE_STATE_FAILED\x10\t\x12\x1e\n\x1aINSTANCE_STATE_TERMINATING\x10\n\x12\x17\n\x13INSTANCE_STATE_LOST\x10\x0b\x12\x1d\n\x19INSTANCE_STATE_WARMING_UP\x10\x0c*j\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10NODE_STATE_READY\x10\x01\x12\x16\n\x12NODE_STATE_SUSPECT\x10\x02\x12\x13\n\x0fNODE_STATE_LOST\x10\x03*K\n\x07Runtime\x12\x17\n\x13RUNTIME_UNSPECIFIED\x10\x00\x12\x13\n\x0fRUNTIME_PROCESS\x10\x01\x12\x12\n\x0eRUNTIME_DOCKER\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'easel.common.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SERVICESTATE']._serialized_start=523
-  _globals['_SERVICESTATE']._serialized_end=814
-  _globals['_INSTANCESTATE']._serialized_start=817
-  _globals['_INSTANCESTATE']._serialized_end=1201
-  _globals['_NODESTATE']._serialized_start=1203
-  _globals['_NODESTATE']._serialized_end=1309
-  _globals['_RUNTIME']._serialized_start=1311
-  _globals['_RUNTIME']._serialized_end=1386
+  _globals['_SERVICESTATE']._serialized_start=632
+  _globals['_SERVICESTATE']._serialized_end=923
+  _globals['_INSTANCESTATE']._serialized_start=926
+  _globals['_INSTANCESTATE']._serialized_end=1341
+  _globals['_NODESTATE']._serialized_start=1343
+  _globals['_NODESTATE']._serialized_end=1449
+  _globals['_RUNTIME']._serialized_start=1451
+  _globals['_RUNTIME']._serialized_end=1526
   _globals['_GPU']._serialized_start=82
-  _globals['_GPU']._serialized_end=181
-  _globals['_RESOURCES']._serialized_start=183
-  _globals['_RESOURCES']._serialized_end=265
-  _globals['_EVENT']._serialized_start=268
-  _globals['_EVENT']._serialized_end=520
-  _globals['_EVENT_KIND']._serialized_start=457
-  _globals['_EVENT_KIND']._serialized_end=520
+  _globals['_GPU']._serialized_end=197
+  _globals['_PROGRESS']._serialized_start=199
+  _globals['_PROGRESS']._serialized_end=290
+  _globals['_RESOURCES']._serialized_start=292
+  _globals['_RESOURCES']._serialized_end=374
+  _globals['_EVENT']._serialized_start=377
+  _globals['_EVENT']._serialized_end=629
+  _globals['_EVENT_KIND']._serialized_start=566
+  _globals['_EVENT_KIND']._serialized_end=629
 # @@protoc_insertion_point(module_scope)

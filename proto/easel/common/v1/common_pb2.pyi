@@ -72,6 +72,8 @@ class _InstanceStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Instanc
     """Out of traffic, being stopped."""
     INSTANCE_STATE_LOST: _InstanceState.ValueType  # 11
     """Its node is given up on."""
+    INSTANCE_STATE_WARMING_UP: _InstanceState.ValueType  # 12
+    """Its program answers; the requests of warm_up_data_path are sent to it before it takes traffic."""
 
 class InstanceState(_InstanceState, metaclass=_InstanceStateEnumTypeWrapper): ...
 
@@ -92,6 +94,8 @@ INSTANCE_STATE_TERMINATING: InstanceState.ValueType  # 10
 """Out of traffic, being stopped."""
 INSTANCE_STATE_LOST: InstanceState.ValueType  # 11
 """Its node is given up on."""
+INSTANCE_STATE_WARMING_UP: InstanceState.ValueType  # 12
+"""Its program answers; the requests of warm_up_data_path are sent to it before it takes traffic."""
 Global___InstanceState: _TypeAlias = InstanceState  # noqa: Y015
 
 class _NodeState:
@@ -140,6 +144,7 @@ class Gpu(_message.Message):
     MEMORY_MIB_FIELD_NUMBER: _builtins.int
     HEALTHY_FIELD_NUMBER: _builtins.int
     WHY_FIELD_NUMBER: _builtins.int
+    FENCED_FIELD_NUMBER: _builtins.int
     uuid: _builtins.str
     index: _builtins.int
     model: _builtins.str
@@ -147,6 +152,8 @@ class Gpu(_message.Message):
     healthy: _builtins.bool
     why: _builtins.str
     """Why it is not healthy."""
+    fenced: _builtins.bool
+    """True when no instance is placed on it; `why` says what happened. See LiftGpuFence."""
     def __init__(
         self,
         *,
@@ -156,14 +163,47 @@ class Gpu(_message.Message):
         memory_mib: _builtins.int = ...,
         healthy: _builtins.bool = ...,
         why: _builtins.str = ...,
+        fenced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["healthy", b"healthy", "index", b"index", "memory_mib", b"memory_mib", "model", b"model", "uuid", b"uuid", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fenced", b"fenced", "healthy", b"healthy", "index", b"index", "memory_mib", b"memory_mib", "model", b"model", "uuid", b"uuid", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Gpu: _TypeAlias = Gpu  # noqa: Y015
+
+@_typing.final
+class Progress(_message.Message):
+    """How far a transfer is. It changes every moment and is never stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHAT_FIELD_NUMBER: _builtins.int
+    DONE_BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    BYTES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    what: _builtins.str
+    """What is transferred, such as "image python:3.11-slim" or "oss://models/llm"."""
+    done_bytes: _builtins.int
+    total_bytes: _builtins.int
+    """0 while the size is not known."""
+    bytes_per_second: _builtins.int
+    def __init__(
+        self,
+        *,
+        what: _builtins.str = ...,
+        done_bytes: _builtins.int = ...,
+        total_bytes: _builtins.int = ...,
+        bytes_per_second: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_per_second", b"bytes_per_second", "done_bytes", b"done_bytes", "total_bytes", b"total_bytes", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
 @_typing.final
 class Resources(_message.Message):
