@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
+from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
 from libs.domain.states import InstanceState
 from libs.domain.states import Runtime as RuntimeName
@@ -57,13 +58,25 @@ class Running:
 class PullFailed(EaselError):
     """The image could not be had; the registry's own words are in the sentence."""
 
+    def __init__(self, why: str, cause: Cause = Cause.PULL_FAILED) -> None:
+        super().__init__(why)
+        self.cause = cause
+
 
 class PrepareFailed(EaselError):
     """The requirements could not be installed, or a mount is not there."""
 
+    def __init__(self, why: str, cause: Cause = Cause.PREPARE_FAILED) -> None:
+        super().__init__(why)
+        self.cause = cause
+
 
 class StartFailed(EaselError):
     """The program could not be started."""
+
+    def __init__(self, why: str, cause: Cause = Cause.START_FAILED) -> None:
+        super().__init__(why)
+        self.cause = cause
 
 
 Phase: TypeAlias = Callable[[InstanceState, str], None]
