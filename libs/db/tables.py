@@ -60,6 +60,7 @@ services = Table(
     Column("restarted_at", Moment),
     _number("stable_version"),
     Column("safety_lock", Word(SafetyLock), nullable=False),
+    _number("edits"),
     Column("idle_since", Moment),
     _number("idle_warned_days"),
     _number("revision"),

@@ -68,6 +68,8 @@ class Service:
     # The last version that all instances ran; what is lost while an update is held up is replaced by it.
     stable_version: int = 0
     safety_lock: SafetyLock = SafetyLock.NONE
+    # How many changes were asked for; what the reconciler writes by itself is none.
+    edits: int = 1
     # Since when it has not been running, and the last warning (days before its deletion) given of that.
     idle_since: datetime | None = None
     idle_warned_days: int = 0

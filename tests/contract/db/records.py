@@ -51,6 +51,7 @@ SERVICE = Service(
     restarted_at=NOW,
     stable_version=2,
     safety_lock=SafetyLock.DANGEROUS,
+    edits=4,
     idle_since=NOW,
     idle_warned_days=30,
 )

@@ -12,7 +12,11 @@ def upgrade() -> None:
         "services", sa.Column("stable_version", sa.BigInteger(), nullable=False, server_default="0")
     )
     op.add_column("services", sa.Column("safety_lock", sa.String(), nullable=False, server_default="none"))
+    op.add_column("services", sa.Column("edits", sa.BigInteger(), nullable=False, server_default="1"))
     op.add_column("services", sa.Column("idle_since", sa.DateTime(timezone=True)))
+    op.add_column(
+        "services", sa.Column("idle_warned_days", sa.BigInteger(), nullable=False, server_default="0")
+    )
     for name in ("isolated", "detached"):
         op.add_column("instances", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
     for name in ("replace_why", "cause"):
