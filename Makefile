@@ -107,6 +107,10 @@ proto: setup ## Generate the Python stubs from proto/
 bench: $(VENV)/.setup ## Measure, and refresh docs/BENCHMARKS.md; BENCH=name measures one part
 	@$(BIN)/python -m bench.run_all $(BENCH) $(ARGS)
 
+.PHONY: chaos
+chaos: $(VENV)/.setup ## Break, move and change services under load, count failed requests, refresh docs/RELIABILITY.md
+	@$(BIN)/python -m bench.chaos $(ARGS)
+
 .PHONY: lock
 lock: $(VENV)/bin/uv ## Refresh requirements/*.lock from pyproject.toml
 	@$(LOCK) -o requirements/runtime.lock

@@ -57,9 +57,9 @@ def updated(page: str, outcomes: Iterable[Outcome], names: Iterable[str], stamp:
     Raises NoMarker when the page lacks a place.
     """
     for outcome in outcomes:
-        page = _put(page, outcome.name, section(outcome, stamp))
+        page = put_section(page, outcome.name, section(outcome, stamp))
     raws = {name: raw for name in names if (raw := raw_of(page, name)) is not None}
-    return _put(page, GOALS_MARK, goals_table(raws))
+    return put_section(page, GOALS_MARK, goals_table(raws))
 
 
 def raw_of(page: str, name: str) -> Any:
@@ -74,7 +74,7 @@ def _place(name: str) -> re.Pattern[str]:
     return re.compile(rf"(<!-- {mark}:begin -->\n)(.*?)(<!-- {mark}:end -->)", re.DOTALL)
 
 
-def _put(page: str, name: str, content: str) -> str:
+def put_section(page: str, name: str, content: str) -> str:
     if not _place(name).search(page):
         raise NoMarker(f"the page has no <!-- {name}:begin --> ... <!-- {name}:end -->")
     return _place(name).sub(lambda found: f"{found.group(1)}{content}\n{found.group(3)}", page, count=1)

@@ -1,0 +1,126 @@
+"""What is done to services while they are called, one function each. Each returns when Easel has settled."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from bench.chaos.stages import SECOND_NODE, Stage, settle
+from easel_sdk import Easel
+from easel_sdk.types import Service
+
+SERVICES = ("chaos_web", "chaos_rpc")
+_RELEASES = count(2)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One thing that happens under load, which lasts `seconds`. `act` returns what was seen, in words."""
+
+    name: str
+    act: Callable[[Stage, Easel], str]
+    seconds: float = 45.0
+
+
+def settled(easel: Easel, instances: int = 4, version: int = 0) -> None:
+    """Waits until both services run just so many instances of the version in force, and no other is left."""
+
+    def quiet(name: str) -> bool:
+        service: Service = easel.services.get(name)
+        found = easel.instances.list(service=name)
+        right = [i.ready and i.version == (version or service.version) for i in found]
+        return service.state == "Running" and right == [True] * instances
+
+    for name in SERVICES:
+        settle(lambda name=name: quiet(name), f"{name} with {instances} instances")
+
+
+def update(stage: Stage, easel: Easel) -> str:
+    _begin_update(stage, easel)
+    settled(easel)
+    return f"4 instances of each service replaced, now version {easel.services.get(SERVICES[0]).version}"
+
+
+def roll_back(stage: Stage, easel: Easel) -> str:
+    older = easel.services.get(SERVICES[0]).version - 1
+    for name in SERVICES:
+        easel.services.roll_to(name, older)
+    settled(easel, version=older)
+    return f"4 instances of each service replaced, back at version {older}"
+
+
+def scale(stage: Stage, easel: Easel) -> str:
+    for size in (1, 4):
+        for name in SERVICES:
+            easel.services.scale(name, size)
+        settled(easel, size)
+    return "to 1 instance and back to 4"
+
+
+def restart(stage: Stage, easel: Easel) -> str:
+    for name in SERVICES:
+        easel.services.restart(name)
+    before = {i.id for name in SERVICES for i in easel.instances.list(service=name) if i.ready}
+    settled(easel)
+    after = {i.id for name in SERVICES for i in easel.instances.list(service=name)}
+    return f"{len(after - before)} new instances"
+
+
+def drain(stage: Stage, easel: Easel) -> str:
+    moving = easel.nodes.drain(SECOND_NODE).moving
+    settled(easel)
+    settle(
+        lambda: all(i.node != SECOND_NODE for n in SERVICES for i in easel.instances.list(service=n)),
+        "the node to be empty",
+    )
+    easel.nodes.uncordon(SECOND_NODE)
+    return f"{moving} instances moved to the other node"
+
+
+def kill_agent(stage: Stage, easel: Easel) -> str:
+    killed = stage.kill_agent()
+    _all_ready(easel)
+    return f"SIGKILL to {killed}"
+
+
+def kill_scheduler_in_update(stage: Stage, easel: Easel) -> str:
+    _begin_update(stage, easel)
+    wanted = easel.services.get(SERVICES[0]).version
+    settle(
+        lambda: any(i.ready and i.version == wanted for i in easel.instances.list(service=SERVICES[0])),
+        "the first instance of the new version",
+    )
+    killed = stage.kill_scheduler()
+    settled(easel, version=wanted)
+    return f"SIGKILL to {killed} after the first of 4 instances was replaced; the update went on to its end"
+
+
+def kill_gateway(stage: Stage, easel: Easel) -> str:
+    killed = stage.kill_gateway()
+    _all_ready(easel)
+    # Routes still follow: a change after the kill reaches Envoy.
+    for name in SERVICES:
+        easel.services.restart(name)
+    settled(easel)
+    return f"SIGKILL to {killed}, then every instance replaced"
+
+
+RUNS = (
+    Run("rolling update of 4 instances", update),
+    Run("roll-back", roll_back),
+    Run("scale 4 → 1 → 4", scale),
+    Run("rolling restart", restart),
+    Run("drain of one of two nodes", drain),
+    Run("kill -9 of an agent", kill_agent, 25.0),
+    Run("kill -9 of the scheduler in the middle of an update", kill_scheduler_in_update, 60.0),
+    Run("kill -9 of the gateway", kill_gateway, 60.0),
+)
+
+
+def _begin_update(stage: Stage, easel: Easel) -> None:
+    release = next(_RELEASES)
+    for name in SERVICES:
+        easel.services.update(name, stage.spec(name, release, 4), replace=True)
+
+
+def _all_ready(easel: Easel) -> None:
+    settled(easel)
