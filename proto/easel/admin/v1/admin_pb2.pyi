@@ -2792,7 +2792,10 @@ class Secret(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     USED_BY_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    why: _builtins.str
+    """Why its values cannot be read, empty when they can: the scheduler lacks the key that sealed them."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -2801,7 +2804,7 @@ class Secret(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def used_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Services whose version in force refers to it."""
+        """Services whose version in force, or an instance of which, refers to it."""
 
     def __init__(
         self,
@@ -2811,10 +2814,11 @@ class Secret(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         used_by: _abc.Iterable[_builtins.str] | None = ...,
+        why: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "keys", b"keys", "name", b"name", "updated_at", b"updated_at", "used_by", b"used_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "keys", b"keys", "name", b"name", "updated_at", b"updated_at", "used_by", b"used_by", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2988,7 +2992,9 @@ class Dataset(_message.Message):
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
-    def used_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def used_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Services of which a stored version mounts it."""
+
     def __init__(
         self,
         *,
