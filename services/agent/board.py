@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from libs.domain.causes import Cause
 from libs.domain.states import InstanceState
+from services.agent.runtime.port import Progress
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,14 @@ class Status:
     ready_at: datetime | None = None
     gone: bool = False
     spec_hash: str = ""
+    # What is wrong with it; None when nothing is.
+    cause: Cause | None = None
+    # While something is transferred for it.
+    progress: Progress | None = None
+    # How often its owner had asked for a soft restart when its program was started.
+    run: int = 0
+    # Connections to its port that are open while it waits for them to end.
+    connections: int = 0
 
 
 class Board:

@@ -15,7 +15,8 @@ from libs.telemetry.traces import Traces
 from services.agent.board import Board, Status
 from services.agent.plan import Busy, Hold, Observed, Plan, Start, Stop, Trouble, Wanted, plan_node
 from services.agent.readiness import watch_readiness
-from services.agent.runtime.port import Attempt, PullFailed, Running, Runtime, StartFailed
+from services.agent.reporting import Reporting
+from services.agent.runtime.port import Attempt, Progress, PullFailed, Running, Runtime, StartFailed
 from services.agent.workload import Workload
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,9 @@ class Reconciler:
 
     async def _start(self, step: Start) -> None:
         workload, about = step.workload, {"easel.instance": step.workload.id}
-        phase = partial(self._show_phase, workload, step.attempt)
+        phase = Reporting(
+            partial(self._show_phase, workload, step.attempt), partial(self._show_progress, workload.id)
+        )
         try:
             phase(InstanceState.PREPARING if workload.prepares else InstanceState.STARTING, step.why)
             with self._traces.span("agent.prepare", workload.traceparent, about):
@@ -149,6 +152,8 @@ class Reconciler:
         else:
             self._troubles.pop(workload.id, None)
             self._show_running(running, workload)
+        finally:
+            phase.close()
 
     async def _stop(self, step: Stop, current: tuple[Busy, asyncio.Task[None]] | None) -> None:
         if current is not None:
@@ -182,6 +187,9 @@ class Reconciler:
                 spec_hash=workload.spec_hash,
             )
         )
+
+    def _show_progress(self, instance: str, progress: Progress) -> None:
+        self._board.put(replace(self._board.get(instance), progress=progress))
 
     def _show_trouble(self, workload: Workload, refused: EaselError) -> None:
         before = self._troubles.get(workload.id)

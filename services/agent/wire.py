@@ -1,6 +1,7 @@
 """Between the agent's values and the messages of its link."""
 
 from easel.agent.v1 import agent_pb2 as pb
+from easel.common.v1 import common_pb2
 from libs.domain.errors import EaselError
 from libs.rpc.convert import (
     INSTANCE_STATES_OUT,
@@ -14,6 +15,7 @@ from services.agent.gpu import Telemetry
 from services.agent.inventory import Inventory
 from services.agent.mounts import Buckets
 from services.agent.plan import Wanted
+from services.agent.runtime.port import Progress
 from services.agent.workload import spec_hash, workload_of
 
 
@@ -46,6 +48,19 @@ def report_of(status: Status) -> pb.InstanceReport:
         ready_at=time_to_proto(status.ready_at),
         gone=status.gone,
         spec_hash=status.spec_hash,
+        cause=status.cause or "",
+        progress=_progress_to_proto(status.progress) if status.progress is not None else None,
+        run=status.run,
+        connections=status.connections,
+    )
+
+
+def _progress_to_proto(progress: Progress) -> common_pb2.Progress:
+    return common_pb2.Progress(
+        what=progress.what,
+        done_bytes=progress.done_bytes,
+        total_bytes=progress.total_bytes,
+        bytes_per_second=progress.bytes_per_second,
     )
 
 

@@ -1,17 +1,25 @@
 """From an assignment of the scheduler to what a runtime has to run. The only reader of service.json here."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from easel.agent.v1 import agent_pb2 as pb
-from libs.domain.errors import FailedPrecondition
-from libs.spec import storage
 from libs.spec.containers import Container
 from libs.spec.parsing import parse_service
+from libs.spec.probe import Probe
 from libs.spec.service import ServiceSpec
-from services.agent.mounts import Buckets, Mount, MountKind, bucket_directory
+from services.agent.mounts import HostDirectories, Mount, NotHere
+from services.agent.storage.resolution import Resolver, login
+
+
+@dataclass(frozen=True)
+class Probes:
+    """How an instance is asked whether it has started, lives and may take traffic; None where it is not."""
+
+    startup: Probe | None = None
+    liveness: Probe | None = None
+    readiness: Probe | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,8 @@ class Workload:
     port: int = 0
     # Process runtime: the port of the host it listens on instead; 0 lets the runtime choose.
     host_port: int = 0
-    env: tuple[tuple[str, str], ...] = ()
+    # Values of secrets are among these, and in `registry_login`: neither is shown or hashed.
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     requirements: tuple[str, ...] = ()
     requirements_path: str = ""
     mounts: tuple[Mount, ...] = ()
@@ -39,12 +48,28 @@ class Workload:
     memory_mib: int = 0
     shm_mib: int = 0
     gpu_uuids: tuple[str, ...] = ()
-    registry_login: tuple[str, str] | None = None
+    registry_login: tuple[str, str] | None = field(default=None, repr=False)
     grace: timedelta = timedelta(seconds=30)
     sigterm: bool = False
     # A crashed instance is left as it ended.
     crash_block: bool = False
+    probes: Probes = Probes()
+    # How long the answer to one request may be waited for.
+    keepalive: timedelta = timedelta(seconds=5)
+    # How often its owner has asked for a soft restart.
+    run: int = 0
+    # Out of traffic, and kept as it is whatever happens to it.
+    isolated: bool = False
     traceparent: str = ""
+    # One of the words of containers[0].image_pull_policy.
+    image_pull_policy: str = "IfNotPresent"
+    # The version of CUDA that is mounted from the node; empty for none.
+    cuda: str = ""
+    disk_mib: int = 0
+    # Where the requests are that are sent to it before it takes traffic; empty for none.
+    warm_up_path: str = ""
+    # The path of a request that a gateway would send to it as "/".
+    base_path: str = "/"
 
     @property
     def prepares(self) -> bool:
@@ -52,13 +77,14 @@ class Workload:
         return bool(self.requirements or self.requirements_path)
 
 
-def workload_of(assignment: pb.Assignment, buckets: Buckets) -> Workload:
+def workload_of(assignment: pb.Assignment, directories: HostDirectories) -> Workload:
     """Raises EaselError, in a sentence for the instance's owner, when this node cannot run it as it is."""
     spec = parse_service(assignment.spec_json).spec
     container = spec.container
     if container is None:
-        raise FailedPrecondition("containers: this version runs services with a container, none is given")
+        raise NotHere("containers: this version runs services with a container, none is given")
     prepare, resources = container.prepare, assignment.resources
+    resolver = Resolver(assignment.id, assignment.secrets, directories)
     return Workload(
         id=assignment.id,
         service=assignment.service,
@@ -71,19 +97,37 @@ def workload_of(assignment: pb.Assignment, buckets: Buckets) -> Workload:
         args=container.args,
         port=container.port or 0,
         host_port=assignment.port,
-        env=tuple(container.environment.items()),
+        env=_environment(container, resolver),
         requirements=prepare.python_requirements,
         requirements_path=prepare.python_requirements_path or "",
-        mounts=_mounts(spec.storage, buckets),
+        mounts=resolver.mounts(spec.storage),
         cpu_milli=_cpu_milli(spec, container, resources.cpu_milli),
         memory_mib=container.memory_limit or resources.memory_mib or spec.metadata.memory or 0,
         shm_mib=spec.shared_memory_mib or 0,
         gpu_uuids=tuple(assignment.gpu_uuids),
-        registry_login=spec.registry_login,
+        registry_login=login(resolver.value(spec.docker_auth or "", "dockerAuth"), "dockerAuth"),
         grace=timedelta(seconds=spec.termination_grace_seconds),
         sigterm=spec.metadata.rpc.enable_sigterm,
         crash_block=spec.runtime.enable_crash_block,
+        probes=probes_of(container),
+        keepalive=timedelta(milliseconds=spec.metadata.rpc.keepalive),
+        run=assignment.run,
+        isolated=assignment.isolated,
         traceparent=assignment.traceparent,
+        image_pull_policy=container.image_pull_policy,
+        cuda=spec.metadata.cuda or "",
+        disk_mib=spec.metadata.disk.mib if spec.metadata.disk else 0,
+        warm_up_path=spec.warm_up_data_path or "",
+        base_path=_base_path(spec, assignment.service),
+    )
+
+
+def probes_of(container: Container) -> Probes:
+    """`health_check` stands in for the liveness and the readiness check that are not given."""
+    return Probes(
+        startup=container.startup_check,
+        liveness=container.liveness_check or container.health_check,
+        readiness=container.readiness_check or container.health_check,
     )
 
 
@@ -106,23 +150,13 @@ def _cpu_milli(spec: ServiceSpec, container: Container, assigned: int) -> int:
     return round(cores * 1000) if cores else assigned
 
 
-def _mounts(entries: Sequence[storage.Mount], buckets: Buckets) -> tuple[Mount, ...]:
-    return tuple(_mount(index, entry, buckets) for index, entry in enumerate(entries))
+def _base_path(spec: ServiceSpec, service: str) -> str:
+    """As gateways hand it on: with the whole path where the service asks for that."""
+    return f"/api/predict/{service}" if spec.metadata.rpc.proxy_path == "/" else "/"
 
 
-def _mount(index: int, entry: storage.Mount, buckets: Buckets) -> Mount:
-    path = "/" + "/".join(part for part in entry.mount_path.split("/") if part)
-    if entry.oss is not None:
-        bucket, read_only = entry.oss.bucket, entry.oss.read_only
-        source = bucket_directory(buckets, bucket, entry.oss.prefix)
-        return Mount(path, MountKind.BIND, source, read_only, bucket=str(buckets[bucket]))
-    if entry.empty_dir is not None:
-        limit = entry.empty_dir.size_limit
-        size_mib = limit.mib if limit else 0
-        if entry.empty_dir.medium == "memory" or entry.is_shared_memory:
-            return Mount(path, MountKind.MEMORY, size_mib=size_mib)
-        return Mount(path, MountKind.EMPTY, f"empty-{index}")
-    kind = ", ".join(entry.sources)
-    raise FailedPrecondition(
-        f"storage[{index}]: {kind} is not mounted by this version, only oss and empty_dir are"
+def _environment(container: Container, resolver: Resolver) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, resolver.value(value, f"containers[0].env.{name}"))
+        for name, value in container.environment.items()
     )

@@ -53,7 +53,7 @@ class Stage:
         return replace(base, **changes)
 
     async def start(self, workload: Workload, attempt: Attempt = _FIRST) -> Running:
-        await self.runtime.prepare(workload, _silent)
+        await self.runtime.prepare(workload, Silent())
         return await self.runtime.ensure_running(workload, attempt)
 
     async def find(self, workload: Workload) -> Running | None:
@@ -93,8 +93,14 @@ class Stage:
         await self.runtime.close()
 
 
-def _silent(state: InstanceState, why: str) -> None:
-    """Nobody is told."""
+class Silent:
+    """A `Phase` that tells nobody."""
+
+    def __call__(self, state: InstanceState, why: str) -> None: ...
+
+    def progress(self, what: str, done_bytes: int, total_bytes: int = 0) -> None: ...
+
+    def moved(self) -> None: ...
 
 
 async def first_exit(runtime: Runtime, instance: str) -> None:

@@ -1,9 +1,9 @@
 """What the agent needs of whatever runs instances."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol
 
 from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
@@ -21,6 +21,33 @@ class Exit:
     code: int | None = None
     signal: int | None = None
     out_of_memory: bool = False
+    cause: Cause = Cause.EXITED
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with an instance: the word for it, and the sentence of the case at hand."""
+
+    cause: Cause
+    why: str
+
+
+@dataclass(frozen=True)
+class Executed:
+    """How a command inside an instance ended. `code` is None when it did not end in its time."""
+
+    code: int | None
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a transfer is. `total_bytes` is 0 while the size is not known."""
+
+    what: str
+    done_bytes: int
+    total_bytes: int = 0
+    bytes_per_second: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,33 +80,62 @@ class Running:
     # How it is to be ended, should nobody remember its service.json.
     grace: timedelta = timedelta(seconds=30)
     sigterm: bool = True
+    # How often its owner had asked for a soft restart when it was started.
+    run: int = 0
 
 
-class PullFailed(EaselError):
+class InstanceTrouble(EaselError):
+    """A refusal that keeps an instance from its work, with the word for it beside the sentence."""
+
+    usually: ClassVar[Cause] = Cause.START_FAILED
+
+    def __init__(self, why: str, cause: Cause | None = None) -> None:
+        super().__init__(why)
+        self.cause = cause or self.usually
+
+
+class PullFailed(InstanceTrouble):
     """The image could not be had; the registry's own words are in the sentence."""
 
-    def __init__(self, why: str, cause: Cause = Cause.PULL_FAILED) -> None:
-        super().__init__(why)
-        self.cause = cause
+    usually = Cause.PULL_FAILED
 
 
-class PrepareFailed(EaselError):
+class PrepareFailed(InstanceTrouble):
     """The requirements could not be installed, or a mount is not there."""
 
-    def __init__(self, why: str, cause: Cause = Cause.PREPARE_FAILED) -> None:
-        super().__init__(why)
-        self.cause = cause
+    usually = Cause.PREPARE_FAILED
 
 
-class StartFailed(EaselError):
+class StartFailed(InstanceTrouble):
     """The program could not be started."""
 
-    def __init__(self, why: str, cause: Cause = Cause.START_FAILED) -> None:
-        super().__init__(why)
-        self.cause = cause
+
+class WarmUpFailed(InstanceTrouble):
+    """A request of the warm-up was not answered as it must be."""
+
+    usually = Cause.WARM_UP_FAILED
 
 
-Phase: TypeAlias = Callable[[InstanceState, str], None]
+class Phase(Protocol):
+    """Where those who prepare an instance say what they do and how far they are. Any thread may call it.
+
+    Each call is a sign of life; without one for long, the preparation counts as stalled and is cancelled.
+    """
+
+    def __call__(self, state: InstanceState, why: str) -> None:
+        """What is done now: PULLING or PREPARING. `why` has no number that changes."""
+        ...
+
+    def progress(self, what: str, done_bytes: int, total_bytes: int = 0) -> None:
+        """How far a transfer is, as often as there is news; told once a second, with its rate.
+
+        `what` is such as "image python:3.11-slim". No sign of life when nothing was moved since the last call.
+        """
+        ...
+
+    def moved(self) -> None:
+        """Something went forward that has no number, such as a line of an installer."""
+        ...
 
 
 class Runtime(Protocol):
