@@ -89,11 +89,6 @@ GAPS: tuple[Gap, ...] = (
         "containers[].resources.requests",
         "requests are kept and ignored; metadata.cpu and metadata.memory count",
     ),
-    Gap(
-        "containers[].image_pull_policy",
-        "images are fetched when they are missing, whatever the policy",
-        lambda spec: any(c.image_pull_policy != "IfNotPresent" for c in spec.containers),
-    ),
     Gap("metadata.rolling_strategy.auto_rollback", "a failing version is not taken back by itself yet"),
     Gap(
         "networking.gateway",

@@ -20,6 +20,7 @@ from libs.domain.states import Runtime as RuntimeName
 from services.agent.mounts import refuse_escape
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
 from services.agent.runtime.docker_logs import read_log
+from services.agent.runtime.docker_pull import ALWAYS, ImagePulls
 from services.agent.runtime.docker_spec import (
     INSTANCE,
     NODE,
@@ -63,6 +64,7 @@ class DockerRuntime:
 
     def __init__(self, settings: DockerSettings) -> None:
         self._settings, self._engine = settings, Engine(settings.host)
+        self._pulls = ImagePulls(self._engine)
         self._exits: asyncio.Queue[str] = asyncio.Queue()
         self._listener: threading.Thread | None = None
         self._inside: dict[str, tuple[str, int]] = {}
@@ -84,9 +86,13 @@ class DockerRuntime:
     async def prepare(self, workload: Workload, phase: Phase) -> None:
         for mount in workload.mounts:
             await prepared_mount(refuse_escape, mount)
-        await self._engine.pull(
-            workload.image, workload.registry_login, partial(phase, InstanceState.PULLING)
-        )
+        await self._have_image(workload, phase)
+
+    async def _have_image(self, workload: Workload, phase: Phase) -> None:
+        image, policy = workload.image, workload.image_pull_policy
+        if policy == ALWAYS or not await self._pulls.present(image):
+            phase(InstanceState.PULLING, f"pulling {image}")
+            await self._pulls.ensure(image, workload.registry_login, phase.progress, policy)
 
     async def ensure_running(self, workload: Workload, attempt: Attempt) -> Running:
         existing = await self._find(workload.id)

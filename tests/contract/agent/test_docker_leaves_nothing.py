@@ -11,9 +11,7 @@ from typing import Any
 import docker
 import pytest
 
-from services.agent.runtime.docker_engine import Engine
 from services.agent.runtime.docker_runtime import DockerRuntime, DockerSettings
-from services.agent.runtime.port import PullFailed
 from tests.contract.agent.conftest import IMAGE
 from tests.support.runtime_stage import Stage
 from tests.support.waiting import until
@@ -76,14 +74,6 @@ async def test_what_was_stopped_is_not_remembered(docker_stage: Stage) -> None:
     await runtime.instances()
 
     assert runtime.remembered_ends == 0
-
-
-async def test_a_pull_that_makes_no_progress_is_given_up(tmp_path: Path) -> None:
-    silent = await asyncio.start_unix_server(lambda *_: asyncio.Event().wait(), tmp_path / "engine.sock")
-    engine = Engine(f"unix://{tmp_path}/engine.sock")
-    async with silent:
-        with pytest.raises(PullFailed, match=r"far/away:1 could not be pulled: no progress for 0\.1 s"):
-            await engine.pull("far/away:1", None, lambda _: None, stalled_after=0.1)
 
 
 async def test_an_engine_that_hangs_is_asked_for_images_once_in_a_while(tmp_path: Path) -> None:
