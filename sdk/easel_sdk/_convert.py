@@ -1,7 +1,7 @@
 """From the admin API's messages to the library's values. Protos stop here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -63,6 +63,71 @@ def service(message: pb.Service) -> t.Service:
         revision=message.revision,
         pending_reasons=tuple(message.pending_reasons),
         spec=_spec(message.spec_json),
+        safety_lock=_state(t.SafetyLock, pb.SafetyLock, message.safety_lock, "SAFETY_LOCK_"),
+        latest_version=message.latest_version,
+        rollout=rollout(message.rollout) if message.HasField("rollout") else None,
+        delete_at=_at(message, "delete_at"),
+    )
+
+
+def rollout(message: pb.Rollout) -> t.Rollout:
+    return t.Rollout(
+        version=message.version,
+        from_version=message.from_version,
+        phase=_state(t.RolloutPhase, pb.RolloutPhase, message.phase, "ROLLOUT_PHASE_"),
+        why=message.why,
+        plan=_plan(message.plan),
+        updated=message.updated,
+        wanted=message.wanted,
+        started_at=_at(message, "started_at"),
+        finished_at=_at(message, "finished_at"),
+    )
+
+
+def _plan(message: pb.RolloutPlan) -> t.RolloutPlan:
+    interval = message.interval.ToTimedelta() if message.HasField("interval") else None
+    return t.RolloutPlan(message.partition, message.batch_size, interval, message.paused)
+
+
+def plan_to_proto(plan: t.RolloutPlan | None) -> pb.RolloutPlan | None:
+    if plan is None:
+        return None
+    made = pb.RolloutPlan(partition=plan.partition, batch_size=plan.batch_size, paused=plan.paused)
+    if plan.interval is not None:
+        made.interval.FromTimedelta(plan.interval)
+    return made
+
+
+def lock_to_proto(lock: t.SafetyLock) -> "pb.SafetyLock.ValueType":
+    return pb.SafetyLock.Value(f"SAFETY_LOCK_{lock.name}")
+
+
+def action_to_proto(action: t.Action) -> "pb.ControlRolloutRequest.Action.ValueType":
+    return pb.ControlRolloutRequest.Action.Value(f"ACTION_{action.name}")
+
+
+def written(message: pb.Service, warnings: Iterable[str]) -> t.Written:
+    return t.Written(service(message), tuple(warnings))
+
+
+def update_plan(message: pb.PlanServiceUpdateResponse) -> t.UpdatePlan:
+    return t.UpdatePlan(
+        changes=tuple(t.Change(each.path, each.before, each.after) for each in message.changes),
+        version=message.version,
+        rolls=message.rolls,
+        steps=tuple(message.steps),
+        warnings=tuple(message.warnings),
+    )
+
+
+def finding(message: pb.Finding) -> t.Finding:
+    return t.Finding(
+        severity=_state(t.Severity, pb.Finding.Severity, message.severity, "SEVERITY_"),
+        cause=message.cause,
+        what=message.what,
+        advice=message.advice,
+        subject=message.subject,
+        evidence=tuple(message.evidence),
     )
 
 
@@ -95,7 +160,20 @@ def instance(message: pb.Instance) -> t.Instance:
         created_at=_at(message, "created_at"),
         started_at=_at(message, "started_at"),
         ready_at=_at(message, "ready_at"),
+        isolated=message.isolated,
+        detached=message.detached,
+        cause=message.cause,
+        progress=_progress(message),
+        connections=message.connections,
+        run=message.run,
     )
+
+
+def _progress(message: pb.Instance | pb.ImagePullOnNode) -> t.Progress | None:
+    if not message.HasField("progress"):
+        return None
+    far = message.progress
+    return t.Progress(far.what, far.done_bytes, far.total_bytes, far.bytes_per_second)
 
 
 def node(message: pb.Node) -> t.Node:
@@ -110,12 +188,24 @@ def node(message: pb.Node) -> t.Node:
         runtime=_runtime(message.runtime),
         capacity=_resources(message.capacity),
         allocated=_resources(message.allocated),
-        gpus=tuple(t.Gpu(g.uuid, g.index, g.model, g.memory_mib, g.healthy, g.why) for g in message.gpus),
+        gpus=tuple(_gpu(each) for each in message.gpus),
         gpu_note=message.gpu_note,
         labels=dict(message.labels),
         instances=message.instances,
         agent_version=message.agent_version,
         last_seen=_at(message, "last_seen"),
+    )
+
+
+def _gpu(message: common.Gpu) -> t.Gpu:
+    return t.Gpu(
+        uuid=message.uuid,
+        index=message.index,
+        model=message.model,
+        memory_mib=message.memory_mib,
+        healthy=message.healthy,
+        why=message.why,
+        fenced=message.fenced,
     )
 
 
@@ -146,3 +236,34 @@ def event(message: common.Event) -> t.Event:
 
 def token(message: pb.Token) -> t.Token:
     return t.Token(message.id, message.name, message.role, _at(message, "created_at"))
+
+
+def secret(message: pb.Secret) -> t.Secret:
+    return t.Secret(
+        name=message.name,
+        keys=tuple(message.keys),
+        created_at=_at(message, "created_at"),
+        updated_at=_at(message, "updated_at"),
+        used_by=tuple(message.used_by),
+    )
+
+
+def dataset(message: pb.Dataset) -> t.Dataset:
+    return t.Dataset(
+        id=message.id,
+        version=message.version,
+        source=_spec(message.source_json),
+        description=message.description,
+        created_at=_at(message, "created_at"),
+        used_by=tuple(message.used_by),
+    )
+
+
+def image_pull(message: pb.ImagePull) -> t.ImagePull:
+    nodes = (
+        t.ImagePullOnNode(each.node, each.done, each.failed, each.why, _progress(each))
+        for each in message.nodes
+    )
+    return t.ImagePull(
+        message.id, message.image, message.resource_group, _at(message, "created_at"), tuple(nodes)
+    )

@@ -10,10 +10,13 @@ import grpc.aio
 
 from easel_sdk._wire import Wire
 from easel_sdk.context import Context, current_context
+from easel_sdk.datasets import AsyncDatasets
 from easel_sdk.errors import NoGateway
 from easel_sdk.events import AsyncEvents
+from easel_sdk.images import AsyncImages
 from easel_sdk.instances import AsyncInstances
 from easel_sdk.nodes import AsyncNodes, AsyncResourceGroups
+from easel_sdk.secrets import AsyncSecrets
 from easel_sdk.services import AsyncServices
 from easel_sdk.tokens import AsyncTokens
 from easel_sdk.types import Prediction
@@ -27,7 +30,8 @@ WATCH_PATIENCE = timedelta(seconds=60)
 
 
 class AsyncEasel:
-    """One Easel: `services`, `instances`, `nodes`, `resource_groups`, `events`, `tokens`, `predict`.
+    """One Easel: `services`, `instances`, `nodes`, `resource_groups`, `secrets`, `datasets`, `images`,
+    `events`, `tokens`, `predict`.
 
     Use it as an async context manager, or call `close`. Nothing is connected before the first call.
     """
@@ -50,6 +54,9 @@ class AsyncEasel:
         self.instances = AsyncInstances(self._wire)
         self.nodes = AsyncNodes(self._wire)
         self.resource_groups = AsyncResourceGroups(self._wire)
+        self.secrets = AsyncSecrets(self._wire)
+        self.datasets = AsyncDatasets(self._wire)
+        self.images = AsyncImages(self._wire)
         self.events = AsyncEvents(self._wire)
         self.tokens = AsyncTokens(self._wire)
         self._gateway = gateway

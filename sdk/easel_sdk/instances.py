@@ -6,7 +6,7 @@ from easel.admin.v1 import admin_pb2 as pb
 from easel.admin.v1 import admin_pb2_grpc as rpc
 from easel_sdk import _convert as convert
 from easel_sdk._wire import Wire, pages
-from easel_sdk.types import Instance
+from easel_sdk.types import Finding, Instance
 
 _PAGE = 200
 
@@ -24,8 +24,29 @@ class AsyncInstances:
         return convert.instance(answer.instance)
 
     async def delete(self, instance_id: str) -> None:
-        """Drains and stops one instance; a new one takes its place."""
+        """Replaces one instance: a new one is ready first, then it is drained and stopped."""
         await self._wire.call(self._stub.DeleteInstance, pb.DeleteInstanceRequest(id=instance_id))
+
+    async def restart(self, instance_id: str) -> Instance:
+        """Starts the program anew in the same instance, out of traffic first; nothing is fetched again."""
+        request = pb.RestartInstanceRequest(id=instance_id)
+        return convert.instance((await self._wire.call(self._stub.RestartInstance, request)).instance)
+
+    async def isolate(self, instance_id: str, *, isolated: bool = True, why: str = "") -> Instance:
+        """Takes the instance out of traffic and keeps it as it is, or puts it back."""
+        request = pb.IsolateInstanceRequest(id=instance_id, isolated=isolated, why=why)
+        return convert.instance((await self._wire.call(self._stub.IsolateInstance, request)).instance)
+
+    async def detach(self, instance_id: str, *, why: str = "") -> Instance:
+        """Takes the instance out of traffic for ever; another takes its place. It stays until deleted."""
+        request = pb.DetachInstanceRequest(id=instance_id, why=why)
+        return convert.instance((await self._wire.call(self._stub.DetachInstance, request)).instance)
+
+    async def diagnose(self, instance_id: str) -> tuple[Finding, ...]:
+        """What is wrong with the instance, errors first; empty when nothing is."""
+        request = pb.DiagnoseInstanceRequest(id=instance_id)
+        answer = await self._wire.call(self._stub.DiagnoseInstance, request, repeatable=True)
+        return tuple(convert.finding(each) for each in answer.findings)
 
     async def logs(self, instance_id: str, *, follow: bool = False, tail: int = 100) -> AsyncIterator[bytes]:
         """What the instance wrote, from `tail` lines before the end, in pieces as they come."""

@@ -48,6 +48,16 @@ class AsyncNodes:
         answer = await self._wire.call(self._stub.DrainNode, pb.DrainNodeRequest(name=name, why=why))
         return Draining(convert.node(answer.node), answer.moving)
 
+    async def fence_gpu(self, name: str, uuid: str, *, why: str = "") -> Node:
+        """Places nothing more on the GPU; the instances on it are replaced, successors first."""
+        request = pb.FenceGpuRequest(node=name, uuid=uuid, why=why)
+        return convert.node((await self._wire.call(self._stub.FenceGpu, request)).node)
+
+    async def lift_gpu_fence(self, name: str, uuid: str) -> Node:
+        """Lets instances be placed on the GPU again. It is fenced anew when it fails again."""
+        request = pb.LiftGpuFenceRequest(node=name, uuid=uuid)
+        return convert.node((await self._wire.call(self._stub.LiftGpuFence, request)).node)
+
     async def list(self, *, resource_group: str = "") -> AsyncIterator[Node]:
         async def page(token: str) -> tuple[list[Node], str]:
             request = pb.ListNodesRequest(resource_group=resource_group, page_size=_PAGE, page_token=token)

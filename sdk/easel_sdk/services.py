@@ -9,7 +9,17 @@ from easel.admin.v1 import admin_pb2 as pb
 from easel.admin.v1 import admin_pb2_grpc as rpc
 from easel_sdk import _convert as convert
 from easel_sdk._wire import Wire, pages
-from easel_sdk.types import Service, ServiceChange, ServiceVersion, Written
+from easel_sdk.types import (
+    Action,
+    Finding,
+    RolloutPlan,
+    SafetyLock,
+    Service,
+    ServiceChange,
+    ServiceVersion,
+    UpdatePlan,
+    Written,
+)
 
 Spec = str | Mapping[str, Any]
 _PAGE = 200
@@ -18,6 +28,26 @@ _PAGE = 200
 def spec_text(spec: Spec) -> str:
     """A service.json as text; text is sent as it is."""
     return spec if isinstance(spec, str) else json.dumps(spec)
+
+
+def _update(
+    name: str,
+    spec: Spec,
+    *,
+    replace: bool = False,
+    if_revision: int = 0,
+    to_version: int = 0,
+    plan: RolloutPlan | None = None,
+) -> pb.UpdateServiceRequest:
+    mode = pb.UpdateServiceRequest.MODE_REPLACE if replace else pb.UpdateServiceRequest.MODE_MERGE
+    return pb.UpdateServiceRequest(
+        name=name,
+        spec_json=spec_text(spec),
+        mode=mode,
+        if_revision=if_revision,
+        to_version=to_version,
+        plan=convert.plan_to_proto(plan),
+    )
 
 
 class AsyncServices:
@@ -33,7 +63,7 @@ class AsyncServices:
             spec_json=spec_text(spec), idempotency_key=idempotency_key or uuid.uuid4().hex
         )
         answer = await self._wire.call(self._stub.CreateService, request, repeatable=True)
-        return Written(convert.service(answer.service), tuple(answer.warnings))
+        return convert.written(answer.service, answer.warnings)
 
     async def get(self, name: str) -> Service:
         request = pb.GetServiceRequest(name=name)
@@ -55,22 +85,87 @@ class AsyncServices:
         async for service in pages(page):
             yield service
 
-    async def update(self, name: str, spec: Spec, *, replace: bool = False, if_revision: int = 0) -> Written:
-        """Merges `spec` into the service's, or replaces it. `if_revision` refuses a stale write."""
-        mode = pb.UpdateServiceRequest.MODE_REPLACE if replace else pb.UpdateServiceRequest.MODE_MERGE
-        request = pb.UpdateServiceRequest(
-            name=name, spec_json=spec_text(spec), mode=mode, if_revision=if_revision
-        )
+    async def update(
+        self,
+        name: str,
+        spec: Spec,
+        *,
+        replace: bool = False,
+        if_revision: int = 0,
+        plan: RolloutPlan | None = None,
+    ) -> Written:
+        """Merges `spec` into the service's, or replaces it. `if_revision` refuses a stale write; no `plan`
+        takes what the service.json says."""
+        request = _update(name, spec, replace=replace, if_revision=if_revision, plan=plan)
         answer = await self._wire.call(self._stub.UpdateService, request)
-        return Written(convert.service(answer.service), tuple(answer.warnings))
+        return convert.written(answer.service, answer.warnings)
 
-    async def roll_to(self, name: str, version: int) -> Written:
-        """Goes back to the spec of an earlier version."""
-        request = pb.UpdateServiceRequest(
-            name=name, to_version=version, mode=pb.UpdateServiceRequest.MODE_REPLACE
-        )
+    async def roll_to(self, name: str, version: int, *, plan: RolloutPlan | None = None) -> Written:
+        """Goes to a version that is there already, usually an earlier one. No version is made."""
+        request = _update(name, "", to_version=version, plan=plan)
         answer = await self._wire.call(self._stub.UpdateService, request)
-        return Written(convert.service(answer.service), tuple(answer.warnings))
+        return convert.written(answer.service, answer.warnings)
+
+    async def plan_update(
+        self,
+        name: str,
+        spec: Spec = "",
+        *,
+        replace: bool = False,
+        to_version: int = 0,
+        plan: RolloutPlan | None = None,
+    ) -> UpdatePlan:
+        """What `update`, or `roll_to` where `to_version` is given, would do. Nothing is changed."""
+        update = _update(name, spec, replace=replace, to_version=to_version, plan=plan)
+        request = pb.PlanServiceUpdateRequest(update=update)
+        answer = await self._wire.call(self._stub.PlanServiceUpdate, request, repeatable=True)
+        return convert.update_plan(answer)
+
+    async def clone(self, name: str, new_name: str, spec: Spec = "") -> Written:
+        """Creates a service with the service.json of another, `spec` merged into it."""
+        request = pb.CloneServiceRequest(name=name, new_name=new_name, spec_json=spec_text(spec))
+        answer = await self._wire.call(self._stub.CloneService, request)
+        return convert.written(answer.service, answer.warnings)
+
+    async def set_lock(self, name: str, lock: SafetyLock | str) -> Service:
+        """What the service refuses from now on: nothing, what takes it away, or every change."""
+        number = convert.lock_to_proto(SafetyLock(lock))
+        request = pb.SetSafetyLockRequest(name=name, safety_lock=number)
+        return convert.service((await self._wire.call(self._stub.SetSafetyLock, request)).service)
+
+    async def set_labels(self, name: str, labels: Mapping[str, str]) -> Service:
+        """Sets these labels; an empty value removes one. Others stay, and nothing is replaced."""
+        request = pb.SetServiceLabelsRequest(name=name, labels=labels)
+        return convert.service((await self._wire.call(self._stub.SetServiceLabels, request)).service)
+
+    async def rollout_set(self, name: str, plan: RolloutPlan) -> Service:
+        """Gives the update under way another plan. What was updated stays so."""
+        request = pb.SetRolloutPlanRequest(name=name, plan=convert.plan_to_proto(plan))
+        return convert.service((await self._wire.call(self._stub.SetRolloutPlan, request)).service)
+
+    async def rollout_pause(self, name: str) -> Service:
+        return await self.rollout_control(name, Action.PAUSE)
+
+    async def rollout_resume(self, name: str) -> Service:
+        return await self.rollout_control(name, Action.RESUME)
+
+    async def rollout_promote(self, name: str) -> Service:
+        """Lets the rest go at once, within max_surge and max_unavailable."""
+        return await self.rollout_control(name, Action.PROMOTE)
+
+    async def rollout_undo(self, name: str) -> Service:
+        """Goes back to the version before the update."""
+        return await self.rollout_control(name, Action.UNDO)
+
+    async def rollout_control(self, name: str, action: Action) -> Service:
+        request = pb.ControlRolloutRequest(name=name, action=convert.action_to_proto(action))
+        return convert.service((await self._wire.call(self._stub.ControlRollout, request)).service)
+
+    async def diagnose(self, name: str) -> tuple[Finding, ...]:
+        """What is wrong with the service and its instances, errors first; empty when nothing is."""
+        request = pb.DiagnoseServiceRequest(name=name)
+        answer = await self._wire.call(self._stub.DiagnoseService, request, repeatable=True)
+        return tuple(convert.finding(each) for each in answer.findings)
 
     async def delete(self, name: str) -> None:
         await self._wire.call(self._stub.DeleteService, pb.DeleteServiceRequest(name=name))

@@ -2,11 +2,58 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
-from libs.domain.records import Gpu, Resources
-from libs.domain.states import EventKind, InstanceState, NodeState, Runtime, ServiceState
+from libs.domain.records import Resources
+from libs.domain.states import (
+    EventKind,
+    InstanceState,
+    NodeState,
+    RolloutPhase,
+    Runtime,
+    SafetyLock,
+    ServiceState,
+)
+
+
+@dataclass(frozen=True)
+class RolloutPlan:
+    """How an update goes on. Neither partition nor batches: all of it within max_surge and max_unavailable.
+
+    `partition` instances stay at the version before until it is promoted; `batch_size` instances are
+    replaced before the next pause, of `interval` or, without one, until a resume. Numbers or percents.
+    """
+
+    partition: str = ""
+    batch_size: str = ""
+    interval: timedelta | None = None
+    paused: bool = False
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The way from one version of a service to another: `updated` of `wanted` instances are there."""
+
+    version: int
+    from_version: int
+    phase: RolloutPhase
+    why: str
+    plan: RolloutPlan
+    updated: int
+    wanted: int
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Action(StrEnum):
+    """What can be done with an update that is under way."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    PROMOTE = "promote"
+    UNDO = "undo"
 
 
 @dataclass(frozen=True)
@@ -31,6 +78,13 @@ class Service:
     revision: int
     pending_reasons: tuple[str, ...]
     spec: Mapping[str, Any]
+    safety_lock: SafetyLock = SafetyLock.NONE
+    # The newest version there is; `version` is an older one after a roll-back.
+    latest_version: int = 0
+    # The newest update, also a finished one; None before the first.
+    rollout: Rollout | None = None
+    # When it is deleted, unless it runs before; None while it runs.
+    delete_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +93,44 @@ class Written:
 
     service: Service
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One key whose value an update changes; JSON text, empty where the key is not there."""
+
+    path: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class UpdatePlan:
+    """What an update would do: the version in force after it, whether instances are replaced, the steps."""
+
+    changes: tuple[Change, ...]
+    version: int
+    rolls: bool
+    steps: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Severity(StrEnum):
+    NOTE = "Note"
+    WARNING = "Warning"
+    ERROR = "Error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong, or worth knowing: a word for programs, a sentence on it, one on what to do."""
+
+    severity: Severity
+    cause: str
+    what: str
+    advice: str
+    subject: str
+    evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +148,16 @@ class ServiceChange:
     service: Service | None
     deleted: bool = False
     synced: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a transfer is. `total_bytes` is 0 while the size is not known."""
+
+    what: str
+    done_bytes: int
+    total_bytes: int
+    bytes_per_second: int
 
 
 @dataclass(frozen=True)
@@ -80,6 +182,29 @@ class Instance:
     created_at: datetime | None
     started_at: datetime | None
     ready_at: datetime | None
+    # Out of traffic: for inspection, and it may be put back; or for ever, replaced by another.
+    isolated: bool = False
+    detached: bool = False
+    # What is wrong with it, one CamelCase word.
+    cause: str = ""
+    progress: Progress | None = None
+    # Connections that are still open while it drains.
+    connections: int = 0
+    # Soft restarts asked for so far.
+    run: int = 0
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One device of a node. No instance is placed on one that is not healthy, or fenced."""
+
+    uuid: str
+    index: int
+    model: str
+    memory_mib: int
+    healthy: bool = True
+    why: str = ""
+    fenced: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,6 +262,49 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Secret:
+    """Named values that service.json refers to as secret://NAME/KEY. The values are never given back."""
+
+    name: str
+    keys: tuple[str, ...]
+    created_at: datetime | None
+    updated_at: datetime | None
+    used_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A registered source of files; a version of it never changes. `source` is an entry of storage[]."""
+
+    id: str
+    version: str
+    source: Mapping[str, Any]
+    description: str
+    created_at: datetime | None
+    used_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImagePullOnNode:
+    node: str
+    done: bool
+    failed: bool
+    why: str
+    progress: Progress | None
+
+
+@dataclass(frozen=True)
+class ImagePull:
+    """An image that every node of a resource group is to have, and how far each node is."""
+
+    id: str
+    image: str
+    resource_group: str
+    created_at: datetime | None
+    nodes: tuple[ImagePullOnNode, ...]
+
+
+@dataclass(frozen=True)
 class Token:
     id: str
     name: str
@@ -172,23 +340,37 @@ class Prediction:
 
 
 __all__ = [
+    "Action",
+    "Change",
+    "Dataset",
     "Draining",
     "Event",
     "EventKind",
+    "Finding",
     "Gpu",
+    "ImagePull",
+    "ImagePullOnNode",
     "Instance",
     "InstanceState",
     "NewToken",
     "Node",
     "NodeState",
     "Prediction",
+    "Progress",
     "ResourceGroup",
     "Resources",
+    "Rollout",
+    "RolloutPhase",
+    "RolloutPlan",
     "Runtime",
+    "SafetyLock",
+    "Secret",
     "Service",
     "ServiceChange",
     "ServiceState",
     "ServiceVersion",
+    "Severity",
     "Token",
+    "UpdatePlan",
     "Written",
 ]

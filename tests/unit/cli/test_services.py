@@ -179,7 +179,7 @@ def test_json_output_has_every_field_under_a_stable_name(easel: CommandLine, ech
     assert list(service) == [
         "name", "id", "state", "why", "version", "running_version", "wanted", "ready", "pending", "total",
         "resource_group", "endpoint", "labels", "created_at", "updated_at", "revision", "pending_reasons",
-        "spec",
+        "spec", "safety_lock", "latest_version", "rollout", "delete_at",
     ]  # fmt: skip
     assert service["created_at"].endswith("Z")
     assert set(easel("desc", "echo", "-o", "json").value) == {"service", "instances", "events"}
