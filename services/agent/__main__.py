@@ -45,7 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         runtime = await owned.enter_async_context(_runtime(settings))
         board, memory = Board(), Memory(settings.data_dir)
         reconciler = Reconciler(runtime, board, traces)
-        obedience = Obedience(memory, reconciler, settings.buckets)
+        obedience = Obedience(memory, reconciler, settings.directories())
         voice = Voice(View(settings, runtime, nvml, board), memory)
         link = Link(partial(_dial, settings), voice, board, obedience.obey, settings.heartbeat_every)
         alone = settings.act_alone_after.total_seconds()

@@ -15,7 +15,7 @@ from services.agent.board import Board
 from services.agent.gpu import Nvml
 from services.agent.inventory import Inventory, Reserve, host_capacity
 from services.agent.memory import Memory
-from services.agent.mounts import Buckets
+from services.agent.mounts import HostDirectories
 from services.agent.reconciler import Reconciler
 from services.agent.runtime.listeners import listening_sockets
 from services.agent.runtime.port import Runtime
@@ -30,8 +30,8 @@ _IMAGES_WITHIN = 1.0
 class Obedience:
     """Does what the scheduler says, unless it is older than what it said before."""
 
-    def __init__(self, memory: Memory, reconciler: Reconciler, buckets: Buckets) -> None:
-        self._memory, self._reconciler, self._buckets = memory, reconciler, buckets
+    def __init__(self, memory: Memory, reconciler: Reconciler, directories: HostDirectories) -> None:
+        self._memory, self._reconciler, self._directories = memory, reconciler, directories
         self._told = asyncio.Event()
 
     def obey(self, desired: pb.DesiredState) -> None:
@@ -45,7 +45,7 @@ class Obedience:
         except OSError as refused:
             log.error("what is wanted will not survive a restart", extra={"why": str(refused)})
         self._told.set()
-        self._reconciler.want(wanted_of(desired, self._buckets))
+        self._reconciler.want(wanted_of(desired, self._directories))
 
     async def act_alone(self, after: float) -> None:
         """Goes on with what was wanted last when the scheduler says nothing for so long."""
@@ -56,7 +56,7 @@ class Obedience:
             await asyncio.wait_for(self._told.wait(), after)
         except TimeoutError:
             log.warning("no word from the scheduler; keeping up what it wanted last")
-            self._reconciler.want(wanted_of(desired, self._buckets))
+            self._reconciler.want(wanted_of(desired, self._directories))
 
 
 @dataclass(frozen=True)

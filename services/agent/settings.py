@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.domain.states import Runtime
+from services.agent.mounts import HostDirectories
 
 # What programs find in their environment of what the agent was started with.
 _HANDED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
@@ -52,6 +53,14 @@ class Settings(BaseSettings):
     labels: dict[str, str] = Field(default_factory=dict)
     # Bucket name to the directory of this host that stands for it.
     buckets: dict[str, Path] = Field(default_factory=dict)
+    # Below these directories of this host, instances may ask for any by its path.
+    host_roots: tuple[Path, ...] = ()
+    # Where the files of object stores and repositories are kept for all instances; in `data_dir` if empty.
+    cache_dir: Path | None = None
+    # By the size of its disk where not set; 0 for no bound.
+    cache_max_gib: float | None = Field(default=None, ge=0)
+    # How often what instances wrote into mounts of object stores is written back.
+    write_back_every: Duration = timedelta(seconds=30)
     first_port: int = Field(default=20000, ge=1, le=65535)
     last_port: int = Field(default=29999, ge=1, le=65535)
     # Kept for the system; by the size of the node where not set.
@@ -82,10 +91,21 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _roots_are_absolute(self) -> Self:
+        for root in self.host_roots:
+            if not root.is_absolute():
+                raise ValueError(f"host_roots must be absolute paths, got {str(root)!r}")
+        return self
+
+    @model_validator(mode="after")
     def _one_token(self) -> Self:
         if self.join_token.get_secret_value() and self.join_token_file is not None:
             raise ValueError("set join_token or join_token_file, not both")
         return self
+
+    def directories(self) -> HostDirectories:
+        """The directories of this host that mounts may be made of."""
+        return HostDirectories(self.buckets, self.host_roots, self.data_dir.absolute() / "mounts")
 
     def token(self) -> str:
         """The join token; read again at each use, so that a new one can be put in its file."""

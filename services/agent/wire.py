@@ -2,6 +2,7 @@
 
 from easel.agent.v1 import agent_pb2 as pb
 from easel.common.v1 import common_pb2
+from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
 from libs.rpc.convert import (
     INSTANCE_STATES_OUT,
@@ -13,23 +14,24 @@ from libs.rpc.convert import (
 from services.agent.board import Status
 from services.agent.gpu import Telemetry
 from services.agent.inventory import Inventory
-from services.agent.mounts import Buckets
+from services.agent.mounts import HostDirectories, NotHere
 from services.agent.plan import Wanted
 from services.agent.runtime.port import Progress
 from services.agent.workload import spec_hash, workload_of
 
 
-def wanted_of(desired: pb.DesiredState, buckets: Buckets) -> dict[str, Wanted]:
+def wanted_of(desired: pb.DesiredState, directories: HostDirectories) -> dict[str, Wanted]:
     """What each assignment asks of this node. One that it cannot carry out keeps the refusal instead."""
-    return {assignment.id: _wanted(assignment, buckets) for assignment in desired.assignments}
+    return {assignment.id: _wanted(assignment, directories) for assignment in desired.assignments}
 
 
-def _wanted(assignment: pb.Assignment, buckets: Buckets) -> Wanted:
+def _wanted(assignment: pb.Assignment, directories: HostDirectories) -> Wanted:
     facts = (assignment.id, assignment.epoch, assignment.stop)
     try:
-        workload = workload_of(assignment, buckets)
+        workload = workload_of(assignment, directories)
     except EaselError as refused:
-        return Wanted(*facts, refusal=str(refused), spec_hash=spec_hash(assignment))
+        cause = refused.cause if isinstance(refused, NotHere) else Cause.NOT_ON_THIS_NODE
+        return Wanted(*facts, refusal=str(refused), cause=cause, spec_hash=spec_hash(assignment))
     return Wanted(*facts, workload, spec_hash=workload.spec_hash)
 
 

@@ -15,7 +15,7 @@ from services.agent.agent import Obedience, View
 from services.agent.board import Board, Status
 from services.agent.gpu import Nvml
 from services.agent.memory import Memory
-from services.agent.mounts import Mount, MountKind
+from services.agent.mounts import HostDirectories, Mount, MountKind
 from services.agent.plan import Wanted
 from services.agent.reconciler import Reconciler
 from services.agent.runtime import threads
@@ -49,7 +49,7 @@ async def test_on_a_full_disk_the_agent_still_obeys_and_still_refuses_what_is_ol
     board = Board()
     with configure_traces("test", "") as traces:
         reconciler = Reconciler(a_runtime(tmp_path), board, traces)
-        obedience = Obedience(Memory(tmp_path), reconciler, {})
+        obedience = Obedience(Memory(tmp_path), reconciler, HostDirectories())
         # Writing fails as it does on a full disk.
         (tmp_path / "desired.pb.draft").mkdir()
 
