@@ -27,6 +27,7 @@ from services.scheduler.admin.token_servicer import TokenServicer
 from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.ledger import Ledger
+from services.scheduler.live import Live
 from services.scheduler.liveness.judge import Limits
 from services.scheduler.liveness.watch import NodeWatch
 from services.scheduler.reconcile.reconciler import Reconciler
@@ -66,7 +67,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         limits = Limits(settings.node_suspect_after, settings.node_lost_after, settings.storm_share)
         watch = NodeWatch(ledger, sessions, now, limits)
         # The order of listeners is the order of travel: routes, then agents, then the next turn.
-        for listener in (table.heard, sessions.heard):
+        live = Live()
+        for listener in (table.heard, sessions.heard, live.heard):
             ledger.subscribe(listener)
         if traces.enabled:
             story = DeploymentStory(ledger.world, traces, now)
@@ -75,7 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         reconciler = Reconciler(
             ledger, gateways.unrouted, now, settings.gateway_ack_timeout, settings.resync_every
         )
-        contracts = _contracts(settings, store, ledger, table, gateways, sessions, stop)
+        contracts = _contracts(settings, store, ledger, table, gateways, sessions, live, stop)
         interceptors = (
             *traces.server_interceptors(),
             Refusals(),
@@ -104,13 +106,14 @@ def _contracts(
     table: RoutesTable,
     gateways: Gateways,
     sessions: Sessions,
+    live: Live,
     stop: asyncio.Event,
 ) -> list[Service]:
     services = Services(ledger, now, inject)
     service = ServiceServicer(ledger, services, lambda: gateways.public_url() or settings.public_url, stop)
     events = EventServicer(ledger, store, stop)
     instances, nodes = InstanceServicer(ledger, sessions, now), NodeServicer(ledger, sessions, now)
-    link = AgentLinkServicer(ledger, store, sessions, now)
+    link = AgentLinkServicer(ledger, store, sessions, live, now)
     routes = RoutesServicer(table, gateways, ledger, now, stop)
     adders = {
         "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),

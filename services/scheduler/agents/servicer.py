@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -16,13 +17,18 @@ from libs.lifecycle import ending
 from services.scheduler.agents.joining import inventory_told, said_hello
 from services.scheduler.agents.reports import changes_from_reports
 from services.scheduler.agents.sessions import Session, Sessions
+from services.scheduler.gpus.troubles import troubles_of
+from services.scheduler.gpus.watch import GpuWatch
 from services.scheduler.ledger import Decision, Ledger
+from services.scheduler.live import Live
+from services.scheduler.world import World
 
 log = logging.getLogger(__name__)
 
 HELLO_WITHIN = 10.0
 
 Requests: TypeAlias = AsyncIterator[agent_pb2.ConnectRequest]
+Reports: TypeAlias = Sequence[agent_pb2.InstanceReport]
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -30,9 +36,10 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
     """Takes agents' reports in and sends them what their node must run."""
 
     def __init__(
-        self, ledger: Ledger, store: Store, sessions: Sessions, clock: Callable[[], datetime]
+        self, ledger: Ledger, store: Store, sessions: Sessions, live: Live, clock: Callable[[], datetime]
     ) -> None:
         self._ledger, self._store, self._sessions, self._clock = ledger, store, sessions, clock
+        self._live, self._gpus = live, GpuWatch(since=clock())
 
     async def Connect(self, requests: Requests, context: Context) -> AsyncIterator[agent_pb2.ConnectResponse]:
         hello = await self._hello(requests)
@@ -43,6 +50,7 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
         reading = None
         try:
             await self._ledger.change(lambda world: said_hello(world, hello, epoch, self._clock()))
+            await self._change(session, lambda world: self._moved(session, hello.running, world))
             self._sessions.heard_on(session)
             reading = asyncio.create_task(self._read(session, requests))
             log.info("agent connected", extra={"node": session.node, "epoch": session.epoch})
@@ -50,6 +58,7 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
                 yield response
         finally:
             self._sessions.closed(session)
+            self._live.ended(session.node, session.epoch)
             if reading is not None:
                 reading.cancel()
                 await asyncio.wait([reading])
@@ -78,14 +87,31 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
         match message.WhichOneof("message"):
             case "reports":
                 reports = message.reports.instances
-                await self._change(
-                    session, lambda world: changes_from_reports(world, session.node, reports, self._clock())
-                )
+                await self._change(session, lambda world: self._reported(session, reports, world))
             case "heartbeat":
-                inventory = message.heartbeat.inventory
-                await self._change(session, lambda world: inventory_told(world, session.node, inventory))
+                await self._beat(session, message.heartbeat)
             case "log_chunk":
                 session.heard_log(message.log_chunk)
+
+    def _reported(self, session: Session, reports: Reports, world: World) -> Changes:
+        moved = self._moved(session, reports, world)
+        told = changes_from_reports(world, session.node, reports, self._clock())
+        return replace(told, events=(*told.events, *moved.events))
+
+    def _moved(self, session: Session, reports: Reports, world: World) -> Changes:
+        """What is never stored, and the events that come of it."""
+        return Changes(events=self._live.take(world, session.node, session.epoch, reports, self._clock()))
+
+    async def _beat(self, session: Session, heartbeat: agent_pb2.Heartbeat) -> None:
+        troubles = troubles_of(heartbeat.gpu_troubles)
+
+        def decide(world: World) -> Changes:
+            offer = inventory_told(world, session.node, heartbeat.inventory)
+            gpus = self._gpus.changes(world, session.node, troubles, self._clock())
+            return Changes(put=(*offer.put, *gpus.put), events=(*offer.events, *gpus.events))
+
+        await self._change(session, decide)
+        self._gpus.stored(session.node, troubles)
 
     async def _change(self, session: Session, decide: Decision) -> None:
         """What an older link still says after a newer one has told everything is not taken over.
