@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from libs.domain.causes import Cause
 from libs.domain.states import InstanceState
-from services.agent.runtime.port import Attempt, Running
+from services.agent.runtime.port import Attempt, Finding, Running
 from services.agent.workload import Workload
 
 FIRST_DELAY = timedelta(seconds=10)
@@ -16,7 +17,10 @@ HEALTHY_AFTER = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Wanted:
-    """One assignment: what to run, or `stop`, or why this node cannot run it (`refusal`)."""
+    """One assignment: what to run, or `stop`, or why this node cannot run it (`refusal`).
+
+    `drain` is how long its open connections are waited for when its program is ended.
+    """
 
     id: str
     epoch: int
@@ -24,6 +28,8 @@ class Wanted:
     workload: Workload | None = None
     refusal: str = ""
     spec_hash: str = ""
+    drain: timedelta = timedelta(0)
+    cause: Cause = Cause.NOT_ON_THIS_NODE
 
 
 @dataclass(frozen=True)
@@ -35,16 +41,39 @@ class Trouble:
     state: InstanceState
     spec_hash: str
     streak: int = 1
+    cause: Cause | None = None
+    run: int = 0
+
+
+@dataclass(frozen=True)
+class Failing:
+    """The checks of one run say that it has to be started anew. `started_at` tells which run."""
+
+    started_at: datetime
+    finding: Finding
 
 
 @dataclass(frozen=True)
 class Stop:
-    """End it, and remove what is left of it."""
+    """End it once its connections have ended, and remove what is left of it."""
 
     id: str
     why: str
     grace: timedelta
     sigterm: bool
+    drain: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class End:
+    """End its program once its connections have ended, and keep the rest: it is started anew."""
+
+    workload: Workload
+    running: Running
+    why: str
+    drain: timedelta
+    # What is wrong with the program that is ended; None when its owner asked.
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +93,8 @@ class Hold:
     until: datetime | None
     restarts: int = 0
     last_exit: str = ""
+    cause: Cause | None = None
+    run: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,7 +105,7 @@ class Keep:
     running: Running
 
 
-Step: TypeAlias = Stop | Start | Hold | Keep
+Step: TypeAlias = Stop | End | Start | Hold | Keep
 
 
 @dataclass(frozen=True)
@@ -82,6 +113,7 @@ class Plan:
     """One pass: at most one step an instance. `gone` are ids that were to stop and are not here."""
 
     stop: tuple[Stop, ...] = ()
+    end: tuple[End, ...] = ()
     start: tuple[Start, ...] = ()
     hold: tuple[Hold, ...] = ()
     keep: tuple[Keep, ...] = ()
@@ -91,6 +123,7 @@ class Plan:
     def why(self) -> str:
         """The steps in one line; empty when there is nothing to do."""
         steps = [f"stop {step.id}: {step.why}" for step in self.stop]
+        steps += [f"end {step.workload.id}: {step.why}" for step in self.end]
         steps += [f"start {step.workload.id}: {step.why}" for step in self.start]
         return "; ".join(steps)
 
@@ -115,6 +148,9 @@ class Observed:
     running: Mapping[str, Running]
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     busy: Mapping[str, Busy] = field(default_factory=dict)
+    failing: Mapping[str, Failing] = field(default_factory=dict)
+    # Since when the present or last run of an instance was ready, where it ever was.
+    ready_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def back_off(failures: int) -> timedelta:
@@ -140,6 +176,7 @@ def plan_node(seen: Observed, now: datetime) -> Plan:
             steps.append(_stop(unwanted, seen, "no longer assigned to this node"))
     return Plan(
         stop=tuple(step for step in steps if isinstance(step, Stop)),
+        end=tuple(step for step in steps if isinstance(step, End)),
         start=tuple(step for step in steps if isinstance(step, Start)),
         hold=tuple(step for step in steps if isinstance(step, Hold)),
         keep=tuple(step for step in steps if isinstance(step, Keep)),
@@ -156,32 +193,47 @@ def _step(wanted: Wanted, seen: Observed, now: datetime) -> Step | None:
     if busy is not None:
         changed = busy.spec_hash != wanted.spec_hash
         return _stop(wanted.id, seen, "its assignment changed meanwhile", wanted) if changed else None
-    return _towards_running(wanted.workload, running, seen.troubles.get(wanted.id), now)
+    if running is None:
+        return _first_start(wanted.workload, seen.troubles.get(wanted.id), now)
+    return _towards_running(wanted.workload, running, wanted.drain, seen, now)
 
 
 def _end_of(wanted: Wanted, seen: Observed) -> Stop | Hold | None:
     exists = wanted.id in seen.running or wanted.id in seen.busy
     if exists:
         return _stop(wanted.id, seen, wanted.refusal or "the scheduler asked for it", wanted)
-    return None if wanted.stop else Hold(wanted.id, InstanceState.FAILED, wanted.refusal, None)
+    if wanted.stop:
+        return None
+    return Hold(wanted.id, InstanceState.FAILED, wanted.refusal, None, cause=wanted.cause)
 
 
 def _towards_running(
-    workload: Workload, running: Running | None, trouble: Trouble | None, now: datetime
+    workload: Workload, running: Running, drain: timedelta, seen: Observed, now: datetime
 ) -> Step:
-    if running is None:
-        return _first_start(workload, trouble, now)
     if running.spec_hash != workload.spec_hash:
-        return Stop(workload.id, "its assignment changed", running.grace, running.sigterm)
-    if running.exit is None:
+        why = "its assignment changed"
+        return Stop(workload.id, why, running.grace, running.sigterm, drain or running.grace)
+    failing = seen.failing.get(workload.id)
+    if failing is not None and failing.started_at != running.started_at:
+        failing = None
+    if running.exit is not None:
+        return _after_exit(workload, running, failing, seen, now)
+    if running.run < workload.run:
+        return End(workload, running, "its owner asked for a restart", drain or running.grace)
+    if failing is None or workload.isolated or workload.crash_block:
         return Keep(workload, running)
-    return _after_exit(workload, running, trouble, now)
+    return End(workload, running, failing.finding.why, running.grace, failing.finding.cause)
 
 
 def _first_start(workload: Workload, trouble: Trouble | None, now: datetime) -> Start | Hold:
-    if trouble is None or trouble.spec_hash != workload.spec_hash:
+    if trouble is None or not _is_about(trouble, workload):
         return Start(workload, Attempt(), "assigned to this node")
     return _again(workload, Attempt(), trouble, now)
+
+
+def _is_about(trouble: Trouble, workload: Workload) -> bool:
+    """Whether it was met by what is wanted now, and not by what was wanted before."""
+    return (trouble.spec_hash, trouble.run) == (workload.spec_hash, workload.run)
 
 
 def _again(workload: Workload, attempt: Attempt, trouble: Trouble, now: datetime) -> Start | Hold:
@@ -190,35 +242,66 @@ def _again(workload: Workload, attempt: Attempt, trouble: Trouble, now: datetime
     if now >= due:
         return Start(workload, attempt, f"another try after: {trouble.why}")
     why = f"{trouble.why}; trying again in {_shown(delay)}"
-    return Hold(workload.id, trouble.state, why, due, attempt.restarts)
+    return Hold(workload.id, trouble.state, why, due, attempt.restarts, cause=trouble.cause, run=workload.run)
 
 
-def _after_exit(workload: Workload, running: Running, trouble: Trouble | None, now: datetime) -> Start | Hold:
+def _after_exit(
+    workload: Workload, running: Running, failing: Failing | None, seen: Observed, now: datetime
+) -> Start | Hold:
     assert running.exit is not None  # noqa: S101
-    ended, before = running.exit, running.attempt
-    if workload.crash_block:
-        why = f"{ended.why}; left as it ended, because runtime.enable_crash_block is set"
-        return Hold(workload.id, InstanceState.FAILED, why, None, before.restarts, ended.why)
-    healthy = ended.at - running.started_at >= HEALTHY_AFTER
-    next_run = Attempt(before.restarts + 1, 1 if healthy else before.streak + 1)
-    if trouble is not None and trouble.at > ended.at and trouble.spec_hash == workload.spec_hash:
+    ended, before, trouble = running.exit, running.attempt, seen.troubles.get(workload.id)
+    # What it was ended for says more than how it ended.
+    said = failing.finding if failing is not None else Finding(ended.cause, ended.why)
+    if running.run < workload.run:
+        asked = Attempt(before.restarts)
+        if trouble is not None and trouble.at > ended.at and _is_about(trouble, workload):
+            return _again(workload, asked, trouble, now)
+        return Start(workload, asked, "its owner asked for a restart")
+    if kept := _why_kept(workload):
+        return _held(workload, running, f"{said.why}; {kept}", said.cause)
+    next_run = Attempt(before.restarts + 1, 1 if _was_healthy(running, seen) else before.streak + 1)
+    if trouble is not None and trouble.at > ended.at and _is_about(trouble, workload):
         return _again(workload, next_run, trouble, now)
     delay = back_off(next_run.streak)
     if now >= ended.at + delay:
-        return Start(workload, next_run, f"{ended.why}; restart {next_run.restarts}")
-    why = f"{ended.why}; restarting in {_shown(delay)} (restart {next_run.restarts})"
-    due = ended.at + delay
-    return Hold(workload.id, InstanceState.CRASH_LOOP_BACK_OFF, why, due, before.restarts, ended.why)
+        return Start(workload, next_run, f"{said.why}; restart {next_run.restarts}")
+    why = f"{said.why}; restarting in {_shown(delay)} (restart {next_run.restarts})"
+    return _held(workload, running, why, said.cause, ended.at + delay)
+
+
+def _why_kept(workload: Workload) -> str:
+    if workload.crash_block:
+        return "left as it ended, because runtime.enable_crash_block is set"
+    return "left as it ended while it is isolated" if workload.isolated else ""
+
+
+def _held(
+    workload: Workload, running: Running, why: str, cause: Cause, until: datetime | None = None
+) -> Hold:
+    assert running.exit is not None  # noqa: S101
+    state = InstanceState.FAILED if until is None else InstanceState.CRASH_LOOP_BACK_OFF
+    last = running.exit.why
+    return Hold(workload.id, state, why, until, running.attempt.restarts, last, cause, running.run)
+
+
+def _was_healthy(running: Running, seen: Observed) -> bool:
+    """Whether it was ready long enough for its next crash to count as the first."""
+    ready_at = seen.ready_at.get(running.id)
+    if running.exit is None or ready_at is None or ready_at < running.started_at:
+        return False
+    return running.exit.at - ready_at >= HEALTHY_AFTER
 
 
 def _stop(instance: str, seen: Observed, why: str, wanted: Wanted | None = None) -> Stop:
+    """What is no longer wanted has its grace period to finish."""
     running = seen.running.get(instance)
     if running is not None:
-        return Stop(instance, why, running.grace, running.sigterm)
-    workload = wanted.workload if wanted else None
+        drain = wanted.drain if wanted is not None else running.grace
+        return Stop(instance, why, running.grace, running.sigterm, drain)
+    workload, drain = wanted.workload if wanted else None, wanted.drain if wanted else timedelta(0)
     if workload is not None:
-        return Stop(instance, why, workload.grace, workload.sigterm)
-    return Stop(instance, why, timedelta(seconds=30), sigterm=True)
+        return Stop(instance, why, workload.grace, workload.sigterm, drain)
+    return Stop(instance, why, timedelta(seconds=30), sigterm=True, drain=drain)
 
 
 def _is_stopping(instance: str, seen: Observed) -> bool:
@@ -228,4 +311,4 @@ def _is_stopping(instance: str, seen: Observed) -> bool:
 
 def _shown(delay: timedelta) -> str:
     seconds = int(delay.total_seconds())
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+    return f"{seconds} s" if seconds < 120 or seconds % 60 else f"{seconds // 60} min"

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.domain.causes import Cause
 from libs.domain.states import InstanceState
 from services.agent.plan import (
     HEALTHY_AFTER,
     LONGEST_DELAY,
     Busy,
+    Failing,
     Observed,
     Plan,
     Trouble,
@@ -19,7 +21,7 @@ from services.agent.plan import (
     back_off,
     plan_node,
 )
-from services.agent.runtime.port import Attempt, Exit, Running
+from services.agent.runtime.port import Attempt, Exit, Finding, Running
 from services.agent.workload import Workload
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -106,9 +108,92 @@ def test_a_second_crash_waits_and_says_so() -> None:
 def test_a_crash_after_ten_healthy_minutes_counts_as_the_first() -> None:
     crashed = ended(HEALTHY_AFTER, attempt=Attempt(restarts=5, streak=5))
 
-    plan = planned(want=[wanted()], run=[crashed], now=HEALTHY_AFTER)
+    plan = planned(want=[wanted()], run=[crashed], now=HEALTHY_AFTER, ready_at={"i-1": NOON})
 
     assert [step.attempt for step in plan.start] == [Attempt(restarts=6, streak=1)]
+
+
+def test_minutes_in_which_it_only_started_are_no_healthy_ones() -> None:
+    crashed = ended(HEALTHY_AFTER, attempt=Attempt(restarts=5, streak=5))
+
+    for ready_at in ({}, {"i-1": NOON + timedelta(minutes=1)}, {"i-1": NOON - timedelta(days=1)}):
+        plan = planned(want=[wanted()], run=[crashed], now=HEALTHY_AFTER, ready_at=ready_at)
+
+        assert [hold.why for hold in plan.hold] == ["exited with code 3; restarting in 160 s (restart 6)"]
+
+
+def test_a_failed_check_ends_the_program_and_counts_as_a_crash_that_says_why() -> None:
+    failing = {"i-1": Failing(NOON, Finding(Cause.LIVENESS_PROBE_FAILED, "liveness_check: no answer"))}
+    before = {"attempt": Attempt(restarts=1, streak=1)}
+
+    (step,) = planned(want=[wanted()], run=[running(**before)], failing=failing).end
+    (hold,) = planned(want=[wanted()], run=[ended(timedelta(0), **before)], failing=failing).hold
+
+    assert (step.why, step.cause) == ("liveness_check: no answer", Cause.LIVENESS_PROBE_FAILED)
+    assert hold.why == "liveness_check: no answer; restarting in 10 s (restart 2)"
+    assert (hold.cause, hold.last_exit) == (Cause.LIVENESS_PROBE_FAILED, "exited with code 3")
+
+
+def test_a_failed_check_of_an_earlier_run_is_forgotten() -> None:
+    failing = {"i-1": Failing(NOON, Finding(Cause.LIVENESS_PROBE_FAILED, "no answer"))}
+
+    plan = planned(want=[wanted()], run=[running(started_at=NOON + timedelta(1))], failing=failing)
+
+    assert (len(plan.keep), plan.end) == (1, ())
+
+
+@pytest.mark.parametrize("kept", [{"isolated": True}, {"crash_block": True}])
+def test_what_is_to_be_kept_as_it_is_runs_on_when_its_checks_fail(kept: dict[str, bool]) -> None:
+    failing = {"i-1": Failing(NOON, Finding(Cause.LIVENESS_PROBE_FAILED, "no answer"))}
+
+    plan = planned(want=[wanted(**kept)], run=[running()], failing=failing)
+
+    assert (len(plan.keep), plan.end) == (1, ())
+
+
+def test_an_isolated_instance_that_ends_is_left_as_it_ended_until_it_is_back() -> None:
+    crashed = ended(timedelta(0))
+
+    (hold,) = planned(want=[wanted(isolated=True)], run=[crashed], now=timedelta(hours=1)).hold
+    (start,) = planned(want=[wanted()], run=[crashed], now=timedelta(hours=1)).start
+
+    assert (hold.state, hold.until) == (InstanceState.FAILED, None)
+    assert hold.why == "exited with code 3; left as it ended while it is isolated"
+    assert start.why == "exited with code 3; restart 1"
+
+
+def test_a_soft_restart_ends_the_program_after_its_connections_and_starts_it_at_once() -> None:
+    asked = replace(wanted(run=2), drain=timedelta(seconds=9))
+    old = {"run": 1, "attempt": Attempt(restarts=4, streak=4)}
+
+    (end,) = planned(want=[asked], run=[running(**old)]).end
+    (start,) = planned(want=[asked], run=[ended(timedelta(0), **old)]).start
+
+    assert (end.drain, end.cause) == (timedelta(seconds=9), None)
+    assert (start.attempt, start.why) == (Attempt(restarts=4), "its owner asked for a restart")
+    assert len(planned(want=[asked], run=[running(run=2)]).keep) == 1
+
+
+@pytest.mark.parametrize("kept", [{"isolated": True}, {"crash_block": True}])
+def test_a_soft_restart_also_starts_what_was_left_as_it_ended(kept: dict[str, bool]) -> None:
+    plan = planned(want=[wanted(run=1, **kept)], run=[ended(timedelta(0))])
+
+    assert [step.why for step in plan.start] == ["its owner asked for a restart"]
+
+
+def test_a_soft_restart_does_not_wait_for_the_trouble_before_it() -> None:
+    trouble = Trouble(NOON, "denied", InstanceState.IMAGE_PULL_BACK_OFF, "h", streak=9)
+
+    assert planned(want=[wanted(run=1)], run=[], troubles={"i-1": trouble}).start != ()
+    assert planned(want=[wanted()], run=[], troubles={"i-1": trouble}).start == ()
+
+
+def test_what_is_stopped_waits_for_its_connections_as_long_as_it_was_told() -> None:
+    told = replace(wanted(), stop=True, drain=timedelta(seconds=7))
+    run = [running(grace=timedelta(seconds=40))]
+
+    assert [step.drain for step in planned(want=[told], run=run).stop] == [timedelta(seconds=7)]
+    assert [step.drain for step in planned(want=[], run=run).stop] == [timedelta(seconds=40)]
 
 
 def test_with_crash_block_a_crashed_instance_is_left_as_it_ended() -> None:
