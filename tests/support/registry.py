@@ -121,7 +121,7 @@ def registry(login: tuple[str, str] | None = None) -> Iterator[Registry]:
         def do_GET(self) -> None:
             serves.answer(self)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Says nothing."""

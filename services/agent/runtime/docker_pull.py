@@ -1,4 +1,4 @@
-"""Images from their registries: how far a pull is, what a refusal means, and one pull of an image at a time."""
+"""Images from their registries: how far a pull is, what a refusal means, and one pull for all who wait."""
 
 import asyncio
 import json
@@ -95,7 +95,7 @@ class PullProgress:
 
     @property
     def what(self) -> str:
-        return f"{'pulling' if self._is_loading else 'unpacking'} {self.image}"
+        return f"image {self.image}" if self._is_loading else f"unpacked image {self.image}"
 
     @property
     def done(self) -> int:
@@ -178,7 +178,7 @@ class ImagePulls:
                 await self._pull(image, login, hears)
 
     async def _pull(self, image: str, login: Login, hears: list[Told]) -> None:
-        seen = _Seen((f"pulling {image}", 0, 0))
+        seen = _Seen((PullProgress(image).what, 0, 0))
         reading = asyncio.ensure_future(in_own_thread(partial(self._read, image, login, seen)))
         told: Amounts | None = None
         try:

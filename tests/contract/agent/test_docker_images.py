@@ -63,7 +63,7 @@ async def test_the_right_login_gets_an_image_of_a_private_registry(pulls: ImageP
             await pulls.ensure(image, LOGIN, heard)
 
             assert await pulls.present(image)
-            assert heard.words[0] == (f"pulling {image}", 0, 0)
+            assert heard.words[0] == (f"image {image}", 0, 0)
 
 
 @pytest.mark.parametrize("login", [None, ("reader", "guess")])
@@ -108,7 +108,7 @@ async def test_progress_is_told_in_bytes_of_all_layers(pulls: ImagePulls) -> Non
             await until(lambda: any(done for _, done, _ in heard.words), "bytes to come")
 
             what, done, total = heard.words[-1]
-            assert what == f"pulling {image}"
+            assert what == f"image {image}"
             assert 0 < done < (4 << 20) <= total
             serves.release()
             await pulling
