@@ -17,8 +17,10 @@ from libs.spec.extras import (
     Sinker,
     Unit,
 )
+from libs.spec.headroom import Headroom
 from libs.spec.metadata import Metadata
 from libs.spec.networking import Networking
+from libs.spec.quantity import CountOrPercent
 from libs.spec.scalars import (
     Flag,
     Json,
@@ -34,6 +36,8 @@ from libs.spec.section import Section
 from libs.spec.storage import Mount
 
 DEFAULT_GRACE_SECONDS = 30
+# What an update may lack in a quota, where nothing is said.
+QUOTA_UNAVAILABLE = CountOrPercent(2, percent=True)
 
 
 class ServiceSpec(Section):
@@ -110,13 +114,14 @@ class ServiceSpec(Section):
         """User and password of the image's registry."""
         return login_of(self.docker_auth) if self.docker_auth else None
 
-    def surge_and_unavailable(self, replicas: int) -> tuple[int, int]:
-        """How many instances above and below `replicas` an update may have; never both zero."""
-        strategy = self.metadata.rolling_strategy
-        surge = strategy.max_surge.of(replicas)
-        if strategy.max_unavailable is not None:
-            unavailable = strategy.max_unavailable.of(replicas, round_up=False)
-        else:
-            own_nodes = self.metadata.resource is not None and not self.metadata.resource_burstable
-            unavailable = 1 if own_nodes else 0
-        return (surge, unavailable) if surge or unavailable else (1, 0)
+    @property
+    def headroom(self) -> Headroom:
+        """How far an update may leave the wanted number of instances."""
+        metadata, strategy = self.metadata, self.metadata.rolling_strategy
+        unavailable, least = strategy.max_unavailable or CountOrPercent(0), 0
+        if strategy.max_unavailable is None:
+            if metadata.quota_id:
+                unavailable, least = QUOTA_UNAVAILABLE, 1
+            elif metadata.resource and not metadata.resource_burstable:
+                unavailable = CountOrPercent(1)
+        return Headroom(strategy.max_surge, unavailable, least)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from libs.domain.records import PUBLIC_GROUP, Resources
 from libs.spec import ServiceSpec, parse_service
-from libs.spec.quantity import CountOrPercent
+from libs.spec.headroom import Headroom
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Facts:
     port: int
     image: str
     spread: str
-    max_surge: CountOrPercent
-    max_unavailable: CountOrPercent
+    headroom: Headroom
+    auto_rollback: bool
     keepalive: timedelta
     grace: timedelta
     keep_path: bool
@@ -28,13 +28,12 @@ class Facts:
     webservice: bool
 
     def surge(self, wanted: int) -> int:
-        """Extra instances allowed while updating; never none when none may be missing either."""
-        surge = self.max_surge.of(wanted)
-        return surge if surge or self.unavailable(wanted) else 1
+        """Instances above the wanted ones that there may be while some are replaced."""
+        return self.headroom.of(wanted)[0]
 
     def unavailable(self, wanted: int) -> int:
-        """Wanted instances that may be missing while updating."""
-        return self.max_unavailable.of(wanted, round_up=False)
+        """Wanted instances that may be missing while some are replaced, where they find no room otherwise."""
+        return self.headroom.of(wanted)[1]
 
 
 @lru_cache(maxsize=32_768)
@@ -46,7 +45,6 @@ def facts_of(spec_json: str) -> Facts:
 def facts(spec: ServiceSpec) -> Facts:
     metadata = spec.metadata
     container = spec.container
-    rolling = metadata.rolling_strategy
     return Facts(
         resources=Resources(
             cpu_milli=round((metadata.cpu or 0) * 1000),
@@ -59,8 +57,8 @@ def facts(spec: ServiceSpec) -> Facts:
         port=(container.port or 0) if container else 0,
         image=container.image if container else "",
         spread=metadata.scheduling.spread.policy,
-        max_surge=rolling.max_surge,
-        max_unavailable=rolling.max_unavailable or CountOrPercent(0),
+        headroom=spec.headroom,
+        auto_rollback=metadata.rolling_strategy.auto_rollback,
         keepalive=timedelta(milliseconds=metadata.rpc.keepalive),
         grace=timedelta(seconds=spec.termination_grace_seconds),
         keep_path=metadata.rpc.proxy_path == "/",

@@ -113,7 +113,7 @@ def test_what_is_left_out_has_the_documented_default() -> None:
 
     assert (spec.metadata.instance, spec.metadata.gpu, spec.metadata.rpc.keepalive) == (1, 0, 5000)
     assert spec.termination_grace_seconds == 30
-    assert spec.surge_and_unavailable(10) == (1, 0)
+    assert spec.headroom.of(10) == (1, 0)
     assert spec.metadata.scheduling.spread.policy == "default"
 
 
@@ -184,12 +184,25 @@ def test_an_update_can_always_move(
 ) -> None:
     spec = parsed(metadata={"rolling_strategy": strategy})
 
-    assert spec.surge_and_unavailable(replicas) == expected
+    assert spec.headroom.of(replicas) == expected
 
 
 def test_on_own_nodes_one_instance_may_be_missing_during_an_update() -> None:
-    assert parsed(metadata={"resource": "eas-r-1"}).surge_and_unavailable(10) == (1, 1)
-    assert parsed(metadata={"resource": ""}).surge_and_unavailable(10) == (1, 0)
+    assert parsed(metadata={"resource": "eas-r-1"}).headroom.of(10) == (1, 1)
+    assert parsed(metadata={"resource": ""}).headroom.of(10) == (1, 0)
+
+
+def test_with_the_elastic_pool_no_instance_may_be_missing_during_an_update() -> None:
+    burstable = {"resource": "eas-r-1", "resource_burstable": True}
+    computing = {"computing": {"instance_type": "ecs.c7.large"}}
+
+    assert parsed(metadata=burstable, cloud=computing).headroom.of(10) == (1, 0)
+
+
+def test_in_a_quota_two_percent_may_be_missing_and_at_least_one() -> None:
+    spec = parsed(metadata={"quota_id": "q-1"})
+
+    assert (spec.headroom.of(10), spec.headroom.of(200)) == ((1, 1), (4, 4))
 
 
 def test_the_elastic_pool_names_own_nodes_and_rented_ones() -> None:
