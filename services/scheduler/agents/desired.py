@@ -4,7 +4,12 @@ from easel.agent.v1 import agent_pb2
 from libs.domain.records import Instance
 from libs.domain.states import InstanceState
 from libs.rpc.convert import resources_to_proto
+from services.scheduler.datasets import concrete
 from services.scheduler.facts import facts_of
+from services.scheduler.images.asking import pulls_for
+from services.scheduler.secrets.seal import Seal
+from services.scheduler.secrets.vault import Vault
+from services.scheduler.secrets.wants import handed_out, wants_of
 from services.scheduler.world import World
 
 
@@ -23,13 +28,18 @@ def order_of(instance: Instance) -> tuple[object, ...] | None:
     )
 
 
-def desired_state(world: World, node: str, epoch: int) -> agent_pb2.DesiredState:
-    """Everything placed on `node`, in a fixed order, so that equal states are equal messages."""
+def desired_state(world: World, node: str, epoch: int, vault: Vault | None = None) -> agent_pb2.DesiredState:
+    """Everything placed on `node`, in a fixed order, so that equal states are equal messages.
+
+    Datasets are resolved. Without a vault no secret is handed out.
+    """
+    vault = vault or Vault(world, Seal(()))
     desired = agent_pb2.DesiredState(epoch=epoch)
     for instance in sorted(world.instances_on(node), key=lambda i: i.id):
         if order_of(instance) is None:
             continue
-        spec_json = world.version(instance.service, instance.version).spec_json
+        stored = world.version(instance.service, instance.version).spec_json
+        spec_json = concrete(world, stored)
         desired.assignments.add(
             id=instance.id,
             service=instance.service,
@@ -42,7 +52,10 @@ def desired_state(world: World, node: str, epoch: int) -> agent_pb2.DesiredState
             stop=instance.stopping,
             resources=resources_to_proto(instance.resources),
             run=instance.run,
-            drain_ms=round(facts_of(spec_json).grace.total_seconds() * 1000),
+            drain_ms=round(facts_of(stored).grace.total_seconds() * 1000),
             isolated=instance.isolated or instance.detached,
+            secrets=handed_out(wants_of(spec_json), world.secrets, vault),
         )
+    if known := world.nodes.get(node):
+        desired.pulls.extend(pulls_for(world, known, vault))
     return desired

@@ -8,31 +8,44 @@ from datetime import datetime, timedelta
 from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, NotFound, Unavailable
-from libs.domain.records import Instance, Node
+from libs.domain.records import ImagePull, Instance, Node, Secret
 from libs.domain.states import NodeState
 from services.scheduler.agents.desired import desired_state, order_of
 from services.scheduler.agents.logs import LogInbox
+from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World
 
 
 class Session:
     """One agent's open link: its newest desired state goes out when it changed, its log chunks come in."""
 
-    def __init__(self, node: str, epoch: int, world: World, agent: str, now: datetime) -> None:
+    def __init__(
+        self, node: str, epoch: int, world: World, agent: str, now: datetime, vault: Vault | None
+    ) -> None:
         self.node, self.epoch, self.agent, self.heard_at = node, epoch, agent, now
-        self._world = world
+        self._world, self._vault = world, vault
         self._stale = asyncio.Event()
         self._stale.set()
         self._asks: list[agent_pb2.ConnectResponse] = []
         self._logs: dict[str, LogInbox] = {}
         self._sent: agent_pb2.DesiredState | None = None
         self._orders: dict[str, tuple[object, ...] | None] = {}
+        self._group = ""
         self.closed = False
 
     def refresh(self, instance: Instance, deleted: bool) -> None:
         """This instance of the node changed; most changes are reports and alter nothing that is desired."""
         known, now = self._orders.get(instance.id), None if deleted else order_of(instance)
         if known != now:
+            self._stale.set()
+
+    def look_again(self) -> None:
+        """Something that several nodes depend on changed; nothing goes out when it is no matter here."""
+        self._stale.set()
+
+    def look_again_in(self, group: str) -> None:
+        """The node is in this resource group now."""
+        if group != self._group:
             self._stale.set()
 
     def close(self) -> None:
@@ -53,7 +66,8 @@ class Session:
             for ask in asks:
                 yield ask
             self._orders = {i.id: order_of(i) for i in self._world.instances_on(self.node)}
-            desired = desired_state(self._world, self.node, self.epoch)
+            self._group = self.group
+            desired = desired_state(self._world, self.node, self.epoch, self._vault)
             if desired != self._sent:
                 self._sent = desired
                 yield agent_pb2.ConnectResponse(desired=desired)
@@ -89,6 +103,12 @@ class Session:
             self._ask(agent_pb2.ConnectResponse(log_cancel=agent_pb2.LogCancel(request_id=request_id)))
 
     @property
+    def group(self) -> str:
+        """The resource group of the node; empty before the node is known."""
+        node = self._world.nodes.get(self.node)
+        return node.resource_group if node else ""
+
+    @property
     def _went_away(self) -> str:
         return f"the agent of node {self.node} went away"
 
@@ -101,9 +121,14 @@ class Sessions:
     """The open links by node, and when each node was last heard of."""
 
     def __init__(
-        self, world: World, clock: Callable[[], datetime], silent_after: timedelta = timedelta(seconds=10)
+        self,
+        world: World,
+        clock: Callable[[], datetime],
+        silent_after: timedelta = timedelta(seconds=10),
+        vault: Vault | None = None,
     ) -> None:
         self._world, self._clock, self._silent_after = world, clock, silent_after
+        self._vault = vault
         self._open: dict[str, Session] = {}
         # A scheduler that just started gives every node the benefit of the doubt that was not given up on.
         self.last_seen: dict[str, datetime] = {
@@ -129,7 +154,7 @@ class Sessions:
                     f"another agent is connected as node {node!r}; give this one its own name"
                 )
             older.close()
-        session = self._open[node] = Session(node, epoch, self._world, agent, self._clock())
+        session = self._open[node] = Session(node, epoch, self._world, agent, self._clock(), self._vault)
         return session
 
     def closed(self, session: Session) -> None:
@@ -161,13 +186,28 @@ class Sessions:
         return session
 
     def heard(self, changes: Changes) -> None:
-        """A ledger listener: nodes whose instances changed get a fresh look."""
+        """A ledger listener: nodes whose instances, secrets or images to pull changed get a fresh look."""
         for deleted, records in ((False, changes.put), (True, changes.delete)):
             for record in records:
-                if isinstance(record, Instance) and record.node in self._open:
-                    self._open[record.node].refresh(record, deleted)
-                elif deleted and isinstance(record, Node):
-                    self._forget(record.name)
+                match record:
+                    case Instance():
+                        if record.node in self._open:
+                            self._open[record.node].refresh(record, deleted)
+                    case Node():
+                        self._heard_of_node(record, deleted)
+                    case Secret():
+                        for session in self._open.values():
+                            session.look_again()
+                    case ImagePull():
+                        for session in self._open.values():
+                            if session.group == record.resource_group:
+                                session.look_again()
+
+    def _heard_of_node(self, node: Node, deleted: bool) -> None:
+        if deleted:
+            self._forget(node.name)
+        elif node.name in self._open:
+            self._open[node.name].look_again_in(node.resource_group)
 
     def _forget(self, node: str) -> None:
         """An agent that just connected as a deleted node is sent away, so that it joins anew."""
