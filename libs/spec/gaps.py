@@ -129,8 +129,6 @@ GAPS: tuple[Gap, ...] = (
     Gap("aimaster", "nodes are not checked before an instance starts yet"),
     Gap("sinker", "requests and responses are not recorded yet"),
     Gap("confidential", "encrypted models are not opened yet"),
-    Gap('features["eas.aliyun.com/extra-ephemeral-storage"]', "disk of an instance is not extended yet"),
-    Gap('features["eas.aliyun.com/gpu-driver-version"]', "the driver of the node is used as it is"),
     Gap('features["eas.aliyun.com/enable-rollout"]', "updates are not made in stages yet"),
     Gap('features["eas.aliyun.com/enable-properties"]', "dynamic parameters are not handed to instances yet"),
     Gap("options.enable_ram_role", "there are no cloud roles here; the option is kept and ignored"),

@@ -9,6 +9,7 @@ from libs.spec.refusal import NOTHING, Path, Words, refused
 from libs.spec.secret_refs import parse_ref, values_that_may_refer
 from libs.spec.service import ServiceSpec
 from libs.spec.storage import SHARED_MEMORY
+from libs.spec.switches import switches_can_be_read
 
 # Services of these types bring their own program.
 _SELF_CONTAINED = frozenset({"LLMGatewayService"})
@@ -249,6 +250,7 @@ RULES: tuple[Callable[[ServiceSpec], None], ...] = (
     references_to_secrets_are_whole,
     the_autoscaler_has_room,
     records_have_a_destination,
+    switches_can_be_read,
 )
 
 

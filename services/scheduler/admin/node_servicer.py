@@ -12,6 +12,7 @@ from libs.domain.states import LIVE_STATES
 from services.scheduler.admin import nodes
 from services.scheduler.admin.views import group_view, node_view
 from services.scheduler.agents.sessions import Sessions
+from services.scheduler.gpus.fences import fenced_by_hand, lifted
 from services.scheduler.ledger import Ledger
 from services.scheduler.paging import page
 
@@ -72,6 +73,20 @@ class NodeServicer(admin_pb2_grpc.NodeServiceServicer):
         )
         moving = sum(i.state in LIVE_STATES for i in self._world.instances_on(request.name))
         return admin_pb2.DrainNodeResponse(node=self._now(request.name), moving=moving)
+
+    async def FenceGpu(
+        self, request: admin_pb2.FenceGpuRequest, context: Context
+    ) -> admin_pb2.FenceGpuResponse:
+        await self._ledger.change(
+            lambda world: fenced_by_hand(world, request.node, request.uuid, request.why, self._clock())
+        )
+        return admin_pb2.FenceGpuResponse(node=self._now(request.node))
+
+    async def LiftGpuFence(
+        self, request: admin_pb2.LiftGpuFenceRequest, context: Context
+    ) -> admin_pb2.LiftGpuFenceResponse:
+        await self._ledger.change(lambda world: lifted(world, request.node, request.uuid, self._clock()))
+        return admin_pb2.LiftGpuFenceResponse(node=self._now(request.node))
 
     async def ListResourceGroups(
         self, request: admin_pb2.ListResourceGroupsRequest, context: Context

@@ -60,7 +60,8 @@ def deleted(world: World, name: str, linked: Container[str], now: datetime) -> C
             f"node {name!r} holds {len(held)} instances and is {node.state.value}; drain it first"
         )
     event = Event(now, EventKind.NORMAL, "NodeDeleted", "deleted by hand", "node", name)
-    return Changes(delete=(node, *held), events=(event,))
+    fences = (fence for fence in world.gpu_fences.values() if fence.node == name)
+    return Changes(delete=(node, *held, *fences), events=(event,))
 
 
 def group_created(world: World, name: str, kind: str, now: datetime) -> Changes:

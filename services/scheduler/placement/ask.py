@@ -19,7 +19,8 @@ class Ask:
     """One instance that wants a node. CPU in thousandths of a core, sizes in MiB.
 
     `port` is the port that the service declares, 0 for none. `gpu_model` is empty for any model, or words
-    that the device's own name must all contain ("A100", "a100 80gb").
+    that the device's own name must all contain ("A100", "a100 80gb"). `cuda` is a version that the node can
+    mount, `gpu_driver` one of its driver or the first parts of it; both are empty for any.
     """
 
     instance: str
@@ -33,6 +34,8 @@ class Ask:
     port: int = 0
     spread: str = Spread.DEFAULT
     image: str = ""
+    cuda: str = ""
+    gpu_driver: str = ""
 
 
 @dataclass(frozen=True)

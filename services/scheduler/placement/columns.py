@@ -56,15 +56,20 @@ class Columns:
         # 1 where the node has no healthy GPU; 1 where an instance holds one of its GPUs.
         self.gpuless = np.zeros(rows, np.int64)
         self.gpus_in_use = np.zeros(rows, np.int64)
+        # GPUs that are there and not to be used: unhealthy, or fenced.
+        self.gpus_out = np.zeros(rows, np.int64)
+        self.driver = np.zeros(rows, np.int32)
         self.hands_out_ports = np.zeros(rows, np.bool_)
         self.free_ports = np.zeros(rows, np.int64)
         # Grows toward the front of the alphabet; the last word between equal nodes.
         self.tie_break = np.zeros(rows, np.int64)
         self.free_by_model: dict[str, Ints] = {}
         self.has_image: dict[str, Mask] = {}
+        self.has_cuda: dict[str, Mask] = {}
         self.taken_ports: list[frozenset[int]] = [frozenset()] * rows
         self.groups: dict[str, int] = {}
         self.zones: dict[str, int] = {}
+        self.drivers: dict[str, int] = {}
         self.services: dict[str, Tally] = {}
 
     def grow(self) -> None:
@@ -75,6 +80,7 @@ class Columns:
                 setattr(self, name, _longer(column, more))
         self.free_by_model = {name: _longer(each, more) for name, each in self.free_by_model.items()}
         self.has_image = {name: _longer(each, more) for name, each in self.has_image.items()}
+        self.has_cuda = {name: _longer(each, more) for name, each in self.has_cuda.items()}
         self.taken_ports.extend([frozenset()] * more)
         self.rows += more
 
@@ -85,6 +91,10 @@ class Columns:
     def image(self, image: str) -> Mask:
         """The column of nodes that have an image, made when first asked for."""
         return self.has_image.setdefault(image, np.zeros(self.rows, np.bool_))
+
+    def cuda(self, version: str) -> Mask:
+        """The column of nodes that can mount a version of CUDA, made when first asked for."""
+        return self.has_cuda.setdefault(version, np.zeros(self.rows, np.bool_))
 
     def free_of_model(self, asked: str) -> Ints:
         """Free healthy GPUs by row, of the models that the words asked for name; of any for no words."""

@@ -2,9 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, KeysView
+from dataclasses import replace
 from typing import Self
 
-from libs.domain.records import Gpu, Instance, Node
+from libs.domain.records import Gpu, GpuFence, Instance, Node
 from libs.domain.states import InstanceState, Runtime
 from services.scheduler.placement.ask import Held, Placement, held_by_instance, held_by_placement
 from services.scheduler.placement.columns import Columns, Standing, standing
@@ -21,12 +22,15 @@ class Snapshot:
 
     An instance holds its share from `assume` (or `upsert_instance`) until `release`. What is held on a node
     that is not there is remembered and counts again when the node comes back. A GPU is held by its UUID,
-    whichever node reports it.
+    whichever node reports it. A fenced GPU is as one that its node calls unhealthy.
     """
 
     def __init__(self, rows: int = 0) -> None:
         self._columns = Columns(rows)
+        # As their agents say, and with the fenced GPUs among the unhealthy ones.
+        self._reported: dict[str, Node] = {}
         self._nodes: dict[str, Node] = {}
+        self._fenced: set[tuple[str, str]] = set()
         self._rows: dict[str, int] = {}
         self._names = [""] * rows
         self._unused = list(range(rows - 1, -1, -1))
@@ -38,9 +42,16 @@ class Snapshot:
         self._image_nodes: Counter[str] = Counter()
 
     @classmethod
-    def of(cls, nodes: Iterable[Node], instances: Iterable[Instance] = ()) -> Self:
+    def of(
+        cls,
+        nodes: Iterable[Node],
+        instances: Iterable[Instance] = (),
+        fences: Iterable[GpuFence] = (),
+    ) -> Self:
         nodes = tuple(nodes)
         snapshot = cls(len(nodes))
+        for fence in fences:
+            snapshot.upsert_fence(fence)
         for instance in instances:
             snapshot.upsert_instance(instance)
         for node in nodes:
@@ -126,8 +137,22 @@ class Snapshot:
             self._clear(node.name)
         else:
             self._give_row(node.name)
-        self._nodes[node.name] = node
-        self._write(node)
+        self._reported[node.name] = node
+        self._nodes[node.name] = self._without_fenced(node)
+        self._write(self._nodes[node.name])
+
+    def upsert_fence(self, fence: GpuFence) -> None:
+        """Takes the GPU out of use, or back in when the fence is a lifted one."""
+        if fence.lifted_at is None:
+            self._fenced.add((fence.node, fence.uuid))
+        else:
+            self._fenced.discard((fence.node, fence.uuid))
+        if fence.node in self._reported:
+            self.upsert_node(self._reported[fence.node])
+
+    def remove_fence(self, fence: GpuFence) -> None:
+        """Forgets the fence. Safe to repeat."""
+        self.upsert_fence(replace(fence, lifted_at=fence.lifted_at or fence.at))
 
     def remove_node(self, name: str) -> None:
         """Forgets the node. What instances hold there stays held. Safe to repeat."""
@@ -135,10 +160,19 @@ class Snapshot:
             return
         self._clear(name)
         row = self._rows.pop(name)
-        del self._nodes[name]
+        del self._nodes[name], self._reported[name]
         self._names[row] = ""
         self._unused.append(row)
         self._ranked = False
+
+    def _without_fenced(self, node: Node) -> Node:
+        if not any((node.name, gpu.uuid) in self._fenced for gpu in node.gpus):
+            return node
+        gpus = (
+            replace(gpu, healthy=gpu.healthy and (node.name, gpu.uuid) not in self._fenced)
+            for gpu in node.gpus
+        )
+        return replace(node, gpus=tuple(gpus))
 
     def _hold(self, held: Held) -> None:
         if self._held.get(held.instance) == held:
@@ -201,6 +235,8 @@ class Snapshot:
             self._image_nodes[image] -= 1
             if not self._image_nodes[image]:
                 del self._image_nodes[image], columns.has_image[image]
+        for version in node.cuda_versions:
+            columns.cuda(version)[row] = False
 
     def _write(self, node: Node) -> None:
         row, columns = self._rows[node.name], self._columns
@@ -221,6 +257,10 @@ class Snapshot:
         self._write_gpus(node.name)
         columns.hands_out_ports[row] = node.runtime is Runtime.PROCESS
         self._write_ports(row)
+        driver = node.gpu_driver_version
+        columns.driver[row] = columns.drivers.setdefault(driver, len(columns.drivers) + 1)
+        for version in node.cuda_versions:
+            columns.cuda(version)[row] = True
         for image in {image_key(each) for each in node.images}:
             columns.image(image)[row] = True
             self._image_nodes[image] += 1
@@ -234,6 +274,7 @@ class Snapshot:
         free = self.free_gpus(name)
         columns.free_gpus[row] = len(free)
         columns.gpuless[row] = not any(gpu.healthy for gpu in node.gpus)
+        columns.gpus_out[row] = sum(not gpu.healthy for gpu in node.gpus)
         columns.gpus_in_use[row] = any(each.gpu_uuids for each in self.held_on(name))
         by_model = Counter(gpu.model for gpu in free)
         for model in {gpu.model for gpu in node.gpus}:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from libs.db.changes import Changes
-from libs.domain.records import Instance, Node
+from libs.domain.records import GpuFence, Instance, Node
 from libs.domain.states import InstanceState
 from services.scheduler.facts import Facts
 from services.scheduler.placement import Ask, Snapshot, Unplaced, place
@@ -15,7 +15,9 @@ class Placer:
     """Places instances against a snapshot that follows the ledger. Not safe across awaits by design."""
 
     def __init__(self, world: World) -> None:
-        self._snapshot = Snapshot.of(world.nodes.values(), world.instances.values())
+        self._snapshot = Snapshot.of(
+            world.nodes.values(), world.instances.values(), world.gpu_fences.values()
+        )
         # Placed here, and not heard of as stored yet.
         self._assumed: set[str] = set()
 
@@ -27,9 +29,13 @@ class Placer:
             elif isinstance(record, Instance):
                 self._assumed.discard(record.id)
                 self._snapshot.release(record.id)
+            elif isinstance(record, GpuFence):
+                self._snapshot.remove_fence(record)
         for record in changes.put:
             if isinstance(record, Node):
                 self._snapshot.upsert_node(record)
+            elif isinstance(record, GpuFence):
+                self._snapshot.upsert_fence(record)
             elif isinstance(record, Instance):
                 self._assumed.discard(record.id)
                 self._snapshot.upsert_instance(record)
@@ -82,4 +88,6 @@ def ask_for(instance: Instance, facts: Facts) -> Ask:
         port=facts.port,
         spread=facts.spread,
         image=facts.image,
+        cuda=facts.cuda,
+        gpu_driver=facts.gpu_driver,
     )

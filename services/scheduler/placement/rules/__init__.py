@@ -8,7 +8,9 @@ then packing, images and room, which are weighed against each other.
 
 from services.scheduler.placement.framework import FilterRule, ScoreRule
 from services.scheduler.placement.rules.cpu import Cpu
+from services.scheduler.placement.rules.cuda import Cuda
 from services.scheduler.placement.rules.disk import Disk
+from services.scheduler.placement.rules.gpu_driver import GpuDriver
 from services.scheduler.placement.rules.gpus import Gpus
 from services.scheduler.placement.rules.group import Group
 from services.scheduler.placement.rules.image import ImagePresent
@@ -21,7 +23,17 @@ from services.scheduler.placement.rules.spread_nodes import SpreadNodes
 from services.scheduler.placement.rules.spread_zones import SpreadZones
 from services.scheduler.placement.rules.standing import NodeStanding
 
-FILTERS: tuple[FilterRule, ...] = (Group(), NodeStanding(), Gpus(), Cpu(), Memory(), Disk(), Ports())
+FILTERS: tuple[FilterRule, ...] = (
+    Group(),
+    NodeStanding(),
+    GpuDriver(),
+    Cuda(),
+    Gpus(),
+    Cpu(),
+    Memory(),
+    Disk(),
+    Ports(),
+)
 
 SCORES: tuple[ScoreRule, ...] = (
     SpreadZones(weight=500_000),

@@ -11,7 +11,7 @@ from services.scheduler.placement.words import counted, verb
 
 
 class Gpus:
-    """Refuses nodes with fewer free GPUs than asked. An unhealthy GPU is never free."""
+    """Refuses nodes with fewer free GPUs than asked. An unhealthy or fenced GPU is never free."""
 
     name = "gpus"
 
@@ -20,7 +20,8 @@ class Gpus:
         free = sum(not model or model_matches(model, gpu.model) for gpu in node.free_gpus)
         if ask.gpus <= free:
             return FITS
-        return rejected(f"lacks {_wanted(ask)} ({free} free)")
+        out = sum(not gpu.healthy for gpu in node.node.gpus)
+        return rejected(f"lacks {_wanted(ask)} ({free} free{_out(out)})")
 
     def mask(self, ask: Ask, columns: Columns) -> Mask | None:
         if ask.gpus <= 0:
@@ -29,8 +30,13 @@ class Gpus:
 
     def summary(self, ask: Ask, columns: Columns, rows: Ints) -> tuple[str, ...]:
         most = int(columns.free_of_model(ask.gpu_model)[rows].max())
-        return (f"{verb(len(rows), 'lacks', 'lack')} {_wanted(ask)} (most free {most})",)
+        out = _out(int(columns.gpus_out[rows].sum()))
+        return (f"{verb(len(rows), 'lacks', 'lack')} {_wanted(ask)} (most free {most}{out})",)
 
 
 def _wanted(ask: Ask) -> str:
     return counted(ask.gpus, f"{ask.gpu_model} GPU".lstrip())
+
+
+def _out(count: int) -> str:
+    return f"; {counted(count, 'GPU')} unhealthy or fenced" if count else ""

@@ -3,21 +3,22 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.domain.records import Node
+from libs.domain.records import GpuFence, Node
 from services.scheduler.placement import Ask, Placement, Snapshot, Unplaced, place, place_all
 from services.scheduler.placement.framework import MAX_SCORE
 from services.scheduler.placement.rules import FILTERS, SCORES
-from tests.unit.scheduler.placement.worlds import asks, nodes
+from tests.unit.scheduler.placement.worlds import asks, fences, nodes
 
 clusters = st.lists(nodes(), unique_by=lambda node: node.name, max_size=5)
+fenced = st.lists(fences(), unique_by=lambda fence: (fence.node, fence.uuid), max_size=6)
 
 
 @settings(max_examples=300, deadline=None)
-@given(clusters, st.lists(asks, max_size=10, unique_by=lambda ask: ask.instance), asks)
+@given(clusters, fenced, st.lists(asks, max_size=10, unique_by=lambda ask: ask.instance), asks)
 def test_both_forms_of_every_rule_agree_on_every_node(
-    cluster: list[Node], earlier: list[Ask], ask: Ask
+    cluster: list[Node], fenced: list[GpuFence], earlier: list[Ask], ask: Ask
 ) -> None:
-    snapshot = Snapshot.of(cluster)
+    snapshot = Snapshot.of(cluster, fences=fenced)
     place_all(earlier, snapshot)
 
     for name in snapshot.nodes:

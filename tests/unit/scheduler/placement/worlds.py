@@ -2,10 +2,10 @@
 
 from hypothesis import strategies as st
 
-from libs.domain.records import Node, Resources
+from libs.domain.records import GpuFence, Node, Resources
 from libs.domain.states import NodeState, Runtime
 from services.scheduler.placement import Ask, Spread
-from tests.unit.scheduler.placement.builders import a_gpu, a_node
+from tests.unit.scheduler.placement.builders import EPOCH, a_gpu, a_node
 
 NAMES = [f"n{i}" for i in range(5)]
 GROUPS = ["public", "lab"]
@@ -13,6 +13,8 @@ ZONES = ["", "a", "b"]
 MODELS = ["NVIDIA A100-SXM4-80GB", "NVIDIA A10"]
 IMAGES = ["repo/app", "repo/app:latest", "repo/other:1"]
 SERVICES = ["web", "llm"]
+CUDAS = ["11.2", "12.4"]
+DRIVERS = ["", "550.54.15", "550.127.08"]
 UUIDS = [f"gpu-{i}" for i in range(8)]
 
 resources = st.builds(
@@ -44,8 +46,18 @@ def nodes(draw: st.DrawFn, name: str | None = None) -> Node:
         images=tuple(draw(st.lists(st.sampled_from(IMAGES), unique=True, max_size=2))),
         first_port=first,
         last_port=first and first + draw(st.integers(-1, 2)),
+        cuda_versions=tuple(draw(st.lists(st.sampled_from(CUDAS), unique=True, max_size=2))),
+        gpu_driver_version=draw(st.sampled_from(DRIVERS)),
         busy_ports=tuple(draw(st.lists(st.sampled_from([8_000, 20_000, 20_001]), unique=True))),
     )
+
+
+@st.composite
+def fences(draw: st.DrawFn) -> GpuFence:
+    """Around any GPU of any node, also of none; standing or lifted."""
+    node, uuid = draw(st.sampled_from(NAMES)), draw(st.sampled_from(UUIDS))
+    lifted_at = draw(st.sampled_from([None, None, EPOCH]))
+    return GpuFence(node, uuid, "Xid79", "it failed", EPOCH, lifted_at=lifted_at)
 
 
 asks = st.builds(
@@ -61,4 +73,6 @@ asks = st.builds(
     port=st.sampled_from([0, 80, 8_000, 20_001]),
     spread=st.sampled_from([*Spread]),
     image=st.sampled_from(["", *IMAGES]),
+    cuda=st.sampled_from(["", "", "", *CUDAS, "8.0"]),
+    gpu_driver=st.sampled_from(["", "", "", "550", "550.54.15", "470"]),
 )
