@@ -36,7 +36,7 @@ async def watch_readiness(
             tell(ready)
         if not ready and not explained and waited > EXPLAIN_AFTER and (why := await runtime.explain(running)):
             explained = True
-            explain(why)
+            explain(why.why)
         await asyncio.sleep(READY_LOOK if ready else wait)
         waited += wait
         wait = min(SLOWEST_LOOK, wait * 1.3)

@@ -129,7 +129,7 @@ class Phase(Protocol):
     def progress(self, what: str, done_bytes: int, total_bytes: int = 0) -> None:
         """How far a transfer is, as often as there is news; told once a second, with its rate.
 
-        `what` is such as "image python:3.11-slim". No sign of life when nothing was moved since the last call.
+        `what` is such as "image python:3.11-slim". No sign of life when nothing moved since the last call.
         """
         ...
 
@@ -165,12 +165,35 @@ class Runtime(Protocol):
         """
         ...
 
+    async def ensure_ended(self, instance: str, grace: timedelta, sigterm: bool) -> None:
+        """Ends it like `ensure_absent`, and keeps its files, for a new run."""
+        ...
+
     async def listening(self, running: Running) -> bool:
         """Whether its port takes connections. Raises TimeoutError when it neither accepts nor refuses."""
         ...
 
-    async def explain(self, running: Running) -> str:
-        """Why its port may not be listening though it runs; empty when nothing can be said."""
+    async def explain(self, running: Running) -> Finding | None:
+        """Why nobody reaches its port though it runs; None when nothing can be said."""
+        ...
+
+    async def connections(self, running: Running) -> int | None:
+        """How many connections to its port are open; None when that cannot be seen from here."""
+        ...
+
+    async def execute(self, running: Running, command: Sequence[str], within: timedelta) -> Executed:
+        """Runs a command where its program runs, killed with its children after `within`.
+
+        Raises Unavailable when nothing can be run now, whatever the command.
+        """
+        ...
+
+    async def reach(self, running: Running, port: int) -> tuple[str, int]:
+        """Where a port of its program that is not the declared one is found."""
+        ...
+
+    async def activity(self, running: Running) -> int | None:
+        """A number that changes while its program computes, reads or writes; None when it cannot be seen."""
         ...
 
     def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:

@@ -1,7 +1,9 @@
 """Instances as processes of this host, each under a launcher that outlives the agent."""
 
 import asyncio
+import errno
 import functools
+import ipaddress
 import logging
 import os
 import signal
@@ -15,16 +17,27 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from libs.domain.causes import Cause
 from libs.domain.errors import NotFound
 from libs.domain.states import InstanceState
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.mounts import MountKind, ensure_source
+from services.agent.runtime import process_inside
 from services.agent.runtime.cgroups import ControlGroups
 from services.agent.runtime.launchers import Launchers
-from services.agent.runtime.listeners import ports_of_tree
+from services.agent.runtime.listeners import connections_to, finding_of, listeners_of_tree, ports_of_tree
 from services.agent.runtime.logfiles import follow as followed
 from services.agent.runtime.logfiles import tail_of
-from services.agent.runtime.port import Attempt, Exit, Phase, PrepareFailed, Running, StartFailed
+from services.agent.runtime.port import (
+    Attempt,
+    Executed,
+    Exit,
+    Finding,
+    Phase,
+    PrepareFailed,
+    Running,
+    StartFailed,
+)
 from services.agent.runtime.process_launch import Place, host_path, launch_of
 from services.agent.runtime.process_state import (
     InstanceDirectory,
@@ -97,7 +110,7 @@ class ProcessRuntime:
         self._children.watch(self._directory(workload.id))
         return running_from(workload.id, state, self._settings.address, None)
 
-    async def ensure_absent(self, instance: str, grace: timedelta, sigterm: bool) -> None:
+    async def ensure_ended(self, instance: str, grace: timedelta, sigterm: bool) -> None:
         directory = self._directory(instance)
         if await asyncio.to_thread(self._tell, directory, signal.SIGTERM):
             await self._ended(directory, grace if sigterm else min(grace, _WITHOUT_SIGTERM))
@@ -105,7 +118,10 @@ class ProcessRuntime:
             await self._ended(directory, _KILLED_WITHIN)
         if await asyncio.to_thread(self._tell, directory, signal.SIGKILL):
             await self._ended(directory, _KILLED_WITHIN)
-        await asyncio.to_thread(self._remove, directory)
+
+    async def ensure_absent(self, instance: str, grace: timedelta, sigterm: bool) -> None:
+        await self.ensure_ended(instance, grace, sigterm)
+        await asyncio.to_thread(self._remove, self._directory(instance))
         self._prepared.pop(instance, None)
         self._listening = {run for run in self._listening if run[0] != instance}
 
@@ -122,16 +138,26 @@ class ProcessRuntime:
             self._listening.add(run)
         return True
 
-    async def explain(self, running: Running) -> str:
+    async def explain(self, running: Running) -> Finding | None:
         launcher = self._directory(running.id).monitor()
-        ports = await asyncio.to_thread(ports_of_tree, launcher) if launcher is not None else set()
-        if not ports or running.port in ports:
-            return ""
-        found = ", ".join(str(port) for port in sorted(ports))
-        return (
-            f"its program listens on port {found}, but was given port {running.port}: "
-            "let it read the environment variable PORT"
-        )
+        if launcher is None:
+            return None
+        found = await asyncio.to_thread(listeners_of_tree, launcher)
+        advice = f"was given port {running.port}: let it read the environment variable PORT"
+        outside = not ipaddress.ip_address(running.address).is_loopback
+        return finding_of(found, running.port, advice, from_outside=outside)
+
+    async def connections(self, running: Running) -> int | None:
+        return await asyncio.to_thread(connections_to, running.port)
+
+    async def execute(self, running: Running, command: Sequence[str], within: timedelta) -> Executed:
+        return await process_inside.execute(self._directory(running.id), command, within)
+
+    async def reach(self, running: Running, port: int) -> tuple[str, int]:
+        return running.address, port
+
+    async def activity(self, running: Running) -> int | None:
+        return await asyncio.to_thread(process_inside.activity_of, self._directory(running.id))
 
     async def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
         directory = self._directory(instance)
@@ -197,7 +223,9 @@ class ProcessRuntime:
                 finally:
                     os.close(lock)
             except OSError as refused:
-                raise StartFailed(f"could not start: {refused}") from refused
+                full = refused.errno == errno.ENOSPC
+                why = f"could not start: {refused}"
+                raise StartFailed(why, Cause.NO_SPACE if full else None) from refused
 
     def _launch(
         self, workload: Workload, attempt: Attempt, directory: InstanceDirectory, lock: int
@@ -226,13 +254,15 @@ class ProcessRuntime:
         if workload.host_port:
             if is_free(workload.host_port):
                 return workload.host_port
-            raise StartFailed(f"port {workload.host_port} is taken by another program of this node")
+            why = f"port {workload.host_port} is taken by another program of this node"
+            raise StartFailed(why, Cause.PORT_TAKEN)
         known = {running.id: running.port for running in self._scan()}
         before = known.pop(workload.id, 0)
         for port in chain((before,) if before else (), self._settings.ports):
             if port not in known.values() and is_free(port):
                 return port
-        raise StartFailed(f"no free port in {self._settings.ports.start}-{self._settings.ports.stop - 1}")
+        why = f"no free port in {self._settings.ports.start}-{self._settings.ports.stop - 1}"
+        raise StartFailed(why, Cause.PORT_TAKEN)
 
     def _tell(self, directory: InstanceDirectory, number: signal.Signals) -> bool:
         """Signals the launcher; False when none is alive. Waits for one that is just being born."""

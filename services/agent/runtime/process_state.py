@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from libs.domain.causes import Cause
 from libs.files import replace_file
 from services.agent.runtime.port import Attempt, Exit, Running
 from services.agent.workload import Workload
@@ -123,6 +124,7 @@ def state_of(workload: Workload, attempt: Attempt, port: int, now: datetime) -> 
         "grace": workload.grace.total_seconds(),
         "sigterm": workload.sigterm,
         "memory_mib": workload.memory_mib,
+        "run": workload.run,
     }
 
 
@@ -143,6 +145,7 @@ def running_from(instance: str, state: Mapping[str, Any], address: str, ended: E
         listens=state["listens"],
         grace=timedelta(seconds=state["grace"]),
         sigterm=state["sigterm"],
+        run=state.get("run", 0),
     )
 
 
@@ -150,19 +153,37 @@ def exit_from(said: Mapping[str, Any], memory_mib: int) -> Exit:
     """How a run ended, from its exit file."""
     at = datetime.fromtimestamp(said["at"], UTC)
     if said.get("start_error"):
-        return Exit(f"could not start: {said['start_error']}", at)
+        return Exit(f"could not start: {said['start_error']}", at, cause=_start_cause(said["start_error"]))
     if said.get("lost"):
-        return Exit("ended together with its launcher, which was killed, or with the node", at)
+        why = "ended together with its launcher, which was killed, or with the node"
+        return Exit(why, at, cause=Cause.KILLED_BY_SIGNAL)
     code, number = said.get("code"), said.get("signal")
     if said.get("out_of_memory"):
-        return Exit(f"out of memory (limit {memory_mib} MiB)", at, code, number, out_of_memory=True)
+        why = f"out of memory (limit {memory_mib} MiB)"
+        return Exit(why, at, code, number, out_of_memory=True, cause=Cause.OUT_OF_MEMORY)
     if number is not None:
-        return Exit(f"killed by signal {number} ({signal_name(number)})", at, None, number)
-    return Exit(f"exited with code {code}{_of_a_shell(code)}", at, code)
+        why = f"killed by signal {number} ({signal_name(number)})"
+        return Exit(why, at, None, number, cause=Cause.KILLED_BY_SIGNAL)
+    return Exit(f"exited with code {code}{_of_a_shell(code)}", at, code, cause=cause_of_code(code))
+
+
+def cause_of_code(code: int | None) -> Cause:
+    """What an exit code says by itself, in the words of shells."""
+    if code in (126, 127):
+        return Cause.COMMAND_NOT_FOUND
+    return Cause.KILLED_BY_SIGNAL if _of_a_shell(code) else Cause.EXITED
+
+
+def _start_cause(said: str) -> Cause:
+    return Cause.COMMAND_NOT_FOUND if said.endswith("no such program or directory") else Cause.START_FAILED
 
 
 def _of_a_shell(code: int | None) -> str:
-    """What a shell means by an exit code above 128."""
+    """What a shell means by an exit code of 126 and more."""
+    if code == 127:
+        return " (a command was not found)"
+    if code == 126:
+        return " (a command cannot be executed)"
     if code is None or signal_name(code - 128) == "unknown":
         return ""
     return f" (its program was killed by {signal_name(code - 128)})"
@@ -180,7 +201,12 @@ def kill_leftovers(directory: Path) -> None:
 
     Looks until two looks in a row find none: a process that is changing its program shows no marker.
     """
-    marker, clean = f"{MARKER}={directory}".encode(), 0
+    kill_marked(f"{MARKER}={directory}".encode())
+
+
+def kill_marked(marker: bytes) -> None:
+    """Kills every process with this entry in its environment."""
+    clean = 0
     for _ in range(_MOST_LOOKS):
         clean = 0 if _kill_marked(marker) else clean + 1
         if clean == 2:
