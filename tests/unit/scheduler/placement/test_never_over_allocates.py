@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from libs.domain.records import Node, Resources
+from libs.domain.records import GpuFence, Node, Resources
 from libs.domain.states import InstanceState, NodeState, Runtime
 from services.scheduler.placement import Ask, Placement, Snapshot, Unplaced, place
 from services.scheduler.placement.names import model_matches
 from tests.unit.scheduler.placement.builders import an_instance
-from tests.unit.scheduler.placement.worlds import asks, nodes, resources
+from tests.unit.scheduler.placement.worlds import asks, fences, nodes, resources
 
 
 class Cluster(RuleBasedStateMachine):
@@ -24,6 +24,7 @@ class Cluster(RuleBasedStateMachine):
         self.snapshot = Snapshot()
         self.nodes: dict[str, Node] = {}
         self.placed: dict[str, Placement] = {}
+        self.fences: dict[tuple[str, str], GpuFence] = {}
 
     @rule(node=nodes())
     def a_node_joins_or_changes(self, node: Node) -> None:
@@ -47,6 +48,11 @@ class Cluster(RuleBasedStateMachine):
         name = self.some_node(data).name
         del self.nodes[name]
         self.snapshot.remove_node(name)
+
+    @rule(fence=fences())
+    def a_gpu_is_fenced_or_its_fence_lifted(self, fence: GpuFence) -> None:
+        self.fences[fence.node, fence.uuid] = fence
+        self.snapshot.upsert_fence(fence)
 
     @rule(wanted=asks)
     def an_instance_is_asked_for(self, wanted: Ask) -> None:
@@ -90,7 +96,7 @@ class Cluster(RuleBasedStateMachine):
     @invariant()
     def columns_kept_up_to_date_equal_columns_made_afresh(self) -> None:
         records = [self.record(each, InstanceState.RUNNING) for each in self.placed.values()]
-        fresh = Snapshot.of(self.nodes.values(), records)
+        fresh = Snapshot.of(self.nodes.values(), records, self.fences.values())
         assert set(fresh.nodes) == set(self.snapshot.nodes)
         for name in self.nodes:
             assert told(self.snapshot, name) == told(fresh, name)
@@ -116,7 +122,7 @@ class Cluster(RuleBasedStateMachine):
             for wanted in [getattr(ask, what)]
         )
         taken = {uuid for each in self.placed.values() for uuid in each.gpu_uuids}
-        free = [gpu for gpu in node.gpus if gpu.healthy and gpu.uuid not in taken]
+        free = [gpu for gpu in node.gpus if gpu.uuid in self.usable(node) - taken]
         fitting = [gpu for gpu in free if not ask.gpu_model or model_matches(ask.gpu_model, gpu.model)]
         ports = {*range(node.first_port, node.last_port + 1), ask.port} - self.taken_ports(name)
         port = node.runtime is Runtime.DOCKER or any(each >= 1024 for each in ports)
@@ -126,16 +132,21 @@ class Cluster(RuleBasedStateMachine):
             and enough
             and len(fitting) >= ask.gpus
             and port
+            and (not ask.cuda or ask.cuda in node.cuda_versions)
+            and f"{node.gpu_driver_version}.".startswith(f"{ask.gpu_driver}." if ask.gpu_driver else "")
         )
+
+    def usable(self, node: Node) -> set[str]:
+        standing = {key for key, fence in self.fences.items() if fence.lifted_at is None}
+        return {gpu.uuid for gpu in node.gpus if gpu.healthy and (node.name, gpu.uuid) not in standing}
 
     def taken_ports(self, name: str) -> set[int]:
         return {*self.nodes[name].busy_ports, *(each.host_port for each in self.on(name))} - {0}
 
     def check_gift(self, gift: Placement) -> None:
         node = self.nodes[gift.node]
-        healthy = {gpu.uuid for gpu in node.gpus if gpu.healthy}
         assert len(set(gift.gpu_uuids)) == gift.ask.gpus
-        assert set(gift.gpu_uuids) <= healthy
+        assert set(gift.gpu_uuids) <= self.usable(node)
         assert bool(gift.host_port) == (node.runtime is Runtime.PROCESS)
         assert gift.host_port not in self.taken_ports(gift.node)
 
@@ -155,11 +166,15 @@ class Cluster(RuleBasedStateMachine):
 def told(snapshot: Snapshot, name: str) -> dict[str, object]:
     """All that the columns say of one node, by meaning rather than by number."""
     columns, row = snapshot.columns, snapshot.row(name)
-    vectors = "standing open free_cpu free_memory free_disk load free_gpus gpuless gpus_in_use free_ports"
+    vectors = (
+        "standing open free_cpu free_memory free_disk load free_gpus gpuless gpus_in_use gpus_out free_ports"
+    )
     return {
         **{each: getattr(columns, each)[row].item() for each in vectors.split()},
         "group": columns.groups[snapshot.node(name).resource_group] == columns.group[row],
         "zone": columns.zones[snapshot.node(name).zone] == columns.zone[row],
+        "driver": columns.drivers[snapshot.node(name).gpu_driver_version] == columns.driver[row],
+        "cuda": {version for version, has in columns.has_cuda.items() if has[row]},
         "ports": columns.taken_ports[row],
         "models": {model: int(free[row]) for model, free in columns.free_by_model.items() if free[row]},
         "images": {image for image, has in columns.has_image.items() if has[row]},

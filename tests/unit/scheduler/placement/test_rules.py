@@ -1,12 +1,15 @@
 """What each placement rule promises, told one case at a time."""
 
+from dataclasses import replace
+
 import pytest
 
-from libs.domain.records import Gpu, Resources
+from libs.domain.records import Gpu, GpuFence, Resources
 from libs.domain.states import InstanceState, NodeState, Runtime
 from services.scheduler.placement import Ask, Placement, Snapshot, Unplaced, place, place_all, verdicts
+from services.scheduler.placement.names import version_matches
 from services.scheduler.placement.rules import SCORES
-from tests.unit.scheduler.placement.builders import a_gpu, a_node, an_ask, an_instance
+from tests.unit.scheduler.placement.builders import EPOCH, a_gpu, a_node, an_ask, an_instance
 
 
 def placed(ask: Ask, *nodes: object, instances: tuple[object, ...] = ()) -> Placement:
@@ -59,13 +62,19 @@ def test_nodes_of_other_resource_groups_are_named_in_a_sentence_of_their_own() -
         ({"capacity": Resources(9_000, 9_999, 1_024)}, "lacks 10 GiB of disk (1 GiB free)"),
         ({"gpus": ()}, "lacks 1 A100 GPU (0 free)"),
         ({"gpus": (a_gpu("g", model="NVIDIA A10"),)}, "lacks 1 A100 GPU (0 free)"),
-        ({"gpus": (a_gpu("g", healthy=False),)}, "lacks 1 A100 GPU (0 free)"),
+        ({"gpus": (a_gpu("g", healthy=False),)}, "lacks 1 A100 GPU (0 free; 1 GPU unhealthy or fenced)"),
+        ({"gpu_driver_version": ""}, "has no GPU driver, not GPU driver 550"),
+        ({"gpu_driver_version": "535.1"}, "has 535.1, not GPU driver 550"),
+        ({"cuda_versions": ("11.2", "12.1")}, "has no CUDA 12.4 to mount (has 11.2, 12.1)"),
+        ({"cuda_versions": ()}, "has no CUDA 12.4 to mount (has none)"),
         ({"first_port": 0, "last_port": 0}, "has no free host port (range 0-0)"),
     ],
 )
 def test_each_filter_refuses_with_a_sentence(changes: dict[str, object], why: str) -> None:
-    node = a_node("n1", **{"gpus": (a_gpu("g"),), **changes})
-    ask = an_ask(cpu_milli=2_000, memory_mib=1_536, disk_mib=10_240, gpus=1, gpu_model="A100")
+    usual = {"gpus": (a_gpu("g"),), "gpu_driver_version": "550.54.15", "cuda_versions": ("12.4",)}
+    node = a_node("n1", **{**usual, **changes})
+    wanted = {"cpu_milli": 2_000, "memory_mib": 1_536, "disk_mib": 10_240, "gpus": 1, "gpu_model": "A100"}
+    ask = an_ask(**wanted, gpu_driver="550", cuda="12.4")
 
     said = verdicts(ask, Snapshot.of([node]), "n1")
 
@@ -84,6 +93,48 @@ def test_an_unhealthy_gpu_is_never_handed_out() -> None:
     node = a_node("n1", gpus=(a_gpu("bad", 0, healthy=False), a_gpu("good", 1)))
 
     assert placed(an_ask(gpus=1), node).gpu_uuids == ("good",)
+
+
+def test_a_fenced_gpu_is_never_handed_out_until_its_fence_is_lifted() -> None:
+    node, fence = a_node("n1", gpus=1), GpuFence("n1", "n1-gpu-0", "Xid79", "it failed", EPOCH)
+    snapshot = Snapshot.of([node], fences=[fence])
+
+    answer = place(an_ask(gpus=1), snapshot)
+    snapshot.upsert_fence(replace(fence, lifted_at=EPOCH))
+
+    assert isinstance(answer, Unplaced)
+    assert answer.reasons == ("public: 1 node: 1 lacks 1 GPU (most free 0; 1 GPU unhealthy or fenced)",)
+    assert isinstance(place(an_ask(gpus=1), snapshot), Placement)
+
+
+def test_a_fence_outlasts_what_its_node_says_and_is_forgotten_with_its_record() -> None:
+    node, fence = a_node("n1", gpus=1), GpuFence("n1", "n1-gpu-0", "Xid79", "it failed", EPOCH)
+    snapshot = Snapshot.of([node], fences=[fence])
+
+    snapshot.upsert_node(replace(node, zone="b"))
+    assert isinstance(place(an_ask(gpus=1), snapshot), Unplaced)
+    snapshot.remove_fence(fence)
+
+    assert isinstance(place(an_ask(gpus=1), snapshot), Placement)
+
+
+@pytest.mark.parametrize(
+    ("asked", "installed", "same"),
+    [
+        ("550.127.08", "550.127.08", True),
+        ("550.127.8", "550.127.08", True),
+        ("550.127", "550.127.08", True),
+        ("550", "550.127.08", True),
+        ("55", "550.127.08", False),
+        ("550.12", "550.127.08", False),
+        ("550.127.08.1", "550.127.08", False),
+        ("550", "", False),
+    ],
+)
+def test_a_shorter_version_is_every_version_that_begins_with_its_parts(
+    asked: str, installed: str, same: bool
+) -> None:
+    assert version_matches(asked, installed) is same
 
 
 def test_a_model_is_asked_for_by_words_of_its_name() -> None:
