@@ -135,6 +135,7 @@ def _docker(settings: Settings) -> Runtime:
             publish=settings.published_on(),
             host=settings.docker_host,
             network=settings.docker_network,
+            agent_environment=own_environment(),
         )
     )
 

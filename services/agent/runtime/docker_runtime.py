@@ -7,34 +7,31 @@ import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from docker.types import DeviceRequest
-
 from libs.domain.errors import NotFound, Unavailable
-from libs.domain.states import InstanceState
 from libs.domain.states import Runtime as RuntimeName
-from services.agent.mounts import refuse_escape
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
+from services.agent.runtime.docker_inside import Within
 from services.agent.runtime.docker_logs import read_log
-from services.agent.runtime.docker_pull import ALWAYS, ImagePulls
+from services.agent.runtime.docker_preparation import Preparation, Prepared
+from services.agent.runtime.docker_pull import Told
+from services.agent.runtime.docker_refusals import refusal_of
 from services.agent.runtime.docker_spec import (
     INSTANCE,
     NODE,
     TELLING,
-    argv_of,
-    environment_of,
+    container_of,
     exit_from,
+    host_of,
     labels_of,
-    mounts_of,
     running_from,
 )
-from services.agent.runtime.port import Attempt, Exit, Phase, Running, StartFailed
+from services.agent.runtime.port import Attempt, Executed, Exit, Finding, Phase, Running, StartFailed
 from services.agent.runtime.sockets import accepts, stays_open
-from services.agent.runtime.threads import prepared_mount
 from services.agent.workload import Workload
 
 log = logging.getLogger(__name__)
@@ -43,7 +40,6 @@ _WITHOUT_SIGTERM = timedelta(seconds=1)
 _IMAGES_KEPT = 15.0
 _RECONNECT = 1.0
 _LINES_KEPT = 500
-_LOG = {"type": "json-file", "config": {"max-size": "8m", "max-file": "2"}}
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,8 @@ class DockerSettings:
     publish: str
     host: str = ""
     network: str = ""
+    # What the agent was started with: how the installer of requirements reaches packages.
+    agent_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class DockerRuntime:
@@ -64,9 +62,14 @@ class DockerRuntime:
 
     def __init__(self, settings: DockerSettings) -> None:
         self._settings, self._engine = settings, Engine(settings.host)
-        self._pulls = ImagePulls(self._engine)
+        self._preparation = Preparation(
+            self._engine, settings.node, settings.agent_environment, settings.network
+        )
+        self._prepared: dict[str, Prepared] = {}
+        self._bounds_disk = True
         self._exits: asyncio.Queue[str] = asyncio.Queue()
         self._listener: threading.Thread | None = None
+        self._within = Within(self._engine)
         self._inside: dict[str, tuple[str, int]] = {}
         self._died: set[str] = set()
         self._strange: set[str] = set()
@@ -84,15 +87,7 @@ class DockerRuntime:
         return [running for running in looked if running is not None]
 
     async def prepare(self, workload: Workload, phase: Phase) -> None:
-        for mount in workload.mounts:
-            await prepared_mount(refuse_escape, mount)
-        await self._have_image(workload, phase)
-
-    async def _have_image(self, workload: Workload, phase: Phase) -> None:
-        image, policy = workload.image, workload.image_pull_policy
-        if policy == ALWAYS or not await self._pulls.present(image):
-            phase(InstanceState.PULLING, f"pulling {image}")
-            await self._pulls.ensure(image, workload.registry_login, phase.progress, policy)
+        self._prepared[workload.id] = await self._preparation.prepare(workload, phase)
 
     async def ensure_running(self, workload: Workload, attempt: Attempt) -> Running:
         existing = await self._find(workload.id)
@@ -103,21 +98,24 @@ class DockerRuntime:
                 await self._engine.ask(partial(self._replace, workload.id))
             await self._engine.tell(partial(self._create, workload, attempt))
         except APIError as refused:
-            raise StartFailed(_refusal(workload, refused)) from refused
+            raise refusal_of(workload, str(refused.explanation or refused)) from refused
         running = await self._find(workload.id)
         if running is None:
             raise StartFailed("its container vanished while it was started")
         return running
 
-    async def ensure_absent(self, instance: str, grace: timedelta, sigterm: bool) -> None:
+    async def ensure_ended(self, instance: str, grace: timedelta, sigterm: bool) -> None:
         patience = math.ceil((grace if sigterm else min(grace, _WITHOUT_SIGTERM)).total_seconds())
-        name = _name(instance)
         with suppress(EngineNotFound):
-            await self._engine.ask(lambda api: api.stop(name, timeout=patience))
-        await self._engine.ask(partial(_remove, name=name))
+            await self._engine.ask(lambda api: api.stop(_name(instance), timeout=patience))
+
+    async def ensure_absent(self, instance: str, grace: timedelta, sigterm: bool) -> None:
+        await self.ensure_ended(instance, grace, sigterm)
+        await self._engine.ask(partial(_remove, name=_name(instance)))
         await self._engine.ask(partial(_remove_volumes, instance=instance))
         self._inside.pop(instance, None)
         self._previous.pop(instance, None)
+        self._prepared.pop(instance, None)
 
     async def listening(self, running: Running) -> bool:
         inside = self._inside.get(running.id)
@@ -147,8 +145,20 @@ class DockerRuntime:
         while True:
             yield await self._exits.get()
 
-    async def explain(self, running: Running) -> str:
-        return ""
+    async def explain(self, running: Running) -> Finding | None:
+        return await self._within.explain(_name(running.id))
+
+    async def connections(self, running: Running) -> int | None:
+        return await self._within.connections(_name(running.id))
+
+    async def execute(self, running: Running, command: Sequence[str], within: timedelta) -> Executed:
+        return await self._within.execute(_name(running.id), command, within)
+
+    async def reach(self, running: Running, port: int) -> tuple[str, int]:
+        return await self._within.address(_name(running.id)) or running.address, port
+
+    async def activity(self, running: Running) -> int | None:
+        return await self._within.activity(_name(running.id))
 
     async def images(self) -> Sequence[str]:
         if time.monotonic() - self._images[0] > _IMAGES_KEPT:
@@ -158,6 +168,13 @@ class DockerRuntime:
             names = sorted({tag for image in found for tag in image.get("RepoTags") or ()})
             self._images = (time.monotonic(), tuple(name for name in names if name != "<none>:<none>"))
         return self._images[1]
+
+    async def ensure_image(self, image: str, login: tuple[str, str] | None, told: Told) -> None:
+        await self._preparation.pulls.ensure(image, login, told)
+        self._images = (-_IMAGES_KEPT, self._images[1])
+
+    async def tidy(self) -> None:
+        await self._preparation.tidy()
 
     @property
     def remembered_ends(self) -> int:
@@ -210,40 +227,38 @@ class DockerRuntime:
 
     def _create(self, workload: Workload, attempt: Attempt, api: Any) -> None:
         """Blocks. A container that was created and not started is shown as ended by `instances`."""
-        settings, name, port = self._settings, _name(workload.id), workload.port
-        binds, mounts = mounts_of(workload, settings.node)
-        published = {port: (settings.publish,)} if port and not settings.network else {}
-        gpus = [DeviceRequest(device_ids=list(workload.gpu_uuids), capabilities=[["gpu"]])]
-        host = api.create_host_config(
-            binds=binds,
-            mounts=mounts,
-            port_bindings=published,
-            nano_cpus=workload.cpu_milli * 1_000_000 or None,
-            mem_limit=workload.memory_mib << 20 or None,
-            memswap_limit=workload.memory_mib << 20 or None,
-            shm_size=workload.shm_mib << 20 or None,
-            device_requests=gpus if workload.gpu_uuids else None,
-            network_mode=settings.network or None,
-            restart_policy={"Name": "no"},
-            log_config=_LOG,
-            init=True,
+        settings, name = self._settings, _name(workload.id)
+        prepared = self._prepared.get(workload.id, Prepared())
+        values = container_of(workload, prepared.installed)
+        values["labels"] = labels_of(workload, attempt, settings.node, datetime.now(UTC))
+        host = host_of(workload, prepared.directories, prepared.installed, settings.node)
+        host["network_mode"] = settings.network or None
+        host["port_bindings"] = (
+            {workload.port: (settings.publish,)} if workload.port and not settings.network else {}
         )
-        argv = argv_of(workload)
-        api.create_container(
-            workload.image,
-            name=name,
-            entrypoint=argv[:1] if argv else None,
-            command=argv[1:] if argv else None,
-            environment=environment_of(workload),
-            labels=labels_of(workload, attempt, settings.node, datetime.now(UTC)),
-            ports=[port] if port else None,
-            host_config=host,
-        )
+        self._create_bounded(name, workload, values, host, api)
         try:
             api.start(name)
         except APIError:
             _remove(api, name)
             raise
+
+    def _create_bounded(
+        self, name: str, workload: Workload, values: dict[str, Any], host: dict[str, Any], api: Any
+    ) -> None:
+        """With its disk bounded, where the engine's storage can do that."""
+        if workload.disk_mib and self._bounds_disk:
+            bounded = api.create_host_config(storage_opt={"size": f"{workload.disk_mib}M"}, **host)
+            try:
+                api.create_container(workload.image, name=name, host_config=bounded, **values)
+                return
+            except APIError as refused:
+                said = str(refused.explanation or refused)
+                if "storage-opt" not in said:
+                    raise
+                self._bounds_disk = False
+                log.warning("the disk of instances is not bounded, only placed by", extra={"why": said})
+        api.create_container(workload.image, name=name, host_config=api.create_host_config(**host), **values)
 
     def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
         """Until closed. After each new beginning some ends may have been missed, and that is said."""
@@ -282,14 +297,3 @@ def _exit_of(container: str, labels: Mapping[str, str], api: Any) -> Exit:
     last = api.logs(container, tail=5) if state["ExitCode"] in TELLING else b""
     lines = "; ".join(line.strip() for line in last.decode(errors="replace").splitlines() if line.strip())
     return exit_from(state, int(labels["easel.memory"]), lines[-1000:])
-
-
-def _refusal(workload: Workload, refused: APIError) -> str:
-    said = str(refused.explanation or refused)
-    for mount in workload.mounts:
-        if mount.source and "does not exist" in said and mount.source in said:
-            return (
-                f"{mount.path}: {mount.source} does not exist on the node, "
-                "and for a read-only mount it is not made"
-            )
-    return f"could not start: {said}"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.agent.mounts import Mount, MountKind
+from services.agent.runtime.docker_environment import Installed, installer_environment, with_requirements
 from services.agent.runtime.docker_spec import (
     argv_of,
     environment_of,
@@ -14,7 +15,8 @@ from services.agent.runtime.docker_spec import (
     mounts_of,
     running_from,
 )
-from services.agent.runtime.port import Attempt, StartFailed
+from services.agent.runtime.port import Attempt
+from services.agent.storage.sources import ImageSource, NfsSource
 from services.agent.workload import Workload
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -31,29 +33,70 @@ def test_labels_remember_everything_about_an_instance() -> None:
     assert (found.grace, found.sigterm, found.listens) == (timedelta(seconds=2.5), True, True)
 
 
-def test_requirements_are_installed_before_the_script() -> None:
-    argv = argv_of(
-        replace(PLAIN, script="python app.py", requirements=("flask>=3", "numpy"), requirements_path="/r t")
-    )
+def test_a_command_keeps_its_arguments_apart() -> None:
+    argv = argv_of(replace(PLAIN, command="serve 'a b'", args=("$x",)))
 
-    assert argv is not None
-    install, script = argv[2].split("\n")
-    assert install.endswith("'flask>=3' numpy -r '/r t' || exit 98")
-    assert script == "python app.py"
-
-
-def test_a_command_keeps_its_arguments_apart_after_requirements() -> None:
-    argv = argv_of(replace(PLAIN, command="serve 'a b'", args=("$x",), requirements=("flask",)))
-
-    assert argv is not None
-    assert argv[2].endswith('exec "$@"')
-    assert argv[3:] == ["sh", "serve", "a b", "$x"]
+    assert argv == ["serve", "a b", "$x"]
 
 
 def test_an_image_without_script_or_command_runs_its_own_entry_point() -> None:
     assert argv_of(PLAIN) is None
-    with pytest.raises(StartFailed, match="needs script or command"):
-        argv_of(replace(PLAIN, requirements=("flask",)))
+
+
+def test_requirements_come_first_and_hide_nothing_of_the_image() -> None:
+    installed = Installed("v", {"PATH": "/opt/bin", "PYTHONPATH": "/opt/lib"})
+
+    env = with_requirements(environment_of(PLAIN), installed)
+
+    assert env["PATH"] == "/easel/venv/bin:/opt/bin"
+    assert env["PYTHONPATH"] == "/opt/lib:/easel/venv/site"
+
+
+def test_the_installer_reaches_packages_as_the_agent_does_unless_the_service_says_otherwise() -> None:
+    agent = {"PIP_INDEX_URL": "https://a/", "PIP_FIND_LINKS": "/host/only", "SECRET": "x", "http_proxy": "p"}
+
+    own = installer_environment(agent, PLAIN, trusting=True)
+    asked = installer_environment(agent, replace(PLAIN, env=(("PIP_INDEX_URL", "https://b/"), ("A", "b"))))
+
+    assert own == {
+        "PIP_INDEX_URL": "https://a/",
+        "http_proxy": "p",
+        "PIP_CERT": "/easel/trust.pem",
+        "PLACE": "/easel/venv",
+    }
+    assert asked["PIP_INDEX_URL"] == "https://b/"
+
+
+@pytest.mark.parametrize(
+    ("options", "read_only", "words"),
+    [
+        ("", False, "addr=nas,rw,nfsvers=4"),
+        ("vers=3,nolock", True, "addr=nas,ro,vers=3,nolock"),
+        ("ro,soft", False, "addr=nas,ro,nfsvers=4,soft"),
+    ],
+)
+def test_an_nfs_mount_becomes_a_volume_of_the_engines_own_driver(
+    options: str, read_only: bool, words: str
+) -> None:
+    source = NfsSource("nas", "/models", options)
+    mounts = (Mount("/mnt/a", MountKind.NFS, "nfs-0", read_only, origin=source),)
+
+    _, (mount,) = mounts_of(replace(PLAIN, mounts=mounts), "n1")
+
+    assert mount["VolumeOptions"]["DriverConfig"] == {
+        "Name": "local",
+        "Options": {"type": "nfs", "o": words, "device": ":/models"},
+    }
+    assert mount["VolumeOptions"]["Labels"] == {"easel.node": "n1", "easel.instance": "i-1"}
+    assert (mount["Source"], mount["ReadOnly"]) == ("easel-i-1-nfs-0", read_only)
+
+
+def test_a_directory_of_an_image_is_mounted_read_only_from_the_volume_that_has_it() -> None:
+    mounts = (Mount("/mnt/a", MountKind.IMAGE, "image-0", origin=ImageSource("m:1", "/data")),)
+
+    _, (mount,) = mounts_of(replace(PLAIN, mounts=mounts), "n1", {"/mnt/a": "easel-image-x"})
+
+    assert (mount["Type"], mount["Source"], mount["ReadOnly"]) == ("volume", "easel-image-x", True)
 
 
 def test_a_container_without_gpus_sees_none() -> None:
@@ -88,7 +131,6 @@ def test_mounts_become_binds_volumes_and_memory() -> None:
         ({"ExitCode": 3}, "", "exited with code 3"),
         ({"ExitCode": 137}, "", "killed by signal 9 (SIGKILL)"),
         ({"ExitCode": 137, "OOMKilled": True}, "", "out of memory (limit 64 MiB)"),
-        ({"ExitCode": 98}, "ERROR: no flask", "the requirements could not be installed: ERROR: no flask"),
         ({"ExitCode": 127}, "[FATAL tini (7)] exec x failed", "could not start: exec x failed"),
         ({"Status": "created", "ExitCode": 0}, "", "could not start: the agent ended while starting it"),
     ],
