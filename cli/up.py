@@ -147,6 +147,7 @@ def _scheduler(wish: Wish) -> Run:
         listen=f"{wish.admin_host}:{wish.admin_port}",
         admin_token_file=wish.data_dir / "admin.token",
         join_token_file=wish.data_dir / "join.token",
+        secrets_key_file=wish.data_dir / "secrets.key",
         public_url=wish.gateway,
     )
     return lambda stop, ready: run(settings, stop, ready)

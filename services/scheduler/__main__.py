@@ -18,14 +18,18 @@ from libs.rpc.interceptors import BearerTokens, Refusals
 from libs.rpc.server import Service, serving
 from libs.telemetry import logs
 from libs.telemetry.traces import configure_traces, inject
+from services.scheduler.admin.dataset_servicer import DatasetServicer
 from services.scheduler.admin.event_servicer import EventServicer
+from services.scheduler.admin.image_servicer import ImageServicer
 from services.scheduler.admin.instance_servicer import InstanceServicer
 from services.scheduler.admin.node_servicer import NodeServicer
+from services.scheduler.admin.secret_servicer import SecretServicer
 from services.scheduler.admin.service_servicer import ServiceServicer
 from services.scheduler.admin.services import Services
 from services.scheduler.admin.token_servicer import TokenServicer
 from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
+from services.scheduler.images.states import PullStates
 from services.scheduler.ledger import Ledger
 from services.scheduler.live import Live
 from services.scheduler.liveness.judge import Limits
@@ -34,6 +38,8 @@ from services.scheduler.reconcile.reconciler import Reconciler
 from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.servicer import RoutesServicer
 from services.scheduler.routes.table import RoutesTable
+from services.scheduler.secrets.opening import opened_vault
+from services.scheduler.secrets.vault import Vault
 from services.scheduler.settings import Settings
 from services.scheduler.story import DeploymentStory
 from services.scheduler.tokens import RoleOf, ensure_token_file
@@ -42,7 +48,16 @@ from services.scheduler.world import World
 ROLES = {
     **{
         f"easel.admin.v1.{name}": TokenRole.ADMIN
-        for name in ("ServiceService", "InstanceService", "NodeService", "EventService", "TokenService")
+        for name in (
+            "ServiceService",
+            "InstanceService",
+            "NodeService",
+            "EventService",
+            "TokenService",
+            "SecretService",
+            "DatasetService",
+            "ImageService",
+        )
     },
     "easel.agent.v1.AgentLinkService": TokenRole.JOIN,
     "easel.gateway.v1.RoutesService": TokenRole.JOIN,
@@ -60,15 +75,18 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         store = await owned.enter_async_context(open_store(settings.database_url))
         ledger = Ledger(store, World(await store.load()))
         await _ensure_foundations(ledger, settings)
+        vault = await opened_vault(ledger, settings.keys_for_secrets, settings.secrets_key, now)
+        pulls = PullStates(started_at=now())
 
         # Generations must outgrow every one given out before this start.
         table = RoutesTable(ledger.world, base=(await store.next("routes_epoch")) << 32)
-        gateways, sessions = Gateways(table, now), Sessions(ledger.world, now, settings.node_suspect_after)
+        gateways = Gateways(table, now)
+        sessions = Sessions(ledger.world, now, settings.node_suspect_after, vault)
         limits = Limits(settings.node_suspect_after, settings.node_lost_after, settings.storm_share)
         watch = NodeWatch(ledger, sessions, now, limits)
         # The order of listeners is the order of travel: routes, then agents, then the next turn.
         live = Live()
-        for listener in (table.heard, sessions.heard, live.heard):
+        for listener in (table.heard, sessions.heard, live.heard, pulls.heard):
             ledger.subscribe(listener)
         if traces.enabled:
             story = DeploymentStory(ledger.world, traces, now)
@@ -77,7 +95,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         reconciler = Reconciler(
             ledger, gateways.unrouted, now, settings.gateway_ack_timeout, settings.resync_every
         )
-        contracts = _contracts(settings, store, ledger, table, gateways, sessions, live, stop)
+        contracts = _contracts(settings, store, ledger, table, gateways, sessions, live, vault, pulls, stop)
         interceptors = (
             *traces.server_interceptors(),
             Refusals(),
@@ -107,13 +125,15 @@ def _contracts(
     gateways: Gateways,
     sessions: Sessions,
     live: Live,
+    vault: Vault,
+    pulls: PullStates,
     stop: asyncio.Event,
 ) -> list[Service]:
     services = Services(ledger, now, inject)
     service = ServiceServicer(ledger, services, lambda: gateways.public_url() or settings.public_url, stop)
     events = EventServicer(ledger, store, stop)
     instances, nodes = InstanceServicer(ledger, sessions, now), NodeServicer(ledger, sessions, now)
-    link = AgentLinkServicer(ledger, store, sessions, live, now)
+    link = AgentLinkServicer(ledger, store, sessions, live, pulls, now)
     routes = RoutesServicer(table, gateways, ledger, now, stop)
     adders = {
         "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),
@@ -122,6 +142,15 @@ def _contracts(
         "easel.admin.v1.EventService": partial(admin.add_EventServiceServicer_to_server, events),
         "easel.admin.v1.TokenService": partial(
             admin.add_TokenServiceServicer_to_server, TokenServicer(ledger, now)
+        ),
+        "easel.admin.v1.SecretService": partial(
+            admin.add_SecretServiceServicer_to_server, SecretServicer(ledger, vault, now)
+        ),
+        "easel.admin.v1.DatasetService": partial(
+            admin.add_DatasetServiceServicer_to_server, DatasetServicer(ledger, vault, now)
+        ),
+        "easel.admin.v1.ImageService": partial(
+            admin.add_ImageServiceServicer_to_server, ImageServicer(ledger, vault, pulls, now)
         ),
         "easel.agent.v1.AgentLinkService": partial(agent.add_AgentLinkServiceServicer_to_server, link),
         "easel.gateway.v1.RoutesService": partial(gateway.add_RoutesServiceServicer_to_server, routes),

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,6 +20,10 @@ class Settings(BaseSettings):
     # missing is made, with mode 0600.
     admin_token_file: Path
     join_token_file: Path
+    # One key a line: the first seals secrets, all open them. Made when missing; beside the admin token when
+    # not set. `secrets_key` holds the keys themselves, separated by commas, and then no file is read.
+    secrets_key_file: Path | None = None
+    secrets_key: SecretStr = SecretStr("")
     # Shown as a service's endpoint until a gateway says where it is reached.
     public_url: str = "http://127.0.0.1:8800"
     resync_every: timedelta = timedelta(seconds=10)
@@ -29,10 +33,17 @@ class Settings(BaseSettings):
     storm_share: float = Field(default=0.5, gt=0, le=1)
     # A removal waits this long for a gateway that does not answer.
     gateway_ack_timeout: timedelta = timedelta(seconds=30)
+    # A service that does not run for so long is deleted, with warnings 30, 7 and 1 days before; 0 for never.
+    delete_idle_after: timedelta = Field(default=timedelta(days=180), ge=timedelta())
     events_kept: int = Field(default=100_000, ge=1_000)
     drain_for: timedelta = timedelta(seconds=3)
     log_level: str = "INFO"
     otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")
+
+    @property
+    def keys_for_secrets(self) -> Path:
+        """The file of the keys."""
+        return self.secrets_key_file or self.admin_token_file.with_name("secrets.key")
 
     @model_validator(mode="after")
     def _suspicion_comes_before_loss(self) -> Self:

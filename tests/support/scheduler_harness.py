@@ -38,6 +38,9 @@ class RunningScheduler:
         self.nodes = admin_pb2_grpc.NodeServiceStub(channel)
         self.events = admin_pb2_grpc.EventServiceStub(channel)
         self.tokens = admin_pb2_grpc.TokenServiceStub(channel)
+        self.secrets = admin_pb2_grpc.SecretServiceStub(channel)
+        self.datasets = admin_pb2_grpc.DatasetServiceStub(channel)
+        self.images = admin_pb2_grpc.ImageServiceStub(channel)
 
     async def create(self, spec: Mapping[str, Any], key: str = "") -> admin_pb2.Service:
         request = admin_pb2.CreateServiceRequest(spec_json=json.dumps(spec), idempotency_key=key)
@@ -119,6 +122,10 @@ class LinkedAgent:
         message.ready_at.GetCurrentTime()
         reports = agent_pb2.InstanceReports(instances=[message])
         self._out.put_nowait(agent_pb2.ConnectRequest(reports=reports))
+
+    def say_of_pull(self, pull: str, **fields: Any) -> None:
+        reports = agent_pb2.ImagePullReports(pulls=[agent_pb2.ImagePullReport(id=pull, **fields)])
+        self._out.put_nowait(agent_pb2.ConnectRequest(image_pulls=reports))
 
     async def sees(self, condition: Callable[["LinkedAgent"], T], what: str) -> T:
         return await until(lambda: condition(self), what)

@@ -15,11 +15,17 @@ from libs.spec import (
     parse_service,
     replace_update,
 )
+from libs.spec.secret_refs import parse_ref
+from services.scheduler.datasets import concrete, pinned
 from services.scheduler.facts import facts
+from services.scheduler.secrets.vault import Vault
+from services.scheduler.secrets.wants import refuse_missing, refuse_unreadable, wants_of
 from services.scheduler.world import World
 
 MASKED = "********"
 SECRETS = frozenset({"token", "dockerAuth", "password", "decryption_key"})
+# Where a reference to a secret may stand, which is none itself.
+_MAY_REFER = frozenset({"dockerAuth", "password"})
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,10 @@ class Accepted:
 
 
 def accept(document: str | Mapping[str, Any], world: World, token: str = "") -> Accepted:
-    """Parses, and gives the service a token when the document names none. Raises InvalidSpec."""
+    """Parses, pins the versions of datasets, and gives the service a token when the document names none.
+
+    Raises InvalidSpec, also for a group, a dataset or a secret that does not exist.
+    """
     parsed = parse_service(document)
     spec = parsed.spec
     group = facts(spec).resource_group
@@ -41,14 +50,22 @@ def accept(document: str | Mapping[str, Any], world: World, token: str = "") -> 
         known = ", ".join(sorted(world.resource_groups))
         raise InvalidSpec("metadata.resource", group, f"an existing resource group ({known})")
     chosen = spec.token or token or secrets.token_urlsafe(24)
-    dumped = {**dump_service(spec), "token": chosen}
+    spec_json = json.dumps({**pinned(spec, dump_service(spec), world), "token": chosen}, sort_keys=True)
+    refuse_missing(wants_of(concrete(world, spec_json)), world.secrets)
     notices = (*parsed.warnings, *not_carried_out(spec))
     return Accepted(
         spec=spec,
-        spec_json=json.dumps(dumped, sort_keys=True),
+        spec_json=spec_json,
         token=chosen,
         warnings=tuple(f"{notice.path}: {notice.message}" for notice in notices),
     )
+
+
+def ensure_secrets(world: World, vault: Vault, spec_json: str) -> None:
+    """Raises InvalidSpec when a secret that a stored document refers to is gone or cannot be read."""
+    wanted = wants_of(concrete(world, spec_json))
+    refuse_missing(wanted, world.secrets)
+    refuse_unreadable(wanted, vault)
 
 
 def updated(stored: str, change: str, replace: bool) -> dict[str, object]:
@@ -75,14 +92,23 @@ def _sized(spec_json: str, wanted: int) -> dict[str, Any]:
 
 
 def masked(spec_json: str) -> str:
-    """The document fit to be shown: tokens, passwords and keys in it are hidden."""
+    """The document fit to be shown: tokens, passwords and keys in it are hidden; references stay."""
     return json.dumps(_masked(json.loads(spec_json)), sort_keys=True)
 
 
 def _masked(value: object) -> object:
     if isinstance(value, dict):
-        return {k: MASKED if k in SECRETS and v else _masked(v) for k, v in value.items()}
+        return {k: MASKED if v and _is_secret(k, v) else _masked(v) for k, v in value.items()}
     return [_masked(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_secret(key: str, value: object) -> bool:
+    if key not in SECRETS:
+        return False
+    try:
+        return not (key in _MAY_REFER and isinstance(value, str) and parse_ref(value))
+    except ValueError:
+        return True
 
 
 def _unmasked(value: object, stored: object) -> object:

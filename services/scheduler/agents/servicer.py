@@ -19,6 +19,7 @@ from services.scheduler.agents.reports import changes_from_reports
 from services.scheduler.agents.sessions import Session, Sessions
 from services.scheduler.gpus.troubles import troubles_of
 from services.scheduler.gpus.watch import GpuWatch
+from services.scheduler.images.states import PullStates, pull_events
 from services.scheduler.ledger import Decision, Ledger
 from services.scheduler.live import Live
 from services.scheduler.world import World
@@ -36,9 +37,16 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
     """Takes agents' reports in and sends them what their node must run."""
 
     def __init__(
-        self, ledger: Ledger, store: Store, sessions: Sessions, live: Live, clock: Callable[[], datetime]
+        self,
+        ledger: Ledger,
+        store: Store,
+        sessions: Sessions,
+        live: Live,
+        pulls: PullStates,
+        clock: Callable[[], datetime],
     ) -> None:
         self._ledger, self._store, self._sessions, self._clock = ledger, store, sessions, clock
+        self._pulls = pulls
         self._live, self._gpus = live, GpuWatch(since=clock())
 
     async def Connect(self, requests: Requests, context: Context) -> AsyncIterator[agent_pb2.ConnectResponse]:
@@ -90,6 +98,8 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
                 await self._change(session, lambda world: self._reported(session, reports, world))
             case "heartbeat":
                 await self._beat(session, message.heartbeat)
+            case "image_pulls":
+                await self._pulled(session, message.image_pulls.pulls)
             case "log_chunk":
                 session.heard_log(message.log_chunk)
 
@@ -101,6 +111,14 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
     def _moved(self, session: Session, reports: Reports, world: World) -> Changes:
         """What is never stored, and the events that come of it."""
         return Changes(events=self._live.take(world, session.node, session.epoch, reports, self._clock()))
+
+    async def _pulled(self, session: Session, reports: Sequence[agent_pb2.ImagePullReport]) -> None:
+        await self._change(
+            session, lambda world: pull_events(world, self._pulls, session.node, reports, self._clock())
+        )
+        # After the commit: what failed to be stored is told anew by the next link.
+        if not session.closed:
+            self._pulls.take(self._ledger.world, session.node, reports)
 
     async def _beat(self, session: Session, heartbeat: agent_pb2.Heartbeat) -> None:
         troubles = troubles_of(heartbeat.gpu_troubles)

@@ -54,13 +54,12 @@ class PullStates:
 
 def pull_events(
     world: World,
-    states: States,
-    started_at: datetime,
+    known: PullStates,
     node: str,
     reports: Iterable[agent_pb2.ImagePullReport],
     now: datetime,
 ) -> Changes:
-    """An event for each pull that `node` ended, and one for the first failure of each. Pure.
+    """An event for each pull that `node` ended, and one for the first failure of each.
 
     What was done before this scheduler started was told by the one before it.
     """
@@ -69,8 +68,8 @@ def pull_events(
         pull = world.image_pulls.get(report.id)
         if pull is None:
             continue
-        before = states.get(report.id, {}).get(node)
-        ended_earlier = before is None and pull.created_at < started_at
+        before = known.states.get(report.id, {}).get(node)
+        ended_earlier = before is None and pull.created_at < known.started_at
         if report.done and not ended_earlier and not (before and before.done):
             events.append(_event(EventKind.NORMAL, "ImagePulled", f"has {pull.image}", node, now))
         elif report.failed and not (before and before.failed_before):
