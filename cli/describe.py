@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.output import facts, out, put, table
+from cli.plans import plan_text, rollout_text
 from cli.session import listed
-from cli.views import EVENTS, INSTANCES, labels_text
+from cli.views import EVENTS, instance_columns, labels_text
 from cli.writing import calling
-from easel_sdk.types import Event, Instance, Service
+from easel_sdk.types import Event, Instance, RolloutPhase, SafetyLock, Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 _EVENTS = 10
 _SIZES = (("cpu", ""), ("memory", "MiB"), ("gpu", ""), ("disk", "GiB"))
+
+_LOCKS = {
+    SafetyLock.DANGEROUS: "dangerous: it refuses to be stopped and deleted",
+    SafetyLock.ALL: "all: it refuses every change but that of the lock",
+}
 
 
 @dataclass(frozen=True)
@@ -40,32 +46,55 @@ def show_description(description: Description) -> None:
     service = description.service
     console = out()
     put(facts([*_heading(service), *_summary(service.spec)]))
-    for title, lines in (("pending", service.pending_reasons), ("call it", _calling(service))):
+    for title, lines in (
+        ("update", _update(service)),
+        ("pending", service.pending_reasons),
+        ("call it", _calling(service)),
+    ):
         if lines:
             console.print(f"\n{title}", style="bold")
         for line in lines:
             typer.echo(f"  {line.strip()}")
     if description.instances:
         console.print("\ninstances", style="bold")
-        put(table(description.instances, INSTANCES))
+        put(table(description.instances, instance_columns(description.instances)))
     if description.events:
         console.print("\nlast events", style="bold")
         put(table(description.events[::-1], EVENTS))
 
 
 def _heading(service: Service) -> list[tuple[str, object]]:
-    running = "" if service.running_version == service.version else f" (running: {service.running_version})"
+    notes = [] if service.running_version == service.version else [f"running: {service.running_version}"]
+    if service.latest_version > service.version:
+        notes.append(f"newest: {service.latest_version}")
     return [
         ("service", service.name),
         ("state", service.state),
         ("why", service.why),
         ("instances", f"{service.ready} of {service.wanted} ready, {service.pending} pending"),
-        ("version", f"{service.version}{running}"),
+        ("version", f"{service.version} ({', '.join(notes)})" if notes else service.version),
+        ("lock", "" if service.safety_lock is SafetyLock.NONE else _LOCKS[service.safety_lock]),
+        ("deleted", _deletion(service)),
         ("resource group", service.resource_group),
         ("labels", labels_text(service.labels)),
         ("created", service.created_at),
         ("changed", service.updated_at),
     ]
+
+
+def _deletion(service: Service) -> str:
+    if service.delete_at is None:
+        return ""
+    return f"on {service.delete_at.astimezone():%Y-%m-%d %H:%M}, unless it runs before"
+
+
+def _update(service: Service) -> list[str]:
+    """The newest update, unless it is over and went well."""
+    rollout = service.rollout
+    if rollout is None or rollout.phase is RolloutPhase.COMPLETED:
+        return []
+    lines = [f"version {rollout_text(rollout)}", rollout.why, f"plan: {plan_text(rollout.plan)}"]
+    return [line for line in lines if line]
 
 
 def _summary(spec: "Mapping[str, Any]") -> list[tuple[str, object]]:

@@ -16,6 +16,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 5
     TIMEOUT = 6
     UNAUTHENTICATED = 7
+    TROUBLED = 8
 
 
 _CODES: dict[type[errors.EaselError], Exit] = {

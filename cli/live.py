@@ -11,6 +11,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from cli.phases import Said, standing, told
+from cli.progress import bar, leaving_text, progress_text
 from easel_sdk.types import Event, EventKind, Instance, InstanceState, Service
 
 PHASES = ("placed", "image", "prepared", "started", "ready")
@@ -20,6 +21,7 @@ _REACHED = {
     InstanceState.PULLING: 1,
     InstanceState.PREPARING: 2,
     InstanceState.STARTING: 3,
+    InstanceState.WARMING_UP: 4,
     InstanceState.RUNNING: 4,
 }
 _SHOWN = 12
@@ -33,7 +35,7 @@ def reached(instance: Instance) -> int:
 def phase_line(instance: Instance) -> Text:
     """The instance, its phases with those behind it ticked, and why it waits."""
     if instance.state is InstanceState.TERMINATING:
-        return Text(f"  {instance.id:<28} leaving  {instance.why}", style="dim")
+        return Text(f"  {instance.id:<28} leaving  {leaving_text(instance)}", style="dim")
     done = reached(instance)
     troubled = instance.state not in _REACHED
     line = Text(f"  {instance.id:<28} ")
@@ -44,7 +46,10 @@ def phase_line(instance: Instance) -> Text:
         line.append(f"{mark} {phase}  ", style=style)
     if troubled:
         line.append(str(instance.state), style="red")
-    if instance.why and not instance.ready:
+    if progress := instance.progress:
+        share = f"{bar(progress.done_bytes, progress.total_bytes)}  " if progress.total_bytes else ""
+        line.append(f"\n    {share}{progress_text(progress)}", style="cyan")
+    elif instance.why and not instance.ready:
         line.append(f"  {instance.why}", style="dim")
     return line
 

@@ -10,12 +10,20 @@ import typer
 
 from cli.commands import (
     context,
+    datasets,
+    diagnose,
     events,
+    gpus,
+    images,
+    instance,
     instances,
+    modify,
     nodes,
     predict,
     processes,
     resources,
+    rollout,
+    secrets,
     services,
     tokens,
     versions,
@@ -24,6 +32,7 @@ from cli.exits import Exit, code_of
 from cli.output import say
 from cli.session import choose_context
 from cli.settings import cli_settings
+from cli.usage import is_help, is_usage_error, sentence
 from libs.domain.errors import EaselError
 
 app = typer.Typer(
@@ -56,27 +65,35 @@ def root(
     choose_context(context_name)
 
 
-for part in (processes, services, versions, instances, events, predict, nodes, resources, tokens, context):
+for part in (
+    *(processes, services, modify, versions, rollout, instances, instance, diagnose, events, predict),
+    *(nodes, resources, gpus, secrets, datasets, images, tokens, context),
+):
     part.add_to(app)
 
 
 def run(arguments: list[str]) -> int:
     """Runs one command; returns its exit code. Every failure is one sentence on standard error."""
     try:
-        app(arguments)
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else Exit.OK if ended.code is None else Exit.FAILED
+        ended = app(arguments, standalone_mode=False)
+        return ended if isinstance(ended, int) else Exit.OK
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else Exit.OK if left.code is None else Exit.FAILED
     except EaselError as refused:
         say(f"easel: {refused}")
         return code_of(refused)
     except BrokenPipeError:
         return Exit.FAILED
     except Exception as bug:
+        if is_help(bug):
+            return Exit.USAGE
+        if is_usage_error(bug):
+            say(f"easel: {sentence(bug)}")
+            return Exit.USAGE
         if cli_settings().debug:
             raise
         say(f"easel: this is a bug: {type(bug).__name__}: {bug} (EASEL_DEBUG=1 shows where)")
         return Exit.FAILED
-    return Exit.OK
 
 
 def main() -> None:

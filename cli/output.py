@@ -4,7 +4,7 @@ import dataclasses
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -31,12 +31,17 @@ _COLOURS = {
     "Ready": "green",
     "Failed": "red",
     "Lost": "red",
+    "Fenced": "red",
+    "Unhealthy": "red",
     "CrashLoopBackOff": "red",
     "ImagePullBackOff": "red",
     "Warning": "yellow",
+    "Error": "red",
+    "Completed": "green",
+    "Paused": "yellow",
     "Stopped": "dim",
 }
-_SENTENCES = ("WHY", "LABELS")
+_SENTENCES = ("WHY", "LABELS", "SOURCE", "DESCRIPTION", "USED BY")
 _LEAST_SENTENCE = 40
 _NO_LIMIT = 1_000
 # Blanks at the end of a line, also before the code that ends a style.
@@ -44,11 +49,13 @@ _BLANK_END = re.compile(r" +(\x1b\[0m)? *$")
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's terms: dataclasses as objects, moments as ISO 8601 in UTC."""
+    """The value in JSON's terms: dataclasses as objects, moments as ISO 8601 in UTC, times in seconds."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -102,7 +109,7 @@ def cell(value: object) -> Any:
     from rich.text import Text
 
     shown = "-" if value is None or value == "" else age(value) if isinstance(value, datetime) else str(value)
-    return Text(shown, style=_COLOURS.get(shown, ""))
+    return Text(shown, style=_COLOURS.get(shown.partition(",")[0], ""))
 
 
 def age(since: datetime | None) -> str:

@@ -14,3 +14,10 @@ def pairs(given: Sequence[str], shape: str) -> dict[str, str]:
             raise typer.BadParameter(f"{each!r} is not {shape}")
         found[key] = value
     return found
+
+
+def changed_labels(given: Sequence[str]) -> dict[str, str]:
+    """`KEY=VALUE` and `KEY-` arguments; a label to remove has an empty value."""
+    kept = [each for each in given if not each.endswith("-") or "=" in each]
+    gone = {each[:-1]: "" for each in given if each not in kept}
+    return {**pairs(kept, "KEY=VALUE or KEY-"), **gone}

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from easel_sdk.types import Event, Instance, InstanceState, Service, ServiceState
+from cli.plans import rollout_text
+from easel_sdk.types import (
+    Event,
+    Instance,
+    InstanceState,
+    Node,
+    Resources,
+    Rollout,
+    RolloutPhase,
+    Service,
+    ServiceState,
+)
 
 # An instance that came back this often without becoming ready is not going to by itself.
 HOPELESS_RESTARTS = 3
@@ -16,6 +27,7 @@ STALE_SECONDS = 3.0
 class Goal(StrEnum):
     READY = "ready"
     STOPPED = "stopped"
+    UPDATED = "updated"
 
 
 @dataclass(frozen=True)
@@ -28,12 +40,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a write set out to reach: a goal, from a version on, by instances made at `since` or later."""
+    """What a write set out to reach: a goal, at a version, by instances made at `since` or later.
+
+    A service that was `changed` may still show the failure of before for a moment, one whose update was
+    `released` that it is paused.
+    """
 
     goal: Goal
     version: int = 0
     since: datetime | None = None
     changed: bool = False
+    released: bool = False
 
 
 def outcome(
@@ -44,31 +61,87 @@ def outcome(
         return Outcome(False, "the service was deleted meanwhile")
     if wanted.goal is Goal.STOPPED or service.wanted == 0:
         return Outcome(True, service.why) if service.state is ServiceState.STOPPED else None
+    if wanted.goal is Goal.UPDATED:
+        return _updated(service.rollout)
     if failure := _failure(service, instances, wanted, waited):
         return Outcome(False, failure)
-    ready = sum(each.ready and _counts(each, wanted) for each in instances)
-    there = service.state is ServiceState.RUNNING and service.running_version >= wanted.version
+    if _held(service, wanted, waited) and service.ready >= service.wanted and service.rollout is not None:
+        return Outcome(True, service.rollout.why)
+    ready = sum(each.ready and _counts(each, service, wanted) for each in instances)
+    there = service.state is ServiceState.RUNNING and service.version >= wanted.version
     if there and service.ready >= service.wanted and ready >= service.wanted:
         return Outcome(True, service.why)
     return None
 
 
-def _counts(instance: Instance, wanted: Wanted) -> bool:
+def under_way(rollout: Rollout | None) -> Rollout | None:
+    """The update, unless there is none or it is finished."""
+    return None if rollout is None or rollout.finished_at is not None else rollout
+
+
+def _updated(rollout: Rollout | None) -> Outcome | None:
+    """The end of an update that is watched: it may stop half-way for long, and that is no end."""
+    if rollout is None:
+        return Outcome(True, "there is no update")
+    if rollout.phase is RolloutPhase.FAILED:
+        return Outcome(False, rollout.why)
+    finished = rollout.phase is RolloutPhase.COMPLETED or rollout.finished_at is not None
+    return Outcome(True, rollout.why) if finished else None
+
+
+def _held(service: Service, wanted: Wanted, waited: float) -> bool:
+    """Whether the update has gone as far as its plan lets it without a user's word."""
+    rollout = under_way(service.rollout)
+    if rollout is None or rollout.phase is not RolloutPhase.PAUSED or rollout.version != service.version:
+        return False
+    plan = rollout.plan
+    asked = plan.paused or bool(plan.partition) or bool(plan.batch_size and plan.interval is None)
+    return asked and (not wanted.released or waited > STALE_SECONDS)
+
+
+def _counts(instance: Instance, service: Service, wanted: Wanted) -> bool:
     made = instance.created_at
     young = wanted.since is None or (made is not None and made >= wanted.since)
-    return young and instance.version >= wanted.version
+    return young and instance.version == service.version and not instance.detached
 
 
 def _failure(service: Service, instances: Sequence[Instance], wanted: Wanted, waited: float) -> str:
-    if service.state is ServiceState.FAILED and (not wanted.changed or waited > STALE_SECONDS):
+    fresh = not wanted.changed or waited > STALE_SECONDS
+    if service.state is ServiceState.FAILED and fresh:
         return service.why or "the service failed"
+    rollout = service.rollout
+    failed = rollout is not None and rollout.phase is RolloutPhase.FAILED
+    if rollout is not None and failed and rollout.version == service.version and fresh:
+        return rollout.why or "the update failed"
     for each in instances:
-        if not _counts(each, wanted):
+        if not _counts(each, service, wanted):
             continue
         looping = each.state is InstanceState.CRASH_LOOP_BACK_OFF and each.restarts >= HOPELESS_RESTARTS
         if each.state is InstanceState.FAILED or looping:
             return f"{each.id}: {each.why or each.last_exit}"
     return ""
+
+
+def too_large(pending: Sequence[Instance], nodes: Sequence[Node], group: str) -> str:
+    """Why no node of the group could hold one of these instances even if it were empty; "" when one could."""
+    mine = [each.capacity for each in nodes if each.resource_group == group]
+    for instance in pending:
+        needed = instance.resources
+        if any(_holds(capacity, needed) for capacity in mine):
+            continue
+        if not mine:
+            return f"resource group {group} has no node"
+        return f"no node of resource group {group} could hold {instance.id} even if it were empty"
+    return ""
+
+
+def _holds(capacity: Resources, needed: Resources) -> bool:
+    return (
+        needed.cpu_milli <= capacity.cpu_milli
+        and needed.memory_mib <= capacity.memory_mib
+        and needed.disk_mib <= capacity.disk_mib
+        and needed.gpus <= capacity.gpus
+    )
 
 
 def told(event: Event) -> str:
@@ -97,7 +170,9 @@ def standing(service: Service, instances: Sequence[Instance]) -> str:
         word = _word(each)
         counts[word] = counts.get(word, 0) + 1
     states = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no instance yet"
-    return f"{service.state}: {service.ready} of {service.wanted} ready ({states})"
+    rollout = under_way(service.rollout)
+    updated = f"; version {rollout_text(rollout)}" if rollout else ""
+    return f"{service.state}: {service.ready} of {service.wanted} ready ({states}){updated}"
 
 
 def moves(before: Mapping[str, str], instances: Sequence[Instance]) -> dict[str, str]:
@@ -108,6 +183,8 @@ def moves(before: Mapping[str, str], instances: Sequence[Instance]) -> dict[str,
 
 def _word(instance: Instance) -> str:
     state = str(instance.state)
+    if instance.detached or instance.isolated:
+        return "detached" if instance.detached else "isolated"
     return "ready" if instance.ready else state.lower() if state.istitle() else state
 
 

@@ -29,6 +29,15 @@ def chosen() -> str:
     return _chosen.get()
 
 
+def alone(nodes: int) -> bool:
+    """Whether the context is of an Easel in one process on this machine, which no other node has joined."""
+    from easel_sdk.context import current_context
+
+    context = current_context(chosen())
+    host = context.scheduler.rpartition(":")[0]
+    return bool(context.data_dir) and nodes <= 1 and host in ("127.0.0.1", "[::1]", "localhost")
+
+
 def with_easel(work: Callable[["AsyncEasel"], Awaitable[T]], name: str = "command") -> T:
     """Runs `work` with a client of the chosen context, as one span when traces are on."""
 

@@ -1,9 +1,32 @@
 """Which columns a person sees of each noun."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from cli.output import Columns
-from easel_sdk.types import Event, Instance, Node, ResourceGroup, Resources, Service, ServiceVersion, Token
+from cli.phases import under_way
+from cli.plans import rollout_text
+from cli.progress import leaving_text, progress_text
+from easel_sdk.types import (
+    Dataset,
+    Event,
+    Gpu,
+    ImagePull,
+    ImagePullOnNode,
+    Instance,
+    InstanceState,
+    Node,
+    ResourceGroup,
+    Resources,
+    SafetyLock,
+    Secret,
+    Service,
+    Token,
+)
+
+if TYPE_CHECKING:
+    from cli.commands.versions import Standing
 
 
 def labels_text(labels: Mapping[str, str]) -> str:
@@ -25,6 +48,43 @@ def used_of(used: Resources, whole: Resources) -> str:
     return f"{cpu}  {gib(used.memory_mib)}/{gib(whole.memory_mib)}{gpus}"
 
 
+def instance_state(instance: Instance) -> str:
+    held = ",detached" if instance.detached else ",isolated" if instance.isolated else ""
+    return f"{instance.state}{held}"
+
+
+def instance_why(instance: Instance) -> str:
+    """What it is busy with, or why it is as it is."""
+    if instance.progress is not None:
+        return progress_text(instance.progress)
+    if instance.state is InstanceState.TERMINATING:
+        return leaving_text(instance)
+    return instance.why or instance.last_exit
+
+
+def _update(service: Service) -> str:
+    rollout = under_way(service.rollout)
+    return rollout_text(rollout) if rollout else ""
+
+
+def service_columns(services: Sequence[Service]) -> Columns[Service]:
+    """The columns for these services: of updates and locks only where there are some."""
+    columns = list(SERVICES)
+    if any(each.safety_lock is not SafetyLock.NONE for each in services):
+        columns.insert(4, ("LOCK", lambda each: each.safety_lock))
+    if any(under_way(each.rollout) for each in services):
+        columns.insert(4, ("UPDATE", _update))
+    return columns
+
+
+def instance_columns(instances: Sequence[Instance]) -> Columns[Instance]:
+    """The columns for these instances: of causes only where there are some."""
+    columns = list(INSTANCES)
+    if any(each.cause for each in instances):
+        columns.insert(-1, ("CAUSE", lambda each: each.cause))
+    return columns
+
+
 SERVICES: Columns[Service] = (
     ("NAME", lambda each: each.name),
     ("STATE", lambda each: each.state),
@@ -36,19 +96,20 @@ SERVICES: Columns[Service] = (
 )
 INSTANCES: Columns[Instance] = (
     ("INSTANCE", lambda each: each.id),
-    ("STATE", lambda each: each.state),
+    ("STATE", instance_state),
     ("READY", lambda each: "yes" if each.ready else "no"),
     ("VERSION", lambda each: each.version),
     ("NODE", lambda each: each.node),
     ("ADDRESS", lambda each: f"{each.address}:{each.port}" if each.port else ""),
     ("RESTARTS", lambda each: each.restarts),
     ("AGE", lambda each: each.created_at),
-    ("WHY", lambda each: each.why or each.last_exit),
+    ("WHY", instance_why),
 )
-VERSIONS: Columns[ServiceVersion] = (
-    ("VERSION", lambda each: each.number),
-    ("AGE", lambda each: each.created_at),
-    ("WHY", lambda each: each.why),
+VERSIONS: "Columns[Standing]" = (
+    ("VERSION", lambda each: each.version.number),
+    ("IS", lambda each: each.mark),
+    ("AGE", lambda each: each.version.created_at),
+    ("WHY", lambda each: each.version.why),
 )
 NODES: Columns[Node] = (
     ("NODE", lambda each: each.name),
@@ -75,12 +136,87 @@ EVENTS: Columns[Event] = (
     ("SUBJECT", lambda each: each.subject),
     ("WHY", lambda each: each.why),
 )
+SECRETS: Columns[Secret] = (
+    ("SECRET", lambda each: each.name),
+    ("KEYS", lambda each: ",".join(each.keys)),
+    ("AGE", lambda each: each.created_at),
+    ("CHANGED", lambda each: each.updated_at),
+    ("USED BY", lambda each: ",".join(each.used_by)),
+)
+DATASETS: Columns[Dataset] = (
+    ("DATASET", lambda each: each.id),
+    ("VERSION", lambda each: each.version),
+    ("SOURCE", lambda each: json.dumps(each.source)),
+    ("AGE", lambda each: each.created_at),
+    ("USED BY", lambda each: ",".join(each.used_by)),
+    ("DESCRIPTION", lambda each: each.description),
+)
 TOKENS: Columns[Token] = (
     ("ID", lambda each: each.id),
     ("NAME", lambda each: each.name),
     ("ROLE", lambda each: each.role),
     ("AGE", lambda each: each.created_at),
 )
+
+
+def pull_state(each: ImagePullOnNode) -> str:
+    return "Failed" if each.failed else "Ready" if each.done else "Pulling"
+
+
+def pull_why(each: ImagePullOnNode) -> str:
+    return progress_text(each.progress) if each.progress and not each.done else each.why
+
+
+# One row a node; a pull that no node has taken up yet is a row without one.
+PULLS: "Columns[tuple[ImagePull, ImagePullOnNode | None]]" = (
+    ("ID", lambda row: row[0].id),
+    ("IMAGE", lambda row: row[0].image),
+    ("GROUP", lambda row: row[0].resource_group),
+    ("AGE", lambda row: row[0].created_at),
+    ("NODE", lambda row: row[1].node if row[1] else ""),
+    ("STATE", lambda row: pull_state(row[1]) if row[1] else ""),
+    ("WHY", lambda row: pull_why(row[1]) if row[1] else "no node of the group has taken it up yet"),
+)
+
+
+def gpu_state(gpu: Gpu) -> str:
+    return "Fenced" if gpu.fenced else "Ready" if gpu.healthy else "Unhealthy"
+
+
+GPUS: "Columns[tuple[str, Gpu]]" = (
+    ("NODE", lambda row: row[0]),
+    ("GPU", lambda row: row[1].index),
+    ("UUID", lambda row: row[1].uuid),
+    ("MODEL", lambda row: row[1].model),
+    ("MEMORY", lambda row: gib(row[1].memory_mib)),
+    ("STATE", lambda row: gpu_state(row[1])),
+    ("WHY", lambda row: row[1].why),
+)
+
+
+def instance_lines(instance: Instance) -> list[tuple[str, object]]:
+    """What `easel instance desc` says, as labels and values."""
+    asked = instance.resources
+    gpus = f", {asked.gpus} GPU" if asked.gpus else ""
+    return [
+        ("instance", instance.id),
+        ("service", f"{instance.service}, version {instance.version}"),
+        ("state", instance_state(instance)),
+        ("ready", "yes" if instance.ready else "no"),
+        ("why", instance_why(instance)),
+        ("cause", instance.cause),
+        ("node", instance.node),
+        ("address", f"{instance.address}:{instance.port}" if instance.port else ""),
+        ("runtime", instance.runtime),
+        ("has", f"{cores(asked.cpu_milli)} CPU, {gib(asked.memory_mib)}{gpus}"),
+        ("GPUs", ", ".join(instance.gpu_uuids)),
+        ("connections", instance.connections or ""),
+        ("restarts", instance.restarts),
+        ("last run", instance.last_exit),
+        ("created", instance.created_at),
+        ("started", instance.started_at),
+        ("ready since", instance.ready_at),
+    ]
 
 
 def node_lines(node: Node) -> list[tuple[str, object]]:
@@ -103,6 +239,6 @@ def node_lines(node: Node) -> list[tuple[str, object]]:
     if not node.gpus:
         lines.append(("GPUs", f"none: {node.gpu_note}" if node.gpu_note else "none"))
     for gpu in node.gpus:
-        health = "" if gpu.healthy else f", unhealthy: {gpu.why}"
+        health = f", {gpu_state(gpu).lower()}: {gpu.why}" if gpu.fenced or not gpu.healthy else ""
         lines.append((f"GPU {gpu.index}", f"{gpu.model}, {gib(gpu.memory_mib)}, {gpu.uuid}{health}"))
     return lines

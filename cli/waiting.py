@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from cli.output import err
-from cli.phases import Outcome, Said, Wanted, moves, outcome, standing, told
-from cli.session import listed
+from cli.phases import Outcome, Said, Wanted, moves, outcome, standing, told, too_large
+from cli.progress import milestone, progress_text
+from cli.session import alone, listed
 from easel_sdk.errors import DeadlineExceeded, EaselError
-from easel_sdk.types import Event, EventKind, Instance, Service
+from easel_sdk.types import Event, EventKind, Instance, InstanceState, Service
 
 if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
@@ -43,6 +44,8 @@ class Lines:
         err().print(f"{at:7.1f} s {mark} {told(event)}", markup=False)
 
     def state(self, at: float, service: Service, instances: Sequence[Instance]) -> None:
+        for each in instances:
+            self._progress(at, each)
         whys = {each.id: each.why for each in instances if each.why and not each.ready}
         for name, sentence in moves(self._told, instances).items():
             self._told[name] = sentence
@@ -53,6 +56,10 @@ class Lines:
         if (now := standing(service, instances)) != self._standing:
             self._standing = now
             err().print(f"{at:7.1f} s   {now}", markup=False)
+
+    def _progress(self, at: float, instance: Instance) -> None:
+        if instance.progress and self._said.anew(f"{instance.id} fetching", milestone(instance.progress)):
+            err().print(f"{at:7.1f} s   {instance.id} {progress_text(instance.progress)}", markup=False)
 
 
 async def follow(easel: "AsyncEasel", name: str, wanted: Wanted, after_event: int, timeout: float) -> Outcome:
@@ -90,6 +97,7 @@ class _Seen:
         self.known = False
         self.failure: EaselError | None = None
         self.last_event = last_event
+        self.hopeless = ""
         self.news = asyncio.Event()
 
     def waited(self) -> float:
@@ -108,12 +116,32 @@ async def _until_there(
                 display.state(seen.waited(), seen.service, instances)
             if ended := outcome(seen.service, instances, wanted, seen.waited()):
                 return ended
+            if seen.service is not None and await _without_hope(easel, seen.service, instances, seen):
+                return Outcome(False, f"{seen.hopeless}; change the service, or add a node")
         left = timeout - seen.waited()
         if left <= 0:
             raise DeadlineExceeded(_late(name, seen.service, instances, timeout))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(seen.news.wait(), min(_LOOK_EVERY, left))
         seen.news.clear()
+
+
+async def _without_hope(
+    easel: "AsyncEasel", service: Service, instances: Sequence[Instance], seen: "_Seen"
+) -> bool:
+    """Whether no node can ever hold what is pending, and none can join. Where one could, it says so once."""
+    pending = [each for each in instances if each.state is InstanceState.PENDING and each.why]
+    if not pending or seen.hopeless:
+        return False
+    nodes = await listed(easel.nodes.list())
+    seen.hopeless = too_large(pending, nodes, service.resource_group)
+    if not seen.hopeless or alone(len(nodes)):
+        return bool(seen.hopeless)
+    err().print(
+        f"{seen.hopeless}; this waits for one that joins (Ctrl-C ends the wait, not the service)",
+        markup=False,
+    )
+    return False
 
 
 def _late(name: str, service: Service | None, instances: Sequence[Instance], timeout: float) -> str:

@@ -76,7 +76,8 @@ def _wanted(service: "Service", stopping: bool, anew: bool, command: str) -> "Wa
     from cli.phases import Goal, Wanted
 
     goal = Goal.STOPPED if stopping else Goal.READY
-    wanted = Wanted(goal, service.version, changed=command != "create")
+    released = command in ("resume", "promote")
+    wanted = Wanted(goal, service.version, changed=command != "create", released=released)
     return replace(wanted, since=service.updated_at) if anew else wanted
 
 

@@ -26,9 +26,10 @@ def w(
             await easel.services.get(service)
         return found
 
-    from cli.views import INSTANCES
+    from cli.views import instance_columns
 
-    show_rows(with_easel(work, "w"), output, INSTANCES, f"{service or 'Easel'} has no instance")
+    found = with_easel(work, "w")
+    show_rows(found, output, instance_columns(found), f"{service or 'Easel'} has no instance")
 
 
 def logs(

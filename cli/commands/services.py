@@ -1,14 +1,13 @@
-"""The commands on services: create, modify, list, describe, scale, start, stop, restart, delete."""
+"""The commands on services: create, list, describe, scale, start, stop, restart, lock, label, delete."""
 
-import json
-import sys
-from pathlib import Path
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.merging import read_spec
 from cli.output import Format, Output, dump, say, show_rows
-from cli.pairs import pairs
+from cli.pairs import changed_labels, pairs
 from cli.session import listed, with_easel
 from cli.writing import Timeout, Wait, write
 
@@ -18,17 +17,17 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")]
 
 
-def read_spec(path: str) -> str:
-    """The text of a service.json; `-` is standard input. Raises `InvalidRequest` or `InvalidSpec`
-    when it cannot be read."""
-    from libs.domain.errors import InvalidRequest, InvalidSpec
+class Lock(StrEnum):
+    NONE = "none"
+    DANGEROUS = "dangerous"
+    ALL = "all"
 
-    try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidRequest("file", path, f"a service.json that can be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InvalidSpec("$", path, "a service.json in UTF-8") from error
+
+_LOCKED = {
+    Lock.NONE: "{} may be changed, stopped and deleted",
+    Lock.DANGEROUS: "{} refuses to be stopped and deleted",
+    Lock.ALL: "{} refuses every change but that of the lock",
+}
 
 
 def create(
@@ -50,47 +49,6 @@ def create(
     )
 
 
-def modify(
-    name: Name,
-    file: Annotated[
-        str, typer.Option("-f", "-s", "--file", metavar="FILE", help="A service.json with what changes.")
-    ] = "",
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("-D", metavar="PATH=VALUE", help="One value, such as -D metadata.instance=3."),
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="FILE is the whole service.json; what it lacks goes.")
-    ] = False,
-    wait: Wait = False,
-    timeout: Timeout = 900,
-    output: Output = Format.TABLE,
-) -> None:
-    """Change a service: merge a file or single values into its service.json."""
-    if bool(file) == bool(sets):
-        raise typer.BadParameter("give either -f FILE or one or more -D PATH=VALUE")
-    if replace and not file:
-        raise typer.BadParameter("--replace needs -f FILE")
-    values = {path: _value(text) for path, text in pairs(sets or [], "PATH=VALUE").items()}
-    spec = read_spec(file) if file else json.dumps(values)
-    write(
-        "modify",
-        lambda easel: easel.services.update(name, spec, replace=replace),
-        lambda service: f"{name} is changed; it is at version {service.version}",
-        wait=wait,
-        timeout=timeout,
-        output=output,
-    )
-
-
-def _value(text: str) -> object:
-    """JSON where it is JSON, else the text itself: `3`, `true`, `"3"`, `40Gi`."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
 def ls(
     containing: Annotated[str, typer.Argument(metavar="[NAME]", help="Keep names containing this.")] = "",
     labels: Annotated[
@@ -99,12 +57,14 @@ def ls(
     output: Output = Format.TABLE,
 ) -> None:
     """List services."""
-    from cli.views import SERVICES
+    from cli.views import service_columns
 
     wanted = pairs(labels or [], "KEY=VALUE")
     found = with_easel(lambda easel: listed(easel.services.list(containing=containing, labels=wanted)), "ls")
     none = "no service yet; `easel create FILE` makes one of a service.json"
-    show_rows(found, output, SERVICES, "no service is like that" if containing or wanted else none)
+    show_rows(
+        found, output, service_columns(found), "no service is like that" if containing or wanted else none
+    )
 
 
 def desc(name: Name, output: Output = Format.TABLE) -> None:
@@ -173,6 +133,30 @@ def restart(name: Name, wait: Wait = False, timeout: Timeout = 900, output: Outp
     )
 
 
+def lock(
+    name: Name,
+    level: Annotated[Lock, typer.Argument(metavar="none|dangerous|all", help="What it refuses from now on.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Guard a service: dangerous refuses to stop and delete it, all refuses every change."""
+    service = with_easel(lambda easel: easel.services.set_lock(name, level.value), "lock")
+    say(_LOCKED[level].format(name)) if output is Format.TABLE else dump(service, output)
+
+
+def label(
+    name: Name,
+    labels: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help="KEY- removes a label.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Set or remove labels of a service; nothing is replaced."""
+    changes = changed_labels(labels)
+    service = with_easel(lambda easel: easel.services.set_labels(name, changes), "label")
+    if output is not Format.TABLE:
+        return dump(service, output)
+    shown = ", ".join(f"{key}={value}" for key, value in sorted(service.labels.items()))
+    return say(f"{name}: {shown or 'no labels'}")
+
+
 def delete(
     name: Name,
     wait: Wait = False,
@@ -195,6 +179,6 @@ def delete(
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (create, modify, ls, scale, start, stop, restart, delete):
+    for command in (create, ls, scale, start, stop, restart, lock, label, delete):
         app.command(command.__name__, rich_help_panel="Services")(command)
     app.command("desc", rich_help_panel="Look inside")(desc)
