@@ -1,12 +1,15 @@
 """The runtimes that the contract is held against."""
 
+import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import docker
 import pytest
 
 from services.agent.runtime.docker_runtime import DockerRuntime, DockerSettings
@@ -36,6 +39,8 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     stage = Stage(open_runtime, IMAGE, prefix)
     yield stage
     await stage.clean()
+    if request.param == "docker":
+        await asyncio.to_thread(remove_shared, prefix)
 
 
 @pytest.fixture
@@ -44,10 +49,21 @@ async def docker_stage() -> AsyncIterator[Stage]:
     stage = Stage(partial(containers, prefix), IMAGE, prefix)
     yield stage
     await stage.clean()
+    await asyncio.to_thread(remove_shared, prefix)
 
 
 def containers(node: str) -> Runtime:
-    return DockerRuntime(DockerSettings(node=node, address="127.0.0.1", publish="127.0.0.1"))
+    settings = DockerSettings(
+        node=node, address="127.0.0.1", publish="127.0.0.1", agent_environment=own_environment()
+    )
+    return DockerRuntime(settings)
+
+
+def remove_shared(node: str) -> None:
+    """The volumes that instances of a node shared outlive them."""
+    with closing(docker.from_env()) as client:
+        for volume in client.volumes.list(filters={"label": f"easel.shared={node}"}):
+            volume.remove(force=True)
 
 
 @pytest.fixture
