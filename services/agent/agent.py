@@ -13,14 +13,14 @@ from libs.domain.errors import Unavailable
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.board import Board
 from services.agent.gpu import Nvml
-from services.agent.inventory import Inventory, Reserve, host_capacity
+from services.agent.inventory import Inventory, Reserve, cuda_versions, host_capacity
 from services.agent.memory import Memory
 from services.agent.mounts import HostDirectories
 from services.agent.reconciler import Reconciler
 from services.agent.runtime.listeners import listening_sockets
 from services.agent.runtime.port import Runtime
 from services.agent.settings import Settings
-from services.agent.wire import inventory_to_proto, telemetry_to_proto, wanted_of
+from services.agent.wire import inventory_to_proto, telemetry_to_proto, trouble_to_proto, wanted_of
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +96,7 @@ class View:
             first_port=settings.first_port if process else 0,
             last_port=settings.last_port if process else 0,
             busy_ports=tuple(others) if process else (),
+            cuda_versions=cuda_versions(settings.cuda_root),
         )
 
 
@@ -120,7 +121,11 @@ class Voice:
     async def heartbeat(self) -> pb.Heartbeat:
         inventory = inventory_to_proto(await self._view.inventory())
         readings = await asyncio.to_thread(self._view.nvml.telemetry)
-        return pb.Heartbeat(inventory=inventory, gpus=[telemetry_to_proto(reading) for reading in readings])
+        return pb.Heartbeat(
+            inventory=inventory,
+            gpus=[telemetry_to_proto(reading) for reading in readings],
+            gpu_troubles=[trouble_to_proto(trouble) for trouble in self._view.nvml.told()],
+        )
 
     def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
         return self._view.runtime.logs(instance, tail, follow)

@@ -1,31 +1,22 @@
 """The GPUs of this node as NVML tells them. NVML blocks: call from a thread; `GpuWatch` has its own."""
 
+import ctypes
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import pynvml
 
 from libs.domain.records import Gpu
+from services.agent.gpu_troubles import GpuTrouble, Troubles
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _EVENT_WAIT_MS = 500
-# Errors of the card or its link; the others come from the program that used it.
-_BROKEN_BY_XID = {
-    48: "double-bit memory error",
-    62: "internal micro-controller halt",
-    64: "memory could not be retired",
-    74: "NVLink error",
-    79: "fell off the bus",
-    95: "uncontained memory error",
-    119: "GPU system processor does not answer",
-    120: "GPU system processor error",
-    140: "unrecovered memory error",
-}
+_BAD = pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED
 
 
 @dataclass(frozen=True)
@@ -50,24 +41,41 @@ class GpuInventory:
     driver_version: str = ""
 
 
-def judged(gpus: tuple[Gpu, ...], xids: Mapping[str, tuple[int, ...]]) -> tuple[Gpu, ...]:
-    """The devices with those marked that an XID event has shown to be broken."""
-    return tuple(_judged(gpu, xids.get(gpu.uuid, ())) for gpu in gpus)
+@dataclass(frozen=True)
+class _Card:
+    """One card as it last answered: itself, or the MIG devices that it is split into."""
+
+    uuid: str
+    index: int
+    devices: tuple[Gpu, ...]
 
 
-def _judged(gpu: Gpu, xids: tuple[int, ...]) -> Gpu:
-    broken = next((xid for xid in xids if xid in _BROKEN_BY_XID), None)
-    if broken is None or not gpu.healthy:
-        return gpu
-    return replace(gpu, healthy=False, why=f"XID {broken}: {_BROKEN_BY_XID[broken]}")
+@dataclass
+class _Look:
+    """What is wrong: with cards that answered before, by UUID, and with places where none ever did."""
+
+    broken: dict[str, str] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    silent: list[str] = field(default_factory=list)
+
+    def failed(self, index: int, error: Exception, silent: Iterable[_Card]) -> None:
+        why = f"GPU {index} does not answer: {error}"
+        card = next((card for card in silent if card.index == index), None)
+        if card is None:
+            self.silent.append(why)
+            return
+        self.broken[card.uuid] = why
+        if getattr(error, "value", None) == pynvml.NVML_ERROR_GPU_IS_LOST:
+            self.lost.add(card.uuid)
 
 
 class Nvml:
     """The driver's library. A node without it has no GPU and says why."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Gpu, ...]] = {}
-        self.xids: dict[str, tuple[int, ...]] = {}
+        # By UUID, every card that ever answered.
+        self._cards: dict[str, _Card] = {}
+        self.troubles = Troubles()
         self.note = ""
         try:
             pynvml.nvmlInit()
@@ -82,34 +90,59 @@ class Nvml:
         """Every whole GPU, or its MIG devices where it is split. A card that fails is shown as unhealthy."""
         if not self.present:
             return GpuInventory(note=self.note)
+        looked = self._look()
         gpus: list[Gpu] = []
-        silent: list[str] = []
-        # A driver that is taken away under the agent answers nothing: what it had is shown as unhealthy.
-        for index in range(_or(pynvml.nvmlDeviceGetCount, max(self._known, default=-1) + 1)):
-            try:
-                self._known[index] = tuple(_devices(pynvml.nvmlDeviceGetHandleByIndex(index), index))
-                gpus += self._known[index]
-            except pynvml.NVMLError as failed:
-                why = f"GPU {index} does not answer: {failed}"
-                known = self._known.get(index, ())
-                gpus += [replace(gpu, healthy=False, why=why) for gpu in known]
-                silent += [] if known else [why]
-        note = "; ".join(silent) or ("" if gpus else "the NVIDIA driver shows no GPU")
+        for card in self._cards.values():
+            why = looked.broken.get(card.uuid)
+            gpus += [replace(gpu, healthy=False, why=why) for gpu in card.devices] if why else card.devices
+        self.troubles.lost_now(looked.lost)
+        note = "; ".join(looked.silent) or ("" if gpus else "the NVIDIA driver shows no GPU")
         version = _or(pynvml.nvmlSystemGetDriverVersion, "")
-        return GpuInventory(judged(tuple(gpus), self.xids), note, str(version))
+        gpus.sort(key=lambda gpu: (gpu.index, gpu.uuid))
+        return GpuInventory(tuple(gpus), note, str(version))
+
+    def told(self) -> tuple[GpuTrouble, ...]:
+        """Everything that went wrong since the start."""
+        return self.troubles.told({card.uuid: [gpu.uuid for gpu in card.devices] for card in self._all()})
 
     def telemetry(self) -> tuple[Telemetry, ...]:
         """One reading of each device of the last inventory that answers."""
         if not self.present:
             return ()
         readings = []
-        for index, gpus in self._known.items():
+        for card in self._all():
             try:
-                parent = pynvml.nvmlDeviceGetHandleByIndex(index)
-                readings += [_reading(parent, gpu, self.xids.get(gpu.uuid, ())) for gpu in gpus]
+                parent = pynvml.nvmlDeviceGetHandleByUUID(card.uuid)
+                readings += [_reading(parent, gpu, self.troubles.xids(card.uuid)) for gpu in card.devices]
             except pynvml.NVMLError:
                 continue
         return tuple(readings)
+
+    def _all(self) -> tuple[_Card, ...]:
+        return tuple(self._cards.values())
+
+    def _look(self) -> _Look:
+        """Asks every card, and remembers those that answer."""
+        look = _Look()
+        answered: set[str] = set()
+        count = _or(pynvml.nvmlDeviceGetCount, None)
+        # A driver that is taken away under the agent answers nothing, which is no word about its cards.
+        most = max((card.index for card in self._all()), default=-1) + 1
+        for index in range(most if count is None else count):
+            try:
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                uuid = _text(pynvml.nvmlDeviceGetUUID(handle))
+                self._cards[uuid] = _Card(uuid, index, tuple(_devices(handle, index)))
+                answered.add(uuid)
+                if (errors := _ecc(handle)) is not None:
+                    self.troubles.read_ecc(uuid, errors)
+            except pynvml.NVMLError as failed:
+                look.failed(index, failed, (card for card in self._all() if card.uuid not in answered))
+        for card in self._all():
+            if card.uuid not in answered and card.uuid not in look.broken:
+                look.broken[card.uuid] = f"GPU {card.index} is not listed by the driver any more"
+                look.lost.add(card.uuid)
+        return look
 
     def close(self) -> None:
         """Safe to call twice."""
@@ -123,6 +156,9 @@ class GpuWatch:
 
     def __init__(self, nvml: Nvml, heard: Callable[[str, int], None]) -> None:
         self._nvml, self._heard = nvml, heard
+        self._uuids: dict[int | None, str] = {}
+        # Set once errors that happen are heard.
+        self.registered = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="gpu-events", daemon=True)
 
@@ -141,11 +177,11 @@ class GpuWatch:
         try:
             if not self._register(events):
                 return
+            self.registered.set()
             while not self._stop.is_set():
                 try:
                     event = pynvml.nvmlEventSetWait_v2(events, _EVENT_WAIT_MS)
-                    uuid = _text(pynvml.nvmlDeviceGetUUID(event.device))
-                    self._note(uuid, int(event.eventData))
+                    self._note(event.device, int(event.eventData))
                 except pynvml.NVMLError as silent:
                     if silent.value != pynvml.NVML_ERROR_TIMEOUT:
                         self._stop.wait(_EVENT_WAIT_MS / 1000)
@@ -157,16 +193,17 @@ class GpuWatch:
         for index in range(pynvml.nvmlDeviceGetCount()):
             try:
                 handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                self._uuids[_address(handle)] = _text(pynvml.nvmlDeviceGetUUID(handle))
                 pynvml.nvmlDeviceRegisterEvents(handle, pynvml.nvmlEventTypeXidCriticalError, events)
                 registered = True
             except pynvml.NVMLError as unsupported:
                 log.info("no XID events from GPU", extra={"gpu": index, "why": str(unsupported)})
         return registered
 
-    def _note(self, uuid: str, xid: int) -> None:
-        known = self._nvml.xids.get(uuid, ())
-        if xid not in known:
-            self._nvml.xids[uuid] = (*known, xid)
+    def _note(self, handle: Any, xid: int) -> None:
+        # A card that fell off the bus does not even tell its name any more.
+        uuid = self._uuids.get(_address(handle)) or _text(pynvml.nvmlDeviceGetUUID(handle))
+        self._nvml.troubles.heard_xid(uuid, xid)
         self._heard(uuid, xid)
 
 
@@ -200,17 +237,27 @@ def _reading(parent: Any, gpu: Gpu, xids: tuple[int, ...]) -> Telemetry:
     handle = pynvml.nvmlDeviceGetHandleByUUID(gpu.uuid)
     rates = _or(pynvml.nvmlDeviceGetUtilizationRates, None, handle)
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    sensor, counter = pynvml.NVML_TEMPERATURE_GPU, pynvml.NVML_VOLATILE_ECC
-    bad = pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED
+    sensor = pynvml.NVML_TEMPERATURE_GPU
     return Telemetry(
         uuid=gpu.uuid,
         utilisation_percent=int(rates.gpu) if rates is not None else 0,
         memory_used_mib=int(memory.used) >> 20,
         power_watts=round(_or(pynvml.nvmlDeviceGetPowerUsage, 0, parent) / 1000),
         temperature_celsius=int(_or(pynvml.nvmlDeviceGetTemperature, 0, parent, sensor)),
-        ecc_uncorrected=int(_or(pynvml.nvmlDeviceGetTotalEccErrors, 0, parent, bad, counter)),
+        ecc_uncorrected=_ecc(parent) or 0,
         xids=xids,
     )
+
+
+def _ecc(card: Any) -> int | None:
+    """Errors that could not be corrected since the driver started; None where nobody counts them."""
+    errors: int | None = _or(pynvml.nvmlDeviceGetTotalEccErrors, None, card, _BAD, pynvml.NVML_VOLATILE_ECC)
+    return errors
+
+
+def _address(handle: Any) -> int | None:
+    """What a handle points to; the driver gives the same pointer for the same card."""
+    return ctypes.cast(handle, ctypes.c_void_p).value
 
 
 def _or(ask: Callable[..., T], otherwise: T, *arguments: Any) -> T:

@@ -1,5 +1,6 @@
 """What this node offers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import psutil
 from libs.domain.records import Gpu, Resources
 from libs.domain.states import Runtime
 
+_CUDA = re.compile(r"cuda-(\d+\.\d+)")
 _LARGE_CORES = 4
 _LARGE_MEMORY_MIB = 8192
 
@@ -29,6 +31,7 @@ class Inventory:
     first_port: int = 0
     last_port: int = 0
     busy_ports: tuple[int, ...] = ()
+    cuda_versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,12 @@ def offered(cores: int, memory_mib: int, disk_mib: int, gpus: int, reserve: Rese
     if memory_kept is None:
         memory_kept = 1024 if memory_mib >= _LARGE_MEMORY_MIB else 0
     return Resources(max(0, cores * 1000 - cpu_kept), max(0, memory_mib - memory_kept), disk_mib, gpus)
+
+
+def cuda_versions(root: Path) -> tuple[str, ...]:
+    """The versions of CUDA that lie in `root` as directories `cuda-X.Y`. Blocks shortly."""
+    found = [_CUDA.fullmatch(each.name) for each in root.glob("cuda-*") if each.is_dir()]
+    return tuple(sorted(match[1] for match in found if match))
 
 
 def host_capacity(directory: Path, gpus: int, reserve: Reserve) -> Resources:

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     write_back_every: Duration = timedelta(seconds=30)
     first_port: int = Field(default=20000, ge=1, le=65535)
     last_port: int = Field(default=29999, ge=1, le=65535)
+    # Where the host's versions of CUDA lie, each in a directory cuda-X.Y.
+    cuda_root: Path = Path("/usr/local")
     # Kept for the system; by the size of the node where not set.
     reserved_cpu_milli: int | None = Field(default=None, ge=0)
     reserved_memory_mib: int | None = Field(default=None, ge=0)

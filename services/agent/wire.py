@@ -13,11 +13,18 @@ from libs.rpc.convert import (
 )
 from services.agent.board import Status
 from services.agent.gpu import Telemetry
+from services.agent.gpu_troubles import GpuTrouble, TroubleKind
 from services.agent.inventory import Inventory
 from services.agent.mounts import HostDirectories, NotHere
 from services.agent.plan import Wanted
 from services.agent.runtime.port import Progress
 from services.agent.workload import spec_hash, workload_of
+
+_TROUBLES_OUT = {
+    TroubleKind.XID: pb.GpuTrouble.KIND_XID,
+    TroubleKind.UNCORRECTABLE_ECC: pb.GpuTrouble.KIND_UNCORRECTABLE_ECC,
+    TroubleKind.LOST: pb.GpuTrouble.KIND_LOST,
+}
 
 
 def wanted_of(desired: pb.DesiredState, directories: HostDirectories) -> dict[str, Wanted]:
@@ -79,7 +86,18 @@ def inventory_to_proto(inventory: Inventory) -> pb.Inventory:
         first_port=inventory.first_port,
         last_port=inventory.last_port,
         busy_ports=inventory.busy_ports,
+        cuda_versions=inventory.cuda_versions,
         gpu_driver_version=inventory.gpu_driver_version,
+    )
+
+
+def trouble_to_proto(trouble: GpuTrouble) -> pb.GpuTrouble:
+    return pb.GpuTrouble(
+        uuid=trouble.uuid,
+        kind=_TROUBLES_OUT[trouble.kind],
+        xid=trouble.xid,
+        count=trouble.count,
+        at=time_to_proto(trouble.at),
     )
 
 

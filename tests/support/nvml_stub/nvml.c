@@ -2,6 +2,8 @@
  *
  * NVML_STUB_CARDS   comma-separated kinds of card: whole, mig, lost, bare (tells no optional reading)
  * NVML_STUB_LOST    a file; while it exists, card 0 is lost
+ * NVML_STUB_GONE    a file; while it exists, card 0 is not listed, and the others move up
+ * NVML_STUB_ECC     a file "INDEX ERRORS": what the card says of errors that could not be corrected
  * NVML_STUB_XID     a file "INDEX XID"; the event is handed out once and the file removed
  */
 #include <stdio.h>
@@ -60,6 +62,11 @@ static int lost(const struct card *card) {
     return is(card, "lost") || (card->index == 0 && file && access(file, F_OK) == 0);
 }
 
+static unsigned gone(void) {
+    const char *file = getenv("NVML_STUB_GONE");
+    return file && access(file, F_OK) == 0 ? 1 : 0;
+}
+
 static void uuid_of(const struct card *card, char *text, unsigned size) {
     if (card->part < 0) snprintf(text, size, "GPU-%d", card->index);
     else snprintf(text, size, "MIG-%d-%d", card->index, card->part);
@@ -71,11 +78,12 @@ int nvmlSystemGetDriverVersion(char *text, unsigned size) {
 }
 
 int nvmlDeviceGetCount_v2(unsigned *found) {
-    *found = count;
+    *found = count - gone();
     return SUCCESS;
 }
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, struct card **found) {
+    index += gone();
     if (index >= count) return INVALID;
     *found = &cards[index];
     return lost(&cards[index]) ? LOST : SUCCESS;
@@ -99,6 +107,7 @@ int nvmlDeviceGetName(struct card *card, char *text, unsigned size) {
 }
 
 int nvmlDeviceGetUUID(struct card *card, char *text, unsigned size) {
+    if (lost(card)) return LOST;
     uuid_of(card, text, size);
     return SUCCESS;
 }
@@ -149,7 +158,14 @@ int nvmlDeviceGetTemperature(struct card *card, unsigned sensor, unsigned *celsi
 
 int nvmlDeviceGetTotalEccErrors(struct card *card, unsigned type, unsigned counter, unsigned long long *errors) {
     if (is(card, "bare") || counter != 0) return NOT_SUPPORTED;
-    *errors = type == 1 ? 3 : 0;
+    const char *path = getenv("NVML_STUB_ECC");
+    FILE *file = path && type == 1 ? fopen(path, "r") : NULL;
+    int index;
+    *errors = 0;
+    if (file) {
+        if (fscanf(file, "%d %llu", &index, errors) != 2 || index != card->index) *errors = 0;
+        fclose(file);
+    }
     return SUCCESS;
 }
 

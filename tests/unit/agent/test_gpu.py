@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from libs.domain.records import Gpu
-from services.agent.gpu import judged
 from tests.support.nvml_stub import build_stub, run_beside_driver
 
 LOOK = """
@@ -34,23 +32,50 @@ import dataclasses, json, pynvml
 from services.agent.gpu import Nvml
 nvml = Nvml()
 nvml.inventory()
+nvml.troubles.heard_xid("GPU-0", 48)
 pynvml.nvmlLib = None
 pynvml._nvmlGetFunctionPointer_cache.clear()
-print(json.dumps(dataclasses.asdict(nvml.inventory())))
+inventory = dataclasses.asdict(nvml.inventory())
+print(json.dumps(inventory | {"told": [(each.uuid, each.kind, each.xid) for each in nvml.told()]}))
 """
 
 HEAR = """
-import dataclasses, json, os, pathlib, queue
+import json, os, pathlib, queue
 from services.agent.gpu import GpuWatch, Nvml
-nvml, heard = Nvml(), queue.Queue()
+nvml, heard, events = Nvml(), queue.Queue(), []
+nvml.inventory()
 watch = GpuWatch(nvml, lambda uuid, xid: heard.put((uuid, xid)))
 watch.start()
-pathlib.Path(os.environ["NVML_STUB_XID"]).write_text(os.environ["XID"])
-event = heard.get(timeout=20)
+assert watch.registered.wait(20)
+for event in os.environ["XIDS"].split(","):
+    if "NVML_STUB_LOST" in os.environ:
+        pathlib.Path(os.environ["NVML_STUB_LOST"]).touch()
+    draft = pathlib.Path(os.environ["NVML_STUB_XID"] + ".draft")
+    draft.write_text(event)
+    draft.replace(os.environ["NVML_STUB_XID"])
+    events.append(heard.get(timeout=20))
 watch.close()
 inventory = nvml.inventory()
-print(json.dumps({"event": event, "gpus": [dataclasses.asdict(gpu) for gpu in inventory.gpus],
-                  "xids": [reading.xids for reading in nvml.telemetry()]}))
+print(json.dumps({"events": events, "healthy": [gpu.healthy for gpu in inventory.gpus],
+                  "xids": [reading.xids for reading in nvml.telemetry()],
+                  "told": [(each.uuid, each.kind, each.xid, each.count) for each in nvml.told()]}))
+"""
+
+TROUBLE = """
+import json, os, pathlib
+from services.agent.gpu import Nvml
+nvml, said = Nvml(), []
+def look():
+    gpus = nvml.inventory().gpus
+    said.append({"gpus": [(gpu.uuid, gpu.healthy, gpu.why) for gpu in gpus],
+                 "told": [(each.uuid, each.kind, each.count) for each in nvml.told()]})
+look()
+for step in os.environ["STEPS"].split(";"):
+    name, _, text = step.partition("=")
+    path = pathlib.Path(os.environ["NVML_STUB_" + name])
+    path.unlink() if text == "no" else path.write_text(text)
+    look()
+print(json.dumps(said))
 """
 
 Program = Callable[..., Any]
@@ -89,8 +114,10 @@ def test_a_split_gpu_is_offered_as_its_parts(beside_driver: Program) -> None:
 
 
 @pytest.mark.compiler
-def test_telemetry_has_every_reading_of_a_card(beside_driver: Program) -> None:
-    seen = beside_driver(LOOK, NVML_STUB_CARDS="whole")
+def test_telemetry_has_every_reading_of_a_card(beside_driver: Program, tmp_path: Path) -> None:
+    (tmp_path / "ecc").write_text("0 3")
+
+    seen = beside_driver(LOOK, NVML_STUB_CARDS="whole", NVML_STUB_ECC=str(tmp_path / "ecc"))
 
     assert seen["telemetry"] == [
         {
@@ -134,24 +161,94 @@ def test_a_card_that_is_lost_while_it_serves_becomes_unhealthy(
 
 
 @pytest.mark.compiler
-def test_a_driver_that_is_taken_away_leaves_its_cards_unhealthy(beside_driver: Program) -> None:
+def test_a_driver_that_is_taken_away_leaves_its_cards_unhealthy_and_calls_none_lost(
+    beside_driver: Program,
+) -> None:
     seen = beside_driver(GONE, NVML_STUB_CARDS="whole,whole")
 
     assert [(gpu["uuid"], gpu["healthy"]) for gpu in seen["gpus"]] == [("GPU-0", False), ("GPU-1", False)]
+    assert seen["told"] == [["GPU-0", "xid", 48]]
 
 
 @pytest.mark.compiler
-@pytest.mark.parametrize(("xid", "healthy"), [(79, False), (31, True)])
-def test_an_xid_of_the_card_takes_it_out_and_one_of_a_program_does_not(
-    beside_driver: Program, tmp_path: Path, xid: int, healthy: bool
+def test_errors_are_counted_by_card_and_code_since_the_agent_started(
+    beside_driver: Program, tmp_path: Path
 ) -> None:
-    seen = beside_driver(
-        HEAR, NVML_STUB_CARDS="whole,whole", NVML_STUB_XID=str(tmp_path / "xid"), XID=f"1 {xid}"
-    )
+    stub = {"NVML_STUB_CARDS": "whole,whole", "NVML_STUB_XID": str(tmp_path / "xid")}
 
-    assert seen["event"] == ["GPU-1", xid]
-    assert [gpu["healthy"] for gpu in seen["gpus"]] == [True, healthy]
-    assert seen["xids"] == [[], [xid]]
+    seen = beside_driver(HEAR, **stub, XIDS="1 31,1 79,1 31,0 13")
+
+    assert seen["events"] == [["GPU-1", 31], ["GPU-1", 79], ["GPU-1", 31], ["GPU-0", 13]]
+    assert seen["told"] == [["GPU-1", "xid", 31, 2], ["GPU-1", "xid", 79, 1], ["GPU-0", "xid", 13, 1]]
+    assert seen["xids"] == [[13], [31, 79]]
+
+
+@pytest.mark.compiler
+def test_what_an_error_means_is_not_the_agents_to_say(beside_driver: Program, tmp_path: Path) -> None:
+    stub = {"NVML_STUB_CARDS": "whole", "NVML_STUB_XID": str(tmp_path / "xid")}
+
+    assert beside_driver(HEAR, **stub, XIDS="0 79")["healthy"] == [True]
+
+
+@pytest.mark.compiler
+def test_an_error_of_a_split_card_is_one_of_each_of_its_parts(beside_driver: Program, tmp_path: Path) -> None:
+    stub = {"NVML_STUB_CARDS": "whole,mig", "NVML_STUB_XID": str(tmp_path / "xid")}
+
+    seen = beside_driver(HEAR, **stub, XIDS="1 48")
+
+    assert seen["told"] == [["MIG-1-0", "xid", 48, 1], ["MIG-1-1", "xid", 48, 1]]
+
+
+@pytest.mark.compiler
+def test_the_error_of_a_card_that_does_not_even_tell_its_name_any_more_is_its_own(
+    beside_driver: Program, tmp_path: Path
+) -> None:
+    stub = {"NVML_STUB_CARDS": "whole", "NVML_STUB_XID": str(tmp_path / "xid")}
+
+    seen = beside_driver(HEAR, **stub, NVML_STUB_LOST=str(tmp_path / "lost"), XIDS="0 79")
+
+    assert seen["told"] == [["GPU-0", "xid", 79, 1], ["GPU-0", "lost", 0, 1]]
+
+
+@pytest.mark.compiler
+def test_memory_errors_are_told_as_the_driver_counts_them(beside_driver: Program, tmp_path: Path) -> None:
+    stub = {"NVML_STUB_CARDS": "whole,whole", "NVML_STUB_ECC": str(tmp_path / "ecc")}
+
+    seen = beside_driver(TROUBLE, **stub, STEPS="ECC=1 2;ECC=1 5;ECC=1 0")
+
+    assert [look["told"] for look in seen] == [
+        [],
+        [["GPU-1", "uncorrectable_ecc", 2]],
+        [["GPU-1", "uncorrectable_ecc", 5]],
+        [],
+    ]
+
+
+@pytest.mark.compiler
+def test_a_card_that_is_not_listed_any_more_is_lost_and_the_others_keep_their_names(
+    beside_driver: Program, tmp_path: Path
+) -> None:
+    stub = {"NVML_STUB_CARDS": "whole,whole", "NVML_STUB_GONE": str(tmp_path / "gone")}
+
+    before, gone, back = beside_driver(TROUBLE, **stub, STEPS="GONE=yes;GONE=no")
+
+    assert gone["told"] == [["GPU-0", "lost", 1]]
+    assert sorted(gone["gpus"]) == [
+        ["GPU-0", False, "GPU 0 is not listed by the driver any more"],
+        ["GPU-1", True, ""],
+    ]
+    assert back == before
+
+
+@pytest.mark.compiler
+def test_a_card_that_the_driver_calls_lost_is_told_so_until_it_is_back(
+    beside_driver: Program, tmp_path: Path
+) -> None:
+    stub = {"NVML_STUB_CARDS": "whole,whole", "NVML_STUB_LOST": str(tmp_path / "lost")}
+
+    seen = beside_driver(TROUBLE, **stub, STEPS="LOST=yes;LOST=no")
+
+    assert [look["told"] for look in seen] == [[], [["GPU-0", "lost", 1]], []]
 
 
 @pytest.mark.compiler
@@ -160,9 +257,3 @@ def test_a_driver_that_is_not_loaded_is_said(beside_driver: Program) -> None:
 
     assert seen["gpus"] == []
     assert seen["note"] == "no NVIDIA driver answers on this node (Driver Not Loaded); it takes CPU work only"
-
-
-def test_a_broken_card_keeps_its_first_reason() -> None:
-    gpu = Gpu("GPU-0", 0, "H100", 81920, healthy=False, why="GPU 0 does not answer: GPU is lost")
-
-    assert judged((gpu,), {"GPU-0": (79,)}) == (gpu,)

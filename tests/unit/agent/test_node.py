@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 from easel.agent.v1 import agent_pb2 as pb
 from libs.domain.records import Resources
 from services.agent.board import Board, Status
-from services.agent.inventory import Reserve, offered
+from services.agent.inventory import Reserve, cuda_versions, offered
 from services.agent.memory import Memory
 from services.agent.runtime.cgroups import ControlGroups
 from services.agent.settings import Settings
@@ -29,6 +29,15 @@ def test_a_large_node_keeps_a_core_for_the_system_and_a_small_one_offers_all(
     cores: int, memory_mib: int, reserve: Reserve, cpu_milli: int, memory: int
 ) -> None:
     assert offered(cores, memory_mib, 1000, 2, reserve) == Resources(cpu_milli, memory, 1000, 2)
+
+
+def test_the_versions_of_cuda_are_the_directories_that_are_named_so(tmp_path: Path) -> None:
+    for name in ("cuda-11.2", "cuda-12.4", "cuda-12", "cuda", "cuda-11.2.old"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "cuda-13.0").touch()
+
+    assert cuda_versions(tmp_path) == ("11.2", "12.4")
+    assert cuda_versions(tmp_path / "nothing") == ()
 
 
 def test_the_newest_desired_state_survives_the_agent(tmp_path: Path) -> None:
