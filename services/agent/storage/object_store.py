@@ -1,0 +1,203 @@
+"""A bucket of an S3-compatible object store. A call has a deadline, tries again, and fails in a sentence."""
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from services.agent.storage.failures import Changed, failure_of, is_passing
+from services.agent.storage.sources import StoreSource
+
+T = TypeVar("T")
+_WITHIN = 60.0
+_WAITS = (0.2, 1.0, 3.0)
+_UPLOAD_PART = 16 << 20
+# Their buckets are part of the host name only.
+_VIRTUAL = (".aliyuncs.com", ".amazonaws.com")
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object as it is listed. `path` is its key below the prefix of its source."""
+
+    path: str
+    key: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some bytes of an object. Of an `encrypted` one the etag is not the MD5."""
+
+    content: bytes
+    encrypted: bool
+
+
+@asynccontextmanager
+async def opened(source: StoreSource) -> AsyncIterator["ObjectStore"]:
+    """The store behind a source, connected at its first call."""
+    # Imported at its first use: it takes as long as all else of the agent.
+    s3fs: Any = await asyncio.to_thread(importlib.import_module, "s3fs")
+    files = s3fs.S3FileSystem(
+        asynchronous=True,
+        skip_instance_cache=True,
+        anon=not source.access_key_id,
+        key=source.access_key_id or None,
+        secret=source.secret_access_key or None,
+        token=source.session_token or None,
+        endpoint_url=endpoint_of(source) or None,
+        client_kwargs={"region_name": source.region} if source.region else {},
+        config_kwargs={
+            "connect_timeout": 5,
+            "read_timeout": 20,
+            "max_pool_connections": 32,
+            "retries": {"total_max_attempts": 1},
+            "s3": {"addressing_style": addressing_of(source)},
+            "request_checksum_calculation": "when_required",
+            "response_checksum_validation": "when_required",
+        },
+    )
+    files.retries = 1
+    botocore: Any = importlib.import_module("botocore.exceptions")
+    aiohttp: Any = importlib.import_module("aiohttp")
+    refusals = (OSError, ValueError, botocore.BotoCoreError, aiohttp.ClientError)
+    try:
+        yield ObjectStore(source, files, refusals)
+    finally:
+        if files._s3 is not None:
+            await files._s3.close()
+
+
+def endpoint_of(source: StoreSource) -> str:
+    """The address of the store, with its scheme."""
+    endpoint = source.endpoint.rstrip("/")
+    return endpoint if not endpoint or "://" in endpoint else f"https://{endpoint}"
+
+
+def addressing_of(source: StoreSource) -> str:
+    """Whether the bucket is in the path or in the host of an address."""
+    host = urlsplit(endpoint_of(source)).hostname or ""
+    return source.addressing or ("virtual" if not host or host.endswith(_VIRTUAL) else "path")
+
+
+class ObjectStore:
+    """See `opened`. Every method raises PrepareFailed, and Changed where an object is not what was listed."""
+
+    def __init__(self, source: StoreSource, files: Any, refusals: tuple[type[Exception], ...]) -> None:
+        self._source, self._files, self._refusals = source, files, refusals
+
+    @property
+    def name(self) -> str:
+        """How its owner wrote it."""
+        return self._source.name
+
+    async def objects(self) -> list[StoredObject]:
+        """Everything below the prefix, in the order of the keys."""
+        prefix = f"{self._source.prefix}/" if self._source.prefix else ""
+        found: list[StoredObject] = []
+        more: dict[str, str] = {}
+        while True:
+            page = await self._ask("list_objects_v2", self._source.name, Prefix=prefix, **more)
+            for each in page.get("Contents", ()):
+                path = each["Key"][len(prefix) :]
+                etag = each.get("ETag", "").strip('"')
+                found.append(StoredObject(path, each["Key"], int(each["Size"]), etag))
+            if not page.get("IsTruncated"):
+                return found
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    async def piece(self, of: StoredObject, begin: int, end: int) -> Piece:
+        """The bytes from `begin` up to `end`, of the very object that was listed."""
+
+        async def get() -> Piece:
+            answer = await self._files._call_s3(
+                "get_object",
+                Bucket=self._source.bucket,
+                Key=of.key,
+                Range=f"bytes={begin}-{end - 1}",
+                **({"IfMatch": f'"{of.etag}"'} if of.etag else {}),
+            )
+            async with answer["Body"] as body:
+                content = await body.read()
+            if len(content) != end - begin:
+                raise ConnectionError(f"{len(content)} bytes came instead of {end - begin}")
+            kms = str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
+            return Piece(content, kms or bool(answer.get("SSECustomerAlgorithm")))
+
+        return await self._again(get, self._name(of.key))
+
+    async def put(self, key: str, file: Path) -> None:
+        """Puts a file in the place of an object, in one step."""
+        with await asyncio.to_thread(file.open, "rb") as content:
+            first = await asyncio.to_thread(content.read, _UPLOAD_PART)
+            second = await asyncio.to_thread(content.read, _UPLOAD_PART)
+            if not second:
+                await self._ask("put_object", self._name(key), Key=key, Body=first)
+                return
+            upload = await self._ask("create_multipart_upload", self._name(key), Key=key)
+            named = {"Key": key, "UploadId": upload["UploadId"]}
+            try:
+                parts: list[dict[str, Any]] = []
+                for part in (first, second):
+                    parts.append(await self._upload(named, len(parts) + 1, part))
+                while part := await asyncio.to_thread(content.read, _UPLOAD_PART):
+                    parts.append(await self._upload(named, len(parts) + 1, part))
+                whole = {"Parts": parts}
+                await self._ask("complete_multipart_upload", self._name(key), MultipartUpload=whole, **named)
+            except BaseException:
+                await asyncio.shield(self._abort(named))
+                raise
+
+    async def delete(self, key: str) -> None:
+        """Safe to repeat."""
+        await self._ask("delete_object", self._name(key), Key=key)
+
+    def key_of(self, path: str) -> str:
+        """The key of a file below the prefix."""
+        return f"{self._source.prefix}/{path}" if self._source.prefix else path
+
+    async def _upload(self, named: dict[str, str], number: int, part: bytes) -> dict[str, Any]:
+        answer = await self._ask(
+            "upload_part", self._name(named["Key"]), PartNumber=number, Body=part, **named
+        )
+        return {"ETag": answer["ETag"], "PartNumber": number}
+
+    async def _abort(self, named: dict[str, str]) -> None:
+        try:
+            await self._files._call_s3("abort_multipart_upload", Bucket=self._source.bucket, **named)
+        except Exception:
+            # The store removes what is left of it by its own rules; the first refusal is the one that tells.
+            return
+
+    async def _ask(self, method: str, name: str, **arguments: Any) -> Any:
+        async def ask() -> Any:
+            return await self._files._call_s3(method, Bucket=self._source.bucket, **arguments)
+
+        return await self._again(ask, name)
+
+    async def _again(self, call: Callable[[], Awaitable[T]], name: str) -> T:
+        waits = iter(_WAITS)
+        while True:
+            try:
+                async with asyncio.timeout(_WITHIN):
+                    return await call()
+            except self._refusals as error:
+                if _was_precondition(error):
+                    raise Changed(name) from error
+                wait = next(waits, None)
+                if wait is None or not is_passing(error):
+                    raise failure_of(error, name, endpoint_of(self._source)) from error
+                await asyncio.sleep(wait)
+
+    def _name(self, key: str) -> str:
+        return f"oss://{self._source.bucket}/{key}"
+
+
+def _was_precondition(error: BaseException) -> bool:
+    response = getattr(error.__cause__, "response", None) or getattr(error, "response", None) or {}
+    return bool(response.get("Error", {}).get("Code") in ("PreconditionFailed", "412"))
