@@ -1,6 +1,7 @@
 """The scheduler process: the admin API, the only writer of the database, placement, node liveness."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,6 +28,7 @@ from services.scheduler.admin.secret_servicer import SecretServicer
 from services.scheduler.admin.service_servicer import ServiceServicer
 from services.scheduler.admin.services import Services
 from services.scheduler.admin.token_servicer import TokenServicer
+from services.scheduler.admin.views import ServiceViews
 from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.images.states import PullStates
@@ -35,6 +37,7 @@ from services.scheduler.live import Live
 from services.scheduler.liveness.judge import Limits
 from services.scheduler.liveness.watch import NodeWatch
 from services.scheduler.reconcile.reconciler import Reconciler
+from services.scheduler.retention import retained
 from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.servicer import RoutesServicer
 from services.scheduler.routes.table import RoutesTable
@@ -110,6 +113,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             loops.create_task(
                 repeat(partial(_prune, store, settings), timedelta(minutes=10), stop, "event pruning")
             )
+            retain = partial(_retain, ledger, settings, now)
+            loops.create_task(repeat(retain, timedelta(minutes=10), stop, "idle services"))
             if ready is not None:
                 ready.set()
             loops.create_task(_end_when_fenced(ledger, stop))
@@ -129,8 +134,11 @@ def _contracts(
     pulls: PullStates,
     stop: asyncio.Event,
 ) -> list[Service]:
-    services = Services(ledger, now, inject)
-    service = ServiceServicer(ledger, services, lambda: gateways.public_url() or settings.public_url, stop)
+    services = Services(ledger, now, inject, vault)
+    views = ServiceViews(
+        ledger.world, lambda: gateways.public_url() or settings.public_url, settings.delete_idle_after
+    )
+    service = ServiceServicer(ledger, services, views, stop)
     events = EventServicer(ledger, store, stop)
     instances, nodes = InstanceServicer(ledger, sessions, now), NodeServicer(ledger, sessions, now)
     link = AgentLinkServicer(ledger, store, sessions, live, pulls, now)
@@ -175,6 +183,16 @@ async def _end_when_fenced(ledger: Ledger, stop: asyncio.Event) -> None:
     """Ends the process, through its task group, when another scheduler has taken the database over."""
     async for _ in wakes(ledger.fenced, stop):
         raise FailedPrecondition("another scheduler has this database by now; this one ends")
+
+
+async def _retain(ledger: Ledger, settings: Settings, clock: Callable[[], datetime]) -> None:
+    def decide(world: World) -> Changes:
+        def serving(service: str) -> bool:
+            return any(i.routed for i in world.instances_of(service))
+
+        return retained(world.services.values(), serving, settings.delete_idle_after, clock())
+
+    await ledger.change(decide)
 
 
 async def _prune(store: Store, settings: Settings) -> None:

@@ -1,11 +1,15 @@
 """Between domain values and messages. Protos stop here."""
 
 from datetime import datetime
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
 
 from easel.admin.v1 import admin_pb2
 from easel.common.v1 import common_pb2
-from libs.domain.records import Event, Instance, Node, Resources, ServiceVersion, Token
-from libs.domain.states import EventKind, Runtime
+from libs.domain.errors import InvalidRequest
+from libs.domain.records import Event, Instance, Node, Resources, Rollout, ServiceVersion, Token
+from libs.domain.states import EventKind, RolloutPhase, Runtime, SafetyLock
 from libs.rpc.convert import (
     INSTANCE_STATES_OUT,
     NODE_STATES_OUT,
@@ -14,10 +18,24 @@ from libs.rpc.convert import (
     resources_to_proto,
     time_to_proto,
 )
+from services.scheduler.admin.updating import UpdateAsk
+from services.scheduler.rollout.begin import Action, PlanAsked
 
 _KINDS = {
     EventKind.NORMAL: common_pb2.Event.KIND_NORMAL,
     EventKind.WARNING: common_pb2.Event.KIND_WARNING,
+}
+
+LONGEST_INTERVAL_S = 30 * 24 * 3600
+SAFETY_LOCKS_OUT: dict[SafetyLock, Any] = {
+    lock: getattr(admin_pb2, f"SAFETY_LOCK_{lock.name}") for lock in SafetyLock
+}
+_SAFETY_LOCKS: dict[int, SafetyLock] = {number: lock for lock, number in SAFETY_LOCKS_OUT.items()}
+_PHASES: dict[RolloutPhase, Any] = {
+    phase: getattr(admin_pb2, f"ROLLOUT_PHASE_{phase.name}") for phase in RolloutPhase
+}
+_ACTIONS: dict[int, Action] = {
+    getattr(admin_pb2.ControlRolloutRequest, f"ACTION_{action.name}"): action for action in Action
 }
 
 
@@ -58,6 +76,64 @@ def instance_to_proto(instance: Instance, runtime: Runtime | None) -> admin_pb2.
         detached=instance.detached,
         cause=instance.cause,
         run=instance.run,
+    )
+
+
+def safety_lock_from_proto(lock: int) -> SafetyLock:
+    """Raises InvalidRequest."""
+    found = _SAFETY_LOCKS.get(lock)
+    if found is None:
+        raise InvalidRequest("safety_lock", lock, "none, dangerous or all")
+    return found
+
+
+def action_from_proto(action: int) -> Action:
+    """Raises InvalidRequest."""
+    found = _ACTIONS.get(action)
+    if found is None:
+        raise InvalidRequest("action", action, "pause, resume, promote or undo")
+    return found
+
+
+def update_from_proto(message: admin_pb2.UpdateServiceRequest) -> UpdateAsk:
+    """Raises InvalidRequest."""
+    if not message.to_version and not message.spec_json:
+        raise InvalidRequest("spec_json", "", "the JSON object to merge or to replace by")
+    return UpdateAsk(
+        name=message.name,
+        change=message.spec_json,
+        replace=message.mode == admin_pb2.UpdateServiceRequest.MODE_REPLACE,
+        to_version=message.to_version,
+        if_revision=message.if_revision,
+        plan=plan_from_proto(message.plan) if message.HasField("plan") else None,
+    )
+
+
+def plan_from_proto(plan: admin_pb2.RolloutPlan) -> PlanAsked:
+    """Raises InvalidRequest."""
+    seconds = plan.interval.seconds if plan.HasField("interval") else None
+    if seconds is not None and (plan.interval.nanos or not 0 <= seconds <= LONGEST_INTERVAL_S):
+        raise InvalidRequest("plan.interval", plan.interval.ToJsonString(), "whole seconds, 30 days at most")
+    return PlanAsked(plan.partition, plan.batch_size, seconds, plan.paused)
+
+
+def rollout_to_proto(rollout: Rollout, updated: int, wanted: int) -> admin_pb2.Rollout:
+    seconds = rollout.interval_s
+    return admin_pb2.Rollout(
+        version=rollout.version,
+        from_version=rollout.from_version,
+        phase=_PHASES[rollout.phase],
+        why=rollout.why,
+        plan=admin_pb2.RolloutPlan(
+            partition=rollout.partition,
+            batch_size=rollout.batch_size,
+            interval=Duration(seconds=seconds) if seconds is not None else None,
+            paused=rollout.paused,
+        ),
+        updated=updated,
+        wanted=wanted,
+        started_at=time_to_proto(rollout.started_at),
+        finished_at=time_to_proto(rollout.finished_at),
     )
 
 

@@ -10,6 +10,7 @@ from libs.db.changes import Changes
 from libs.domain.records import Instance, ResourceGroup, ServiceVersion
 from libs.domain.states import LIVE_STATES
 from services.scheduler.admin.services import Services
+from services.scheduler.admin.updating import UpdateAsk
 from services.scheduler.agents.desired import order_of
 from services.scheduler.agents.reports import changes_from_reports
 from services.scheduler.ledger import Ledger
@@ -88,7 +89,7 @@ class Cluster:
 
     async def update(self, name: str, version_label: str) -> None:
         change = json.dumps({"labels": {"release": version_label}})
-        await self.services.update(name, change, False, 0)
+        await self.services.update(UpdateAsk(name, change))
 
 
 async def a_cluster(nodes: int, gateways: int) -> Cluster:

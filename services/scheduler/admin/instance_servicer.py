@@ -1,22 +1,19 @@
 """Instances on the wire."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
 import grpc
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
-from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition
-from libs.domain.records import Event
-from libs.domain.states import LIVE_STATES, EventKind, InstanceState
+from libs.domain.states import InstanceState
+from services.scheduler.admin.instances import deleted, detached, isolated, restarted
 from services.scheduler.admin.views import instance_view
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.ledger import Ledger
 from services.scheduler.paging import page
-from services.scheduler.world import World
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -44,14 +41,33 @@ class InstanceServicer(admin_pb2_grpc.InstanceServiceServicer):
     async def GetInstance(
         self, request: admin_pb2.GetInstanceRequest, context: Context
     ) -> admin_pb2.GetInstanceResponse:
-        instance = self._world.instance(request.id)
-        return admin_pb2.GetInstanceResponse(instance=instance_view(self._world, instance))
+        return admin_pb2.GetInstanceResponse(instance=self._view(request.id))
 
     async def DeleteInstance(
         self, request: admin_pb2.DeleteInstanceRequest, context: Context
     ) -> admin_pb2.DeleteInstanceResponse:
-        await self._ledger.change(lambda world: removed_by_hand(world, request.id, self._clock()))
+        await self._ledger.change(lambda world: deleted(world, request.id, self._clock()))
         return admin_pb2.DeleteInstanceResponse()
+
+    async def RestartInstance(
+        self, request: admin_pb2.RestartInstanceRequest, context: Context
+    ) -> admin_pb2.RestartInstanceResponse:
+        await self._ledger.change(lambda world: restarted(world, request.id, self._clock()))
+        return admin_pb2.RestartInstanceResponse(instance=self._view(request.id))
+
+    async def IsolateInstance(
+        self, request: admin_pb2.IsolateInstanceRequest, context: Context
+    ) -> admin_pb2.IsolateInstanceResponse:
+        await self._ledger.change(
+            lambda world: isolated(world, request.id, request.isolated, request.why, self._clock())
+        )
+        return admin_pb2.IsolateInstanceResponse(instance=self._view(request.id))
+
+    async def DetachInstance(
+        self, request: admin_pb2.DetachInstanceRequest, context: Context
+    ) -> admin_pb2.DetachInstanceResponse:
+        await self._ledger.change(lambda world: detached(world, request.id, request.why, self._clock()))
+        return admin_pb2.DetachInstanceResponse(instance=self._view(request.id))
 
     async def StreamInstanceLogs(
         self, request: admin_pb2.StreamInstanceLogsRequest, context: Context
@@ -64,18 +80,5 @@ class InstanceServicer(admin_pb2_grpc.InstanceServiceServicer):
         async for text in session.logs(request.id, request.follow, request.tail or 100):
             yield admin_pb2.StreamInstanceLogsResponse(text=text)
 
-
-def removed_by_hand(world: World, instance_id: str, now: datetime) -> Changes:
-    """The instance leaves traffic and stops; its service makes another.
-
-    Raises NotFound, FailedPrecondition.
-    """
-    instance = world.instance(instance_id)
-    if instance.state is InstanceState.TERMINATING:
-        return Changes()
-    if instance.state not in LIVE_STATES:
-        raise FailedPrecondition(f"instance {instance_id!r} is {instance.state.value}: {instance.why}")
-    why = "its removal was asked for"
-    leaving = replace(instance, state=InstanceState.TERMINATING, ready=False, why=why, drain_started_at=now)
-    event = Event(now, EventKind.NORMAL, "InstanceLeaving", why, "instance", instance.id, instance.service)
-    return Changes(put=(leaving,), events=(event,))
+    def _view(self, instance_id: str) -> admin_pb2.Instance:
+        return instance_view(self._world, self._world.instance(instance_id))

@@ -1,19 +1,23 @@
 """Services on the wire."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
 import grpc
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
-from libs.domain.errors import InvalidRequest
-from libs.domain.records import Service
 from services.scheduler.admin.services import Services
 from services.scheduler.admin.specs import masked
-from services.scheduler.admin.views import service_view
+from services.scheduler.admin.views import ServiceViews
 from services.scheduler.admin.watching import changed_services
-from services.scheduler.convert import version_to_proto
+from services.scheduler.convert import (
+    action_from_proto,
+    plan_from_proto,
+    safety_lock_from_proto,
+    update_from_proto,
+    version_to_proto,
+)
 from services.scheduler.ledger import Ledger
 from services.scheduler.paging import page
 
@@ -23,11 +27,9 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 class ServiceServicer(admin_pb2_grpc.ServiceServiceServicer):
     """Translates; what happens is in `Services`."""
 
-    def __init__(
-        self, ledger: Ledger, services: Services, gateway_url: Callable[[], str], stop: asyncio.Event
-    ) -> None:
+    def __init__(self, ledger: Ledger, services: Services, views: ServiceViews, stop: asyncio.Event) -> None:
         self._ledger, self._world, self._services = ledger, ledger.world, services
-        self._gateway_url, self._stop = gateway_url, stop
+        self._view, self._stop = views.of, stop
 
     async def CreateService(
         self, request: admin_pb2.CreateServiceRequest, context: Context
@@ -57,17 +59,58 @@ class ServiceServicer(admin_pb2_grpc.ServiceServiceServicer):
     async def UpdateService(
         self, request: admin_pb2.UpdateServiceRequest, context: Context
     ) -> admin_pb2.UpdateServiceResponse:
-        warnings: tuple[str, ...] = ()
-        if request.to_version:
-            service = await self._services.roll_to(request.name, request.to_version)
-        elif not request.spec_json:
-            raise InvalidRequest("spec_json", "", "the JSON object to merge or to replace by")
-        else:
-            replace = request.mode == admin_pb2.UpdateServiceRequest.MODE_REPLACE
-            service, warnings = await self._services.update(
-                request.name, request.spec_json, replace, request.if_revision
-            )
+        service, warnings = await self._services.update(update_from_proto(request))
         return admin_pb2.UpdateServiceResponse(service=self._view(service), warnings=warnings)
+
+    async def PlanServiceUpdate(
+        self, request: admin_pb2.PlanServiceUpdateRequest, context: Context
+    ) -> admin_pb2.PlanServiceUpdateResponse:
+        foreseen = self._services.foresee(update_from_proto(request.update))
+        return admin_pb2.PlanServiceUpdateResponse(
+            changes=[
+                admin_pb2.Change(path=each.path, before=each.before, after=each.after)
+                for each in foreseen.changes
+            ],
+            version=foreseen.version,
+            rolls=foreseen.rolls,
+            steps=foreseen.steps,
+            warnings=foreseen.warnings,
+        )
+
+    async def CloneService(
+        self, request: admin_pb2.CloneServiceRequest, context: Context
+    ) -> admin_pb2.CloneServiceResponse:
+        service, warnings = await self._services.clone(request.name, request.new_name, request.spec_json)
+        return admin_pb2.CloneServiceResponse(service=self._view(service), warnings=warnings)
+
+    async def SetSafetyLock(
+        self, request: admin_pb2.SetSafetyLockRequest, context: Context
+    ) -> admin_pb2.SetSafetyLockResponse:
+        lock = safety_lock_from_proto(request.safety_lock)
+        service = await self._services.lock(request.name, lock)
+        return admin_pb2.SetSafetyLockResponse(service=self._view(service))
+
+    async def SetServiceLabels(
+        self, request: admin_pb2.SetServiceLabelsRequest, context: Context
+    ) -> admin_pb2.SetServiceLabelsResponse:
+        service = await self._services.label(request.name, request.labels)
+        return admin_pb2.SetServiceLabelsResponse(service=self._view(service))
+
+    async def SetRolloutPlan(
+        self, request: admin_pb2.SetRolloutPlanRequest, context: Context
+    ) -> admin_pb2.SetRolloutPlanResponse:
+        service = await self._services.replan_rollout(request.name, plan_from_proto(request.plan))
+        return admin_pb2.SetRolloutPlanResponse(service=self._view(service))
+
+    async def ControlRollout(
+        self, request: admin_pb2.ControlRolloutRequest, context: Context
+    ) -> admin_pb2.ControlRolloutResponse:
+        if request.action == admin_pb2.ControlRolloutRequest.ACTION_UNDO:
+            service = await self._services.undo_rollout(request.name)
+        else:
+            action = action_from_proto(request.action)
+            service = await self._services.control_rollout(request.name, action)
+        return admin_pb2.ControlRolloutResponse(service=self._view(service))
 
     async def DeleteService(
         self, request: admin_pb2.DeleteServiceRequest, context: Context
@@ -125,6 +168,3 @@ class ServiceServicer(admin_pb2_grpc.ServiceServiceServicer):
                     yield admin_pb2.WatchServicesResponse(service=self._view(service))
             if synced:
                 yield admin_pb2.WatchServicesResponse(synced=True)
-
-    def _view(self, service: Service) -> admin_pb2.Service:
-        return service_view(self._world, service, self._gateway_url())

@@ -1,162 +1,221 @@
 """What can be done to a service: each a decision committed in one go."""
 
 import secrets
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from libs.db.changes import Changes
-from libs.domain.errors import (
-    AlreadyExists,
-    Conflict,
-    FailedPrecondition,
-    InvalidRequest,
-    InvalidSpec,
+from libs.domain.errors import AlreadyExists, FailedPrecondition, InvalidRequest
+from libs.domain.records import Service, ServiceVersion
+from libs.domain.states import SafetyLock, ServiceState
+from services.scheduler.admin import marks, rollouts
+from services.scheduler.admin.cloning import cloned
+from services.scheduler.admin.diff import Changed, changed_keys
+from services.scheduler.admin.specs import Accepted, accept, ensure_secrets, masked
+from services.scheduler.admin.steps import steps_of
+from services.scheduler.admin.updating import (
+    Update,
+    UpdateAsk,
+    changes_of,
+    decide_update,
+    warned_events,
 )
-from libs.domain.records import Event, Service, ServiceVersion
-from libs.domain.states import EventKind, ServiceState
-from services.scheduler.admin.specs import (
-    Accepted,
-    accept,
-    masked,
-    same_but_for_instances,
-    updated,
-    with_instances,
-)
+from services.scheduler.admin.writing import changeable, service_event, takeable, written
 from services.scheduler.facts import facts
-from services.scheduler.ledger import Ledger
+from services.scheduler.ledger import Decision, Ledger
+from services.scheduler.rollout.begin import Action, PlanAsked
+from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World
 
 MOST_INSTANCES = 1000
 
 
-class Services:
-    """Safe to call concurrently; every call is answered from what was committed."""
+@dataclass(frozen=True)
+class Foreseen:
+    """What an update would do."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], datetime], traceparent: Callable[[], str]) -> None:
-        self._ledger, self._clock, self._traceparent = ledger, clock, traceparent
+    changes: tuple[Changed, ...]
+    version: int
+    rolls: bool
+    steps: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Services:
+    """Safe to call concurrently; every call is answered from what was committed.
+
+    Each raises NotFound, and FailedPrecondition where the service's lock or state does not allow it.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+        traceparent: Callable[[], str],
+        vault: Vault | None = None,
+    ) -> None:
+        """Without a vault it is not asked whether the secrets that a service refers to can be read."""
+        self._ledger, self._clock, self._traceparent, self._vault = ledger, clock, traceparent, vault
 
     async def create(self, spec_json: str, idempotency_key: str) -> tuple[Service, tuple[str, ...]]:
         """Raises InvalidSpec, AlreadyExists, FailedPrecondition while one of that name is being deleted."""
-        warnings: list[str] = []
-        named: list[str] = []
+        made: list[Accepted] = []
 
         def decide(world: World) -> Changes:
             taken = accept(spec_json, world)
-            name = taken.spec.name
-            named.append(name)
-            warnings[:] = taken.warnings
-            known = world.services.get(name)
+            made[:] = [taken]
+            known = world.services.get(taken.spec.name)
             if known is not None:
                 _same_call_again(world, known, taken, idempotency_key)
                 return Changes()
-            return self._created(taken, idempotency_key)
+            self._ensure_secrets(world, taken.spec_json)
+            return self._created(taken, idempotency_key, "the service was created")
 
         await self._ledger.change(decide)
-        return self._ledger.world.service(named[0]), tuple(warnings)
+        return self._ledger.world.service(made[0].spec.name), made[0].warnings
 
-    async def update(
-        self, name: str, change: str, mode_replace: bool, if_revision: int
-    ) -> tuple[Service, tuple[str, ...]]:
-        """Raises NotFound, InvalidSpec, Conflict, FailedPrecondition."""
-        warnings: list[str] = []
+    async def clone(self, name: str, new_name: str, change: str) -> tuple[Service, tuple[str, ...]]:
+        """A new service with the document in force of another. Raises InvalidSpec, AlreadyExists."""
+        made: list[Accepted] = []
 
         def decide(world: World) -> Changes:
-            service = _changeable(world, name)
-            if if_revision and service.revision != if_revision:
-                newest = service.revision
-                raise Conflict(f"service {name!r} has revision {newest} by now, not {if_revision}")
-            stored = with_instances(world.version(name, service.version).spec_json, service.wanted)
-            taken = accept(updated(stored, change, mode_replace), world, service.token)
-            if taken.spec.name != name:
-                raise InvalidSpec("metadata.name", taken.spec.name, f"{name!r}; a service keeps its name")
-            warnings[:] = taken.warnings
-            return self._updated(world, service, taken, "the service was modified")
+            taken = cloned(world, name, new_name, change)
+            self._ensure_secrets(world, taken.spec_json)
+            made[:] = [taken]
+            return self._created(taken, "", f"the service was cloned from {name!r}")
 
         await self._ledger.change(decide)
-        return self._ledger.world.service(name), tuple(warnings)
+        return self._ledger.world.service(new_name), made[0].warnings
 
-    async def roll_to(self, name: str, number: int) -> Service:
-        """A new version with the spec of an older one. Raises NotFound, InvalidRequest."""
+    async def update(self, ask: UpdateAsk) -> tuple[Service, tuple[str, ...]]:
+        """Raises InvalidRequest, InvalidSpec, Conflict."""
+        made: list[Update] = []
 
         def decide(world: World) -> Changes:
-            service = _changeable(world, name)
-            if number == service.version:
-                raise InvalidRequest("to_version", number, "a version other than the one in force")
-            older = world.version(name, number)
-            taken = accept(with_instances(older.spec_json, service.wanted), world, service.token)
-            return self._updated(world, service, taken, f"rolled back to version {number}")
+            update = self._decided(world, ask)
+            made[:] = [update]
+            return changes_of(update, self._traceparent(), self._clock())
 
-        await self._ledger.change(decide)
-        return self._ledger.world.service(name)
+        return await self._changed(ask.name, decide), made[0].warnings
+
+    def foresee(self, ask: UpdateAsk) -> Foreseen:
+        """What `update` would do now; nothing is changed. Raises what `update` raises."""
+        world = self._ledger.world
+        update = self._decided(world, ask)
+        return Foreseen(
+            changes=changed_keys(update.document_before, update.document_after),
+            version=update.version.number,
+            rolls=update.rollout is not None,
+            steps=steps_of(update, world.instances_of(ask.name)),
+            warnings=update.warnings,
+        )
 
     async def scale(self, name: str, instances: int, why: str) -> Service:
-        """Raises NotFound, InvalidRequest, FailedPrecondition."""
+        """Raises InvalidRequest."""
         if instances > MOST_INSTANCES:
             raise InvalidRequest("instances", instances, f"at most {MOST_INSTANCES}")
 
         def decide(world: World) -> Changes:
-            service = _changeable(world, name)
+            service = changeable(world, name, "it cannot be scaled")
             if service.wanted == instances:
                 return Changes()
+            if instances == 0:
+                takeable(world, name, "it cannot go to 0 instances")
             reason = why or f"scaled from {service.wanted} to {instances} instances by hand"
-            return self._written(replace(service, wanted=instances), "ServiceScaled", reason)
+            return written(
+                service, replace(service, wanted=instances), "ServiceScaled", reason, self._clock()
+            )
 
-        await self._ledger.change(decide)
-        return self._ledger.world.service(name)
+        return await self._changed(name, decide)
 
     async def stop(self, name: str) -> Service:
-        return await self._set(name, "ServiceStopAsked", "a stop was asked for", stopped=True)
+        """Keeps everything but the instances."""
+
+        def decide(world: World) -> Changes:
+            service = takeable(world, name, "it cannot be stopped")
+            if service.stopped:
+                return Changes()
+            after = replace(service, stopped=True)
+            return written(service, after, "ServiceStopAsked", "a stop was asked for", self._clock())
+
+        return await self._changed(name, decide)
 
     async def start(self, name: str) -> Service:
-        return await self._set(
-            name, "ServiceStartAsked", "a start was asked for", stopped=False, state=ServiceState.CREATING
-        )
+        def decide(world: World) -> Changes:
+            service = changeable(world, name, "it cannot be started")
+            if not service.stopped:
+                return Changes()
+            after = replace(service, stopped=False, state=ServiceState.CREATING)
+            return written(service, after, "ServiceStartAsked", "a start was asked for", self._clock())
+
+        return await self._changed(name, decide)
 
     async def restart(self, name: str) -> Service:
-        """Every instance made before now is replaced, successors first.
-
-        Raises NotFound, and FailedPrecondition when the service is stopped.
-        """
+        """Every instance made before now is replaced, successors first."""
         now = self._clock()
 
         def decide(world: World) -> Changes:
-            service = _changeable(world, name)
+            service = changeable(world, name, "it cannot be restarted")
             if service.stopped:
                 raise FailedPrecondition(f"service {name!r} is stopped; start it instead")
-            return self._written(
-                replace(service, restarted_at=now), "ServiceRestartAsked", "a restart was asked for"
-            )
+            after = replace(service, restarted_at=now)
+            return written(service, after, "ServiceRestartAsked", "a restart was asked for", now)
 
-        await self._ledger.change(decide)
-        return self._ledger.world.service(name)
+        return await self._changed(name, decide)
 
     async def delete(self, name: str) -> None:
-        """Raises NotFound. Repeating it while the service is leaving changes nothing."""
+        """Repeating it while the service is leaving changes nothing."""
 
         def decide(world: World) -> Changes:
-            service = world.service(name)
-            if service.deleting:
+            if world.service(name).deleting:
                 return Changes()
-            gone = replace(service, deleting=True, state=ServiceState.DELETING)
-            return self._written(gone, "ServiceDeleteAsked", "a deletion was asked for")
+            service = takeable(world, name, "it cannot be deleted")
+            after = replace(service, deleting=True, state=ServiceState.DELETING)
+            return written(service, after, "ServiceDeleteAsked", "a deletion was asked for", self._clock())
 
         await self._ledger.change(decide)
 
-    async def _set(
-        self, name: str, reason: str, why: str, *, stopped: bool, state: ServiceState | None = None
-    ) -> Service:
-        def decide(world: World) -> Changes:
-            service = _changeable(world, name)
-            if service.stopped is stopped:
-                return Changes()
-            changed = replace(service, stopped=stopped, state=state or service.state)
-            return self._written(changed, reason, why)
+    async def lock(self, name: str, lock: SafetyLock) -> Service:
+        return await self._changed(name, lambda world: marks.locked(world, name, lock, self._clock()))
 
+    async def label(self, name: str, labels: Mapping[str, str]) -> Service:
+        """Sets these labels; an empty value removes one. Raises InvalidRequest."""
+        return await self._changed(name, lambda world: marks.labelled(world, name, labels, self._clock()))
+
+    async def control_rollout(self, name: str, action: Action) -> Service:
+        """Pauses, resumes or promotes the update under way."""
+        return await self._changed(name, lambda world: rollouts.acted(world, name, action, self._clock()))
+
+    async def undo_rollout(self, name: str) -> Service:
+        """Back to the version before the newest update."""
+
+        def decide(world: World) -> Changes:
+            update = self._decided(world, rollouts.way_back(world, name))
+            return changes_of(update, self._traceparent(), self._clock())
+
+        return await self._changed(name, decide)
+
+    async def replan_rollout(self, name: str, plan: PlanAsked) -> Service:
+        """Other stages for the rest of the update under way."""
+        return await self._changed(name, lambda world: rollouts.planned(world, name, plan, self._clock()))
+
+    def _decided(self, world: World, ask: UpdateAsk) -> Update:
+        update = decide_update(world, ask, self._clock())
+        # What replaces no instance goes through: they have their secrets already.
+        if update.rollout is not None:
+            self._ensure_secrets(world, update.version.spec_json)
+        return update
+
+    def _ensure_secrets(self, world: World, spec_json: str) -> None:
+        if self._vault is not None:
+            ensure_secrets(world, self._vault, spec_json)
+
+    async def _changed(self, name: str, decide: Decision) -> Service:
         await self._ledger.change(decide)
         return self._ledger.world.service(name)
 
-    def _created(self, taken: Accepted, idempotency_key: str) -> Changes:
+    def _created(self, taken: Accepted, idempotency_key: str, why: str) -> Changes:
         now, name = self._clock(), taken.spec.name
         service = Service(
             name=name,
@@ -172,59 +231,9 @@ class Services:
             idempotency_key=idempotency_key,
             why="accepted",
         )
-        version = ServiceVersion(name, 1, taken.spec_json, now, "the service was created")
-        created = Event(
-            now, EventKind.NORMAL, "ServiceCreated", "version 1 was accepted", "service", name, name
-        )
-        return Changes((service, version), (), (created, *self._warned(name, taken)))
-
-    def _updated(self, world: World, service: Service, taken: Accepted, why: str) -> Changes:
-        now, wanted = self._clock(), taken.spec.metadata.instance
-        stored = world.version(service.name, service.version).spec_json
-        changed = replace(service, wanted=wanted, labels=dict(taken.spec.labels), token=taken.token)
-        if same_but_for_instances(stored, taken.spec_json):
-            if changed == service:
-                return Changes()
-            scaled = f"scaled from {service.wanted} to {wanted} instances by an update"
-            return self._written(changed, "ServiceScaled", scaled)
-        number = max(world.versions[service.name]) + 1
-        version = ServiceVersion(service.name, number, taken.spec_json, now, why)
-        changed = replace(
-            changed,
-            version=number,
-            updated_at=now,
-            resource_group=facts(taken.spec).resource_group,
-            traceparent=self._traceparent(),
-        )
-        event = Event(
-            now,
-            EventKind.NORMAL,
-            "ServiceUpdated",
-            f"version {number}: {why}",
-            "service",
-            service.name,
-            service.name,
-        )
-        return Changes((changed, version), (), (event, *self._warned(service.name, taken)))
-
-    def _written(self, service: Service, reason: str, why: str) -> Changes:
-        now = self._clock()
-        event = Event(now, EventKind.NORMAL, reason, why, "service", service.name, service.name)
-        return Changes(put=(replace(service, updated_at=now),), events=(event,))
-
-    def _warned(self, name: str, taken: Accepted) -> list[Event]:
-        now = self._clock()
-        return [
-            Event(now, EventKind.WARNING, "SpecWarning", warning, "service", name, name)
-            for warning in taken.warnings
-        ]
-
-
-def _changeable(world: World, name: str) -> Service:
-    service = world.service(name)
-    if service.deleting:
-        raise FailedPrecondition(f"service {name!r} is being deleted")
-    return service
+        version = ServiceVersion(name, 1, taken.spec_json, now, why)
+        created = service_event(service, "ServiceCreated", "version 1 was accepted", now)
+        return Changes((service, version), (), (created, *warned_events(service, taken.warnings, now)))
 
 
 def _same_call_again(world: World, known: Service, taken: Accepted, key: str) -> None:

@@ -75,22 +75,6 @@ def updated(stored: str, change: str, replace: bool) -> dict[str, object]:
     return {key: _unmasked(value, before.get(key)) for key, value in after.items()}
 
 
-def with_instances(spec_json: str, wanted: int) -> str:
-    """The document with `metadata.instance` as it is wanted now."""
-    return json.dumps(_sized(spec_json, wanted), sort_keys=True)
-
-
-def shown(spec_json: str, wanted: int) -> str:
-    """The document in force as callers see it: with the instances wanted now, its secrets hidden."""
-    return json.dumps(_masked(_sized(spec_json, wanted)), sort_keys=True)
-
-
-def _sized(spec_json: str, wanted: int) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(spec_json)
-    document["metadata"]["instance"] = wanted
-    return document
-
-
 def masked(spec_json: str) -> str:
     """The document fit to be shown: tokens, passwords and keys in it are hidden; references stay."""
     return json.dumps(_masked(json.loads(spec_json)), sort_keys=True)
@@ -122,8 +106,3 @@ def _unmasked(value: object, stored: object) -> object:
         olds = stored if isinstance(stored, list) and len(stored) == len(value) else [None] * len(value)
         return [_unmasked(item, old) for item, old in zip(value, olds, strict=True)]
     return value
-
-
-def same_but_for_instances(one: str, other: str) -> bool:
-    """Whether nothing differs but how many instances are wanted: such an update rolls nothing."""
-    return with_instances(one, 0) == with_instances(other, 0)

@@ -1,22 +1,44 @@
 """Services, nodes and groups as callers see them, put together from the picture. Pure."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from easel.admin.v1 import admin_pb2
-from libs.domain.records import Instance, Node, ResourceGroup, Resources, Service
+from libs.domain.records import Instance, Node, ResourceGroup, Resources, Rollout, Service
 from libs.domain.states import LIVE_STATES, InstanceState
 from libs.rpc.convert import SERVICE_STATES_OUT, resources_to_proto, time_to_proto
-from services.scheduler.admin.specs import shown
-from services.scheduler.convert import instance_to_proto, node_to_proto
+from services.scheduler.admin.documents import shown
+from services.scheduler.convert import (
+    SAFETY_LOCKS_OUT,
+    instance_to_proto,
+    node_to_proto,
+    rollout_to_proto,
+)
+from services.scheduler.gpus.fences import active_fence
+from services.scheduler.retention import delete_at
 from services.scheduler.world import World
+
+
+class ServiceViews:
+    """Services as callers see them, with what is said of all of them: where they are called, how long an
+    idle one is kept."""
+
+    def __init__(self, world: World, gateway_url: Callable[[], str], delete_idle_after: timedelta) -> None:
+        self._world, self._gateway_url, self._delete_idle_after = world, gateway_url, delete_idle_after
+
+    def of(self, service: Service) -> admin_pb2.Service:
+        view = service_view(self._world, service, self._gateway_url())
+        gone_at = time_to_proto(delete_at(service, self._delete_idle_after))
+        if gone_at is not None:
+            view.delete_at.CopyFrom(gone_at)
+        return view
 
 
 def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.Service:
     instances = list(world.instances_of(service.name))
     live = [i for i in instances if i.state in LIVE_STATES]
     pending = [i for i in live if i.state is InstanceState.PENDING]
-    stored = world.version(service.name, service.version).spec_json
+    rollout = world.rollouts.get(service.name)
     return admin_pb2.Service(
         name=service.name,
         id=service.id,
@@ -28,15 +50,23 @@ def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.
         ready=sum(i.ready for i in live),
         pending=len(pending),
         total=len(live),
-        spec_json=shown(stored, service.wanted),
+        spec_json=shown(service, world.version(service.name, service.version)),
         resource_group=service.resource_group,
         endpoint=f"{gateway_url}/api/predict/{service.name}",
         labels=dict(service.labels),
         created_at=time_to_proto(service.created_at),
         updated_at=time_to_proto(service.updated_at),
-        revision=service.revision,
+        revision=service.edits,
         pending_reasons=sorted({i.why for i in pending if i.why}),
+        safety_lock=SAFETY_LOCKS_OUT[service.safety_lock],
+        rollout=_rollout_view(rollout, service, live) if rollout is not None else None,
+        latest_version=max(world.versions[service.name]),
     )
+
+
+def _rollout_view(rollout: Rollout, service: Service, live: Iterable[Instance]) -> admin_pb2.Rollout:
+    updated = sum(i.ready and i.version == rollout.version and not i.detached for i in live)
+    return rollout_to_proto(rollout, updated, service.wanted)
 
 
 def instance_view(world: World, instance: Instance) -> admin_pb2.Instance:
@@ -46,7 +76,11 @@ def instance_view(world: World, instance: Instance) -> admin_pb2.Instance:
 
 def node_view(world: World, node: Node, last_seen: Callable[[str], datetime | None]) -> admin_pb2.Node:
     held = _holding(world.instances_on(node.name))
-    return node_to_proto(node, total(i.resources for i in held), len(held), last_seen(node.name))
+    view = node_to_proto(node, total(i.resources for i in held), len(held), last_seen(node.name))
+    for gpu in view.gpus:
+        if fence := active_fence(world.gpu_fences, node.name, gpu.uuid):
+            gpu.fenced, gpu.why = True, f"fenced: {fence.why}"
+    return view
 
 
 def group_view(world: World, group: ResourceGroup) -> admin_pb2.ResourceGroup:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 from libs.db.changes import Changes
-from libs.domain.records import Event, Instance, Service
+from libs.domain.records import Event, Instance, Rollout, Service
 from libs.lifecycle import wakes
 from services.scheduler.ledger import Ledger
 
@@ -26,7 +26,7 @@ async def changed_services(
             match record:
                 case Service():
                     names.add(record.name)
-                case Instance():
+                case Instance() | Rollout():
                     names.add(record.service)
         changed.set()
 

@@ -1,0 +1,51 @@
+"""What is written on a service beside its service.json: its safety lock and its labels. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from libs.db.changes import Changes
+from libs.domain.errors import FailedPrecondition, InvalidRequest
+from libs.domain.states import SafetyLock
+from services.scheduler.admin.writing import changeable, written
+from services.scheduler.world import World
+
+_LOCKED = {
+    SafetyLock.NONE: "the safety lock was taken off",
+    SafetyLock.DANGEROUS: "locked against being stopped, scaled to 0 and deleted",
+    SafetyLock.ALL: "locked against every change",
+}
+_LONGEST_KEY, _LONGEST_VALUE = 128, 1024
+
+
+def locked(world: World, name: str, lock: SafetyLock, now: datetime) -> Changes:
+    """Raises NotFound, and FailedPrecondition while the service is being deleted."""
+    service = world.service(name)
+    if service.deleting:
+        raise FailedPrecondition(f"service {name!r} is being deleted")
+    if service.safety_lock is lock:
+        return Changes()
+    return written(service, replace(service, safety_lock=lock), "ServiceLockSet", _LOCKED[lock], now)
+
+
+def labelled(world: World, name: str, labels: Mapping[str, str], now: datetime) -> Changes:
+    """Sets these labels and leaves the others; an empty value removes one. No version is made.
+
+    Raises NotFound, InvalidRequest, FailedPrecondition.
+    """
+    service = changeable(world, name, "its labels cannot be changed")
+    for key, value in labels.items():
+        _refuse_odd(key, value)
+    merged = {key: value for key, value in {**service.labels, **labels}.items() if value}
+    if merged == service.labels:
+        return Changes()
+    changed = [key for key in labels if service.labels.get(key, "") != labels[key]]
+    why = f"set by hand: {', '.join(sorted(changed))}"
+    return written(service, replace(service, labels=merged), "ServiceLabelsSet", why, now)
+
+
+def _refuse_odd(key: str, value: str) -> None:
+    if not 0 < len(key) <= _LONGEST_KEY or "\0" in key:
+        raise InvalidRequest("labels", key[:80], f"keys of 1 to {_LONGEST_KEY} characters")
+    if len(value) > _LONGEST_VALUE or "\0" in value:
+        raise InvalidRequest(f"labels[{key!r}]", value[:80], f"at most {_LONGEST_VALUE} characters of text")

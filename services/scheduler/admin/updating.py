@@ -1,0 +1,156 @@
+"""What an update of a service comes to. Pure: it is shown before it is made, by the same decision."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from libs.db.changes import Changes, Record
+from libs.domain.errors import Conflict, FailedPrecondition, InvalidRequest, InvalidSpec
+from libs.domain.records import Event, Rollout, Service, ServiceVersion
+from libs.domain.states import EventKind
+from services.scheduler.admin.documents import Document, in_force, same_but_for_instances
+from services.scheduler.admin.specs import Accepted, accept, updated
+from services.scheduler.admin.writing import changeable, service_event, takeable, written
+from services.scheduler.pointer import pointed_at
+from services.scheduler.rollout.begin import PlanAsked, begin_rollout, version_before
+from services.scheduler.world import World
+
+NO_EFFECT = "plan: no instance is replaced, so it has no effect"
+
+
+@dataclass(frozen=True)
+class UpdateAsk:
+    """An update: a change of the service.json, or a version that is there already. No plan takes its own."""
+
+    name: str
+    change: str = ""
+    replace: bool = False
+    to_version: int = 0
+    if_revision: int = 0
+    plan: PlanAsked | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """The service before and after, with both documents; a rollout where instances are replaced."""
+
+    before: Service
+    after: Service
+    document_before: Document
+    document_after: Document
+    version: ServiceVersion
+    why: str
+    rollout: Rollout | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changes_nothing(self) -> bool:
+        return self.rollout is None and self.before == self.after
+
+
+def decide_update(world: World, ask: UpdateAsk, now: datetime) -> Update:
+    """Raises NotFound, InvalidRequest, InvalidSpec, Conflict, FailedPrecondition."""
+    service = changeable(world, ask.name)
+    if ask.if_revision and ask.if_revision != service.edits:
+        raise Conflict(f"service {ask.name!r} has revision {service.edits} by now, not {ask.if_revision}")
+    update = (_pointed if ask.to_version else _changed)(world, service, ask, now)
+    if update.after.wanted == 0 and service.wanted:
+        takeable(world, ask.name, "it cannot go to 0 instances")
+    return update
+
+
+def changes_of(update: Update, traceparent: str, now: datetime) -> Changes:
+    """What must be stored for the update to happen."""
+    before, after = update.before, update.after
+    if update.rollout is None:
+        if update.changes_nothing:
+            return Changes()
+        reason = "ServiceScaled" if before.wanted != after.wanted else "ServiceLabelsSet"
+        return written(before, after, reason, update.why, now)
+    told = written(before, replace(after, traceparent=traceparent), "ServiceUpdated", update.why, now)
+    new: tuple[Record, ...] = () if update.version.revision else (update.version,)
+    warned = warned_events(after, update.warnings, now)
+    return Changes((*told.put, *new, update.rollout), (), (*told.events, *warned))
+
+
+def warned_events(service: Service, warnings: tuple[str, ...], now: datetime) -> tuple[Event, ...]:
+    return tuple(service_event(service, "SpecWarning", each, now, EventKind.WARNING) for each in warnings)
+
+
+def _pointed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> Update:
+    number = ask.to_version
+    if number == service.version:
+        raise InvalidRequest("to_version", number, "a version other than the one in force")
+    version = world.version(service.name, number)
+    after = pointed_at(service, version)
+    if after.resource_group not in world.resource_groups:
+        raise FailedPrecondition(
+            f"version {number} of {service.name!r} runs in resource group {after.resource_group!r}, "
+            "which is not there any more"
+        )
+    way = "back to" if number < service.version else "on to"
+    return Update(
+        before=service,
+        after=after,
+        document_before=in_force(service, world.version(service.name, service.version)),
+        document_after=in_force(after, version),
+        version=version,
+        why=f"version {number}: {way} it from version {service.version}",
+        rollout=_begun(world, service, version, ask.plan, now),
+    )
+
+
+def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> Update:
+    stored = world.version(service.name, service.version)
+    before = in_force(service, stored)
+    taken = _accepted(world, service, before, ask)
+    document, wanted = json.loads(taken.spec_json), taken.spec.metadata.instance
+    after = replace(service, wanted=wanted, labels=dict(taken.spec.labels), token=taken.token)
+    # Labels that were set apart may also go back to what the version's own document says.
+    if any(same_but_for_instances(document, known) for known in (before, json.loads(stored.spec_json))):
+        return Update(
+            before=service,
+            after=after,
+            document_before=before,
+            document_after=in_force(after, stored),
+            version=stored,
+            why=_resized(service, wanted),
+            warnings=(*taken.warnings, *((NO_EFFECT,) if ask.plan else ())),
+        )
+    number = max(world.versions[service.name]) + 1
+    version = ServiceVersion(service.name, number, taken.spec_json, now, "the service was modified")
+    return Update(
+        before=service,
+        after=replace(pointed_at(service, version), wanted=wanted),
+        document_before=before,
+        document_after=document,
+        version=version,
+        why=f"version {number}: {version.why}",
+        rollout=_begun(world, service, version, ask.plan, now),
+        warnings=taken.warnings,
+    )
+
+
+def _accepted(world: World, service: Service, before: Document, ask: UpdateAsk) -> Accepted:
+    changed = updated(json.dumps(before), ask.change, ask.replace)
+    if ask.replace and service.labels and "labels" not in changed:
+        # They may have been set apart, of which the file that replaces the document knows nothing.
+        changed["labels"] = dict(service.labels)
+    taken = accept(changed, world, service.token)
+    if taken.spec.name != service.name:
+        raise InvalidSpec("metadata.name", taken.spec.name, f"{service.name!r}; a service keeps its name")
+    return taken
+
+
+def _begun(
+    world: World, service: Service, version: ServiceVersion, plan: PlanAsked | None, now: datetime
+) -> Rollout:
+    known = world.rollouts.get(service.name)
+    source = version_before(service, known, version.number)
+    return begin_rollout(service.name, version.number, source, version.spec_json, plan, now, known)
+
+
+def _resized(service: Service, wanted: int) -> str:
+    if service.wanted == wanted:
+        return "labels were set by an update"
+    return f"scaled from {service.wanted} to {wanted} instances by an update"
