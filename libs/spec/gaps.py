@@ -104,7 +104,6 @@ GAPS: tuple[Gap, ...] = (
     Gap("storage[].oss.secret", "buckets are not reached over the network yet"),
     Gap("storage[].nfs", "NFS is not mounted yet; instances of this service cannot start with it"),
     Gap("storage[].git", "repositories are not cloned yet; instances of this service cannot start with it"),
-    Gap("storage[].dataset", "datasets are not mounted yet; instances of this service cannot start with it"),
     Gap("storage[].image", "images are not mounted yet; instances of this service cannot start with it"),
     Gap("storage[].host_path", "directories of the node are not mounted yet"),
     Gap("processor", _PROCESSOR),
