@@ -142,6 +142,7 @@ SECRETS: Columns[Secret] = (
     ("AGE", lambda each: each.created_at),
     ("CHANGED", lambda each: each.updated_at),
     ("USED BY", lambda each: ",".join(each.used_by)),
+    ("WHY", lambda each: each.why),
 )
 DATASETS: Columns[Dataset] = (
     ("DATASET", lambda each: each.id),

@@ -245,6 +245,7 @@ def secret(message: pb.Secret) -> t.Secret:
         created_at=_at(message, "created_at"),
         updated_at=_at(message, "updated_at"),
         used_by=tuple(message.used_by),
+        why=message.why,
     )
 
 

@@ -270,6 +270,8 @@ class Secret:
     created_at: datetime | None
     updated_at: datetime | None
     used_by: tuple[str, ...]
+    # Why its values cannot be read; empty when they can.
+    why: str = ""
 
 
 @dataclass(frozen=True)

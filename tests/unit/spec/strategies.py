@@ -98,7 +98,7 @@ _SOURCE: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"oss": {"path": "oss://b/p/", "readOnly": "true"}},
         {"empty_dir": {"size_limit": 2}},
-        {"image": {"a": [1]}},
+        {"image": {"image": "app:1", "a": [1]}},
     ]
 )
 _AUTOSCALER = _some(
