@@ -1,14 +1,18 @@
 """How the process runtime starts a workload, as the plain values that its launcher reads."""
 
+import os
 import shlex
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.agent.mounts import MountKind
-from services.agent.runtime.port import StartFailed
+from libs.domain.causes import Cause
+from services.agent.mounts import SHARED_MEMORY, Mount, MountKind
+from services.agent.runtime.port import PrepareFailed, StartFailed
 from services.agent.runtime.process_state import MARKER, InstanceDirectory
+from services.agent.storage.sources import NfsSource
 from services.agent.workload import Workload
 
 
@@ -71,23 +75,55 @@ def environment_of(workload: Workload, inherited: Mapping[str, str], place: Plac
     return env
 
 
+def refuse_mounts(mounts: Sequence[Mount]) -> None:
+    """Raises PrepareFailed for what a process cannot have mounted on this node."""
+    for mount in mounts:
+        if mount.kind is MountKind.IMAGE:
+            raise PrepareFailed(
+                f"{mount.path}: a directory of an image needs the docker runtime; this node runs processes",
+                Cause.NOT_ON_THIS_NODE,
+            )
+        if mount.kind is MountKind.NFS and (os.getuid() != 0 or shutil.which("mount.nfs") is None):
+            raise PrepareFailed(
+                f"{mount.path}: NFS needs an agent that is root and the tool mount.nfs on the node (package "
+                "nfs-common or nfs-utils), or the docker runtime",
+                Cause.NOT_ON_THIS_NODE,
+            )
+
+
 def mounts_of(workload: Workload, directory: InstanceDirectory) -> list[dict[str, Any]]:
     """The mounts with the host directories behind them; those of the instance itself are created."""
+    mounts = workload.mounts
+    if workload.shm_mib and all(mount.path != SHARED_MEMORY for mount in mounts):
+        mounts = (*mounts, Mount(SHARED_MEMORY, MountKind.MEMORY))
     return [
         {
             "path": mount.path,
             "kind": mount.kind.value,
-            "source": str(directory.empty(mount.source)) if mount.kind is MountKind.EMPTY else mount.source,
+            "source": _source(mount, directory),
             "read_only": mount.read_only,
-            "size_mib": mount.size_mib or (workload.shm_mib if mount.kind is MountKind.MEMORY else 0),
+            "options": mount.origin.options if isinstance(mount.origin, NfsSource) else "",
+            "size_mib": mount.size_mib or (workload.shm_mib if mount.path == SHARED_MEMORY else 0),
         }
-        for mount in workload.mounts
+        for mount in mounts
     ]
 
 
+def _source(mount: Mount, directory: InstanceDirectory) -> str:
+    if mount.kind is MountKind.EMPTY:
+        return str(directory.empty(mount.source))
+    return mount.origin.name if isinstance(mount.origin, NfsSource) else mount.source
+
+
 def host_path(workload: Workload, path: str) -> Path:
-    """Where on the host the file is that the program sees as `path`."""
+    """Where on the host the file is that the program sees as `path`.
+
+    Raises PrepareFailed when links of the mount lead out of it: the agent may read more than the program.
+    """
     for mount in workload.mounts:
         if mount.kind is MountKind.BIND and Path(path).is_relative_to(mount.path):
-            return Path(mount.source) / Path(path).relative_to(mount.path)
+            found = Path(mount.source) / Path(path).relative_to(mount.path)
+            if not found.resolve().is_relative_to(Path(mount.source).resolve()):
+                raise PrepareFailed(f"{path}: a link leads out of what is mounted at {mount.path}")
+            return found
     return Path(path)

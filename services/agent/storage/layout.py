@@ -63,20 +63,29 @@ class Layout:
         own.mkdir(mode=0o700, parents=True, exist_ok=True)
         link = self.root / "users" / identity_of(str(own))
         if not link.is_symlink():
-            draft = link.with_suffix(secrets.token_hex(4))
+            draft = link.with_name(f"{link.name}.{secrets.token_hex(4)}")
             draft.symlink_to(own)
             draft.replace(link)
 
     def in_use(self) -> set[Path]:
         """The snapshots that instances of any agent of this host have mounted, or are about to."""
-        used: set[Path] = set()
-        for user in (self.root / "users").iterdir():
-            try:
-                links = [link for each in user.iterdir() if each.is_dir() for link in each.iterdir()]
-            except FileNotFoundError:
-                continue
-            used |= {link.readlink() for link in links if link.is_symlink()}
-        return used
+        instances = (each for user in _inside(self.root / "users") for each in _inside(user))
+        return {used for each in instances for link in _inside(each) if (used := _target(link))}
+
+
+def _inside(directory: Path) -> list[Path]:
+    """Nothing for what is no directory, or no longer there."""
+    try:
+        return list(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _target(link: Path) -> Path | None:
+    try:
+        return link.readlink() if link.is_symlink() else None
+    except FileNotFoundError:
+        return None
 
 
 def manifest_of(snapshot: Path) -> Path:

@@ -39,7 +39,8 @@ class StorageSettings:
     write_back_every: timedelta = timedelta(seconds=30)
     # How long an end waits for the last write-back, which then goes on without it.
     write_back_within: timedelta = timedelta(minutes=2)
-    fetch_within: timedelta = timedelta(minutes=30)
+    # A commit; what makes no progress is given up long before.
+    fetch_within: timedelta = timedelta(hours=6)
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
