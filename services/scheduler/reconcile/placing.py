@@ -66,6 +66,14 @@ class Placer:
             changed.append(placed)
         return changed
 
+    def fits_without(self, instance: Instance, facts: Facts, gone: Instance) -> bool:
+        """Whether `instance` would find a node if `gone` left its own. Nothing is held for it."""
+        self._snapshot.release(gone.id)
+        try:
+            return not isinstance(place(ask_for(instance, facts), self._snapshot), Unplaced)
+        finally:
+            self._snapshot.upsert_instance(gone)
+
     def undo(self) -> None:
         """Gives back what `place` held for instances that were not stored. Safe to repeat."""
         for instance in self._assumed:

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from libs.db.changes import Changes, Record
 from libs.domain.errors import Conflict, FailedPrecondition, Unavailable
-from libs.domain.records import Instance, Node, Service
+from libs.domain.records import GpuFence, Instance, Node, Rollout, Service
 from services.scheduler.ledger import Ledger
 from services.scheduler.reconcile.placing import Placer
 from services.scheduler.reconcile.turn import Turn, UnroutedOf
@@ -39,7 +40,7 @@ class Reconciler:
         self._ledger, self._unrouted, self._clock = ledger, unrouted, clock
         self._ack_timeout, self._resync_every = ack_timeout, resync_every
         self._placer = Placer(ledger.world)
-        self._waiting = Waiting(ledger.world.instances.values())
+        self._waiting = Waiting(ledger.world.instances.values(), ledger.world.rollouts.values())
         # What was left undone before this start is found at once.
         self._dirty = set(ledger.world.services)
         self._wake = asyncio.Event()
@@ -57,12 +58,18 @@ class Reconciler:
                 if clock() >= resync_at:
                     self._dirty |= self._ledger.world.services.keys()
                     resync_at = clock() + self._resync_every.total_seconds()
-                self._dirty |= self._waiting.for_requests
+                self._dirty |= self._waiting.for_gateways | self._waiting.batches_due(self._clock())
                 pause = await self._pass(until)
-                drain_look = _DRAIN_LOOK.total_seconds() if self._waiting.for_requests else 0.0
-                await self._woken(stopped, pause or drain_look or resync_at - clock())
+                await self._woken(stopped, pause or min(self._next_look(), resync_at - clock()))
         finally:
             stopped.cancel()
+
+    def _next_look(self) -> float:
+        """In how many seconds something is due that no change announces."""
+        if self._waiting.for_gateways:
+            return _DRAIN_LOOK.total_seconds()
+        at = self._waiting.next_batch()
+        return math.inf if at is None else (at - self._clock()).total_seconds()
 
     async def reconcile(self, names: list[str]) -> Changes:
         """One turn over these services."""
@@ -130,8 +137,12 @@ class Reconciler:
         match record:
             case Service():
                 self._dirty.add(record.name)
-            case Instance():
+            case Instance() | Rollout():
                 self._dirty.add(record.service)
+            case GpuFence():
+                on_node = self._ledger.world.instances_on(record.node)
+                self._dirty |= {i.service for i in on_node if record.uuid in i.gpu_uuids}
+                self._dirty |= self._waiting.for_room
             case Node():
                 self._dirty |= {i.service for i in self._ledger.world.instances_on(record.name)}
                 self._dirty |= self._waiting.for_room

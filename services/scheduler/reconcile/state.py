@@ -1,42 +1,64 @@
-"""The state of a service and its sentence, from its instances. Pure."""
+"""The state of a service and its sentence, from its instances and its update. Pure."""
 
 from collections.abc import Iterable
 
-from libs.domain.records import Instance, Service
-from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState, ServiceState
-from services.scheduler.reconcile.plan import predates_restart
+from libs.domain.records import Instance, Rollout, Service
+from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState, RolloutPhase, ServiceState
+from services.scheduler.rollout.groups import is_apart, serving
+from services.scheduler.rollout.obsolete import outdated
+from services.scheduler.rollout.situation import update_of
 
 # What an agent says of these tells what it is busy with, or what the program does wrong.
-_STARTING = (InstanceState.PULLING, InstanceState.PREPARING, InstanceState.STARTING)
+_STARTING = (
+    InstanceState.PULLING,
+    InstanceState.PREPARING,
+    InstanceState.STARTING,
+    InstanceState.WARMING_UP,
+)
 _SETTLED = (ServiceState.RUNNING, ServiceState.SCALING)
+_HELD_UP = (RolloutPhase.FAILED, RolloutPhase.PAUSED)
 
 
-def service_state(service: Service, instances: Iterable[Instance]) -> tuple[ServiceState, str]:
+def service_state(
+    service: Service, rollout: Rollout | None, instances: Iterable[Instance]
+) -> tuple[ServiceState, str]:
     """The state EAS would name, and why in one sentence."""
     remaining = [i for i in instances if i.state is not InstanceState.LOST]
     if service.deleting:
         return ServiceState.DELETING, _leaving(remaining)
     if service.stopped:
-        if remaining:
-            return ServiceState.STOPPING, _leaving(remaining)
+        leaving = [i for i in remaining if not i.detached or i.state is InstanceState.TERMINATING]
+        if leaving:
+            return ServiceState.STOPPING, _leaving(leaving)
         return ServiceState.STOPPED, "stopped; its configuration is kept"
-    live = [i for i in remaining if i.state in LIVE_STATES]
-    old = [i for i in live if i.version != service.version or predates_restart(i, service)]
-    current = [i for i in live if i not in old]
-    ready = sum(i.ready for i in current)
-    if ready >= service.wanted and not old and len(current) == service.wanted:
-        return ServiceState.RUNNING, f"{ready} of {service.wanted} instances ready"
-    troubled = [i for i in current if i.state in TROUBLED_STATES]
-    if old:
-        return ServiceState.UPDATING, _updating(service, current, old, troubled)
+    live = [i for i in remaining if i.state in LIVE_STATES and not is_apart(i, service)]
+    old = [i for i in live if outdated(i, service)]
+    current = [i for i in live if not outdated(i, service)]
+    update = update_of(service, rollout)
+    if old or (update is not None and serving(current) and service.wanted > serving(current)):
+        return ServiceState.UPDATING, _updating(service, update, current, old)
+    return _settled(service, current)
+
+
+def running_version(service: Service, instances: Iterable[Instance]) -> int:
+    """The version that answers: the one in force where it does, else the newest that does; 0 for none."""
+    answering = {i.version for i in instances if i.routed}
+    return service.version if service.version in answering else max(answering, default=0)
+
+
+def _settled(service: Service, current: list[Instance]) -> tuple[ServiceState, str]:
+    """While no version or restart is under way."""
+    ready, isolated = serving(current), sum(i.isolated for i in current)
+    progress = _ready(service, current)
+    missing = ready + isolated < service.wanted or (isolated and not ready)
+    if not missing and len(current) == service.wanted:
+        return ServiceState.RUNNING, progress
+    troubled = [i for i in current if i.state in TROUBLED_STATES and not i.isolated]
     if troubled and ready == 0:
         return ServiceState.FAILED, _first_why(troubled)
     pending = [i for i in current if i.state is InstanceState.PENDING]
-    progress = f"{ready} of {service.wanted} instances ready"
-    if pending:
-        return ServiceState.WAITING, f"{progress}; {_first_why(pending)}"
-    if troubled:
-        return ServiceState.WAITING, f"{progress}; {_first_why(troubled)}"
+    if waiting := pending or troubled:
+        return ServiceState.WAITING, f"{progress}; {_first_why(waiting)}"
     if starting := [i for i in current if not i.ready and i.state in _STARTING and i.why]:
         progress = f"{progress}; {_first_why(starting)}"
     if service.state in _SETTLED and ready:
@@ -52,14 +74,19 @@ def _leaving(remaining: list[Instance]) -> str:
     return f"{len(remaining)} instances are still leaving"
 
 
-def _updating(
-    service: Service, current: list[Instance], old: list[Instance], troubled: list[Instance]
-) -> str:
-    ready = sum(i.ready for i in current)
-    sentence = (
-        f"version {service.version}: {ready} of {service.wanted} instances ready, {len(old)} old ones remain"
-    )
+def _updating(service: Service, update: Rollout | None, current: list[Instance], old: list[Instance]) -> str:
+    remain = "1 old one remains" if len(old) == 1 else f"{len(old)} old ones remain"
+    sentence = f"version {service.version}: {_ready(service, current)}, {remain}"
+    troubled = [i for i in current if i.state in TROUBLED_STATES]
+    if update is not None and update.phase in _HELD_UP and update.why:
+        return f"{sentence}; paused: {update.why}"
     return f"{sentence}; paused: {_first_why(troubled)}" if troubled else sentence
+
+
+def _ready(service: Service, current: list[Instance]) -> str:
+    isolated = sum(i.isolated for i in current)
+    ready = f"{serving(current)} of {service.wanted} instances ready"
+    return f"{ready}, {isolated} isolated" if isolated else ready
 
 
 def _first_why(instances: list[Instance]) -> str:

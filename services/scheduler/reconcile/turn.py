@@ -5,34 +5,30 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from libs.db.changes import Changes, Record
-from libs.domain.records import Event, Instance, Service
-from libs.domain.states import EventKind, InstanceState, ServiceState
+from libs.db.changes import Changes
+from libs.domain.errors import InvalidSpec
+from libs.domain.records import Instance, Rollout, Service
+from libs.domain.states import LIVE_STATES, EventKind, InstanceState, RolloutPhase, ServiceState
 from services.scheduler.facts import Facts, facts_of
+from services.scheduler.pointer import pointed_at
+from services.scheduler.reconcile.draft import Draft
 from services.scheduler.reconcile.drain import Unrouted, judge_drain
 from services.scheduler.reconcile.placing import Placer
-from services.scheduler.reconcile.plan import ServicePlan, plan_service
 from services.scheduler.reconcile.state import service_state
+from services.scheduler.rollout.begin import PlanAsked, begin_rollout
+from services.scheduler.rollout.plan import Creation, ServicePlan, plan_service
+from services.scheduler.rollout.situation import Situation
 from services.scheduler.world import World
 
 # How far the gateways are with routing around an instance.
 UnroutedOf = Callable[[str], Unrouted]
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_ROLLOUT_TROUBLE = (RolloutPhase.FAILED, RolloutPhase.PAUSED)
 
 
 def new_instance_id(service: str) -> str:
     return f"{service}-{''.join(secrets.choice(_ALPHABET) for _ in range(8))}"
-
-
-@dataclass
-class _Draft:
-    """What a turn has decided so far; the last word on each instance wins."""
-
-    instances: dict[str, Instance]
-    put: list[Record]
-    delete: list[Record]
-    events: list[Event]
 
 
 @dataclass(frozen=True)
@@ -48,117 +44,179 @@ class Turn:
 
     def changes(self, services: Iterable[str]) -> Changes:
         """What must be stored so that these services come closer to what is wanted."""
-        draft = _Draft({}, [], [], [])
+        draft = Draft(self.now)
         for name in services:
             service = self.world.services.get(name)
             if service is not None:
                 self._service(service, draft)
-        return Changes((*draft.put, *draft.instances.values()), tuple(draft.delete), tuple(draft.events))
+        return draft.changes()
 
-    def _service(self, service: Service, draft: _Draft) -> None:
-        facts = facts_of(self.world.version(service.name, service.version).spec_json)
+    def _service(self, service: Service, draft: Draft) -> None:
         mine = {i.id: i for i in self.world.instances_of(service.name)}
-        plan = plan_service(service, facts, mine.values(), self.world.nodes)
-        created = self._created(service, facts, plan, draft)
-        left = self._left(service, plan, draft)
+        unreadable = ""
+        try:
+            service, plan = self._planned(service, tuple(mine.values()), draft)
+        except InvalidSpec as error:
+            # Stored by another release of Easel. What runs is left alone, and keeps its traffic.
+            unreadable = f"version {service.version} cannot be read any more: {error}"
+            plan = ServicePlan(rollout=self.world.rollouts.get(service.name))
+        self._rollout_told(service, plan.rollout, draft)
+        created = [self._made(service, creation, draft) for creation in plan.create]
+        left = [self._left(removal.instance, removal.why, draft) for removal in plan.remove]
         mine |= {i.id: i for i in (*created, *left)}
-        self._drained(mine, draft)
-        pending = [i for i in mine.values() if i.state is InstanceState.PENDING]
-        for instance in self.placer.place((i, self._facts_for(i)) for i in pending):
-            first_said = not mine[instance.id].why
-            draft.instances[instance.id] = instance
-            if instance.node or first_said:
-                draft.events.append(_placement_event(instance, self.now))
-        mine |= {i: draft.instances[i] for i in mine if i in draft.instances}
-        for gone in (r for r in draft.delete if isinstance(r, Instance)):
-            mine.pop(gone.id, None)
-        self._state(service, mine.values(), draft)
+        for instance in tuple(mine.values()):
+            mine[instance.id] = self._drained(instance, draft)
+        if not unreadable:
+            mine |= {i.id: i for i in self._placed(mine.values(), draft)}
+        remaining = [i for i in mine.values() if i.id not in draft.gone]
+        service = replace(service, stable_version=plan.stable_version or service.stable_version)
+        self._state(service, plan.rollout, remaining, unreadable, draft)
+
+    def _planned(
+        self, service: Service, instances: tuple[Instance, ...], draft: Draft
+    ) -> tuple[Service, ServicePlan]:
+        """The plan, and the service it is for: that of another version when the update is taken back."""
+        rollout = self.world.rollouts.get(service.name)
+        plan = plan_service(self._situation(service, rollout, instances))
+        if not plan.back_to:
+            return service, plan
+        version = self.world.version(service.name, plan.back_to)
+        back = begin_rollout(
+            service.name, plan.back_to, service.version, version.spec_json, PlanAsked(), self.now, rollout
+        )
+        service = pointed_at(service, version)
+        draft.of_service(service, "RolloutRolledBack", plan.why, EventKind.WARNING)
+        return service, plan_service(self._situation(service, back, instances))
+
+    def _situation(
+        self, service: Service, rollout: Rollout | None, instances: tuple[Instance, ...]
+    ) -> Situation:
+        gone = service.stopped or service.deleting
+        # Nothing of its service.json is needed to take a service away.
+        facts = None if gone else facts_of(self.world.version(service.name, service.version).spec_json)
+        surge, unavailable = facts.headroom.of(service.wanted) if facts else (0, 0)
+        return Situation(
+            service=service,
+            rollout=rollout,
+            instances=instances,
+            nodes=self.world.nodes,
+            fences=self.world.gpu_fences,
+            surge=surge,
+            unavailable=unavailable,
+            now=self.now,
+            auto_rollback=facts.auto_rollback if facts else False,
+            makes_room=lambda leaving: self._makes_room(leaving, instances),
+        )
+
+    def _makes_room(self, leaving: Instance, instances: Iterable[Instance]) -> bool:
+        """Whether one that waits for room would find it in the place of this one."""
+        waiting = (i for i in instances if i.state is InstanceState.PENDING and i.why)
+        return any(self.placer.fits_without(i, self._facts_for(i), leaving) for i in waiting)
 
     def _facts_for(self, instance: Instance) -> Facts:
         return facts_of(self.world.version(instance.service, instance.version).spec_json)
 
-    def _created(self, service: Service, facts: Facts, plan: ServicePlan, draft: _Draft) -> list[Instance]:
-        made = [
-            Instance(
-                id=self.name_instance(service.name),
-                service=service.name,
-                version=service.version,
-                created_at=self.now,
-                resources=facts.resources,
-                traceparent=service.traceparent,
-            )
-            for _ in range(plan.create)
-        ]
-        draft.instances |= {i.id: i for i in made}
-        draft.events += [_event(i, "InstanceCreated", plan.why, self.now) for i in made]
-        return made
+    def _made(self, service: Service, creation: Creation, draft: Draft) -> Instance:
+        instance = Instance(
+            id=self.name_instance(service.name),
+            service=service.name,
+            version=creation.version,
+            created_at=self.now,
+            traceparent=service.traceparent,
+        )
+        instance = replace(instance, resources=self._facts_for(instance).resources)
+        draft.instances[instance.id] = instance
+        draft.of_instance(instance, "InstanceCreated", creation.why)
+        return instance
 
-    def _left(self, service: Service, plan: ServicePlan, draft: _Draft) -> list[Instance]:
-        left = []
-        for removal in plan.remove:
-            instance = replace(
-                removal.instance,
-                state=InstanceState.TERMINATING,
-                ready=False,
-                why=removal.why,
-                drain_started_at=self.now,
-            )
+    def _left(self, instance: Instance, why: str, draft: Draft) -> Instance:
+        leaving = replace(
+            instance,
+            state=InstanceState.TERMINATING,
+            ready=False,
+            why=why,
+            drain_started_at=self.now,
+            restart_asked_at=None,
+        )
+        draft.instances[leaving.id] = leaving
+        draft.of_instance(leaving, "InstanceLeaving", why)
+        return leaving
+
+    def _drained(self, instance: Instance, draft: Draft) -> Instance:
+        """Stops what left traffic, or starts its program anew, once no gateway routes to it."""
+        leaving = instance.state is InstanceState.TERMINATING and not instance.stopping
+        restarting = instance.restart_asked_at is not None and instance.state in LIVE_STATES
+        if not leaving and not restarting:
+            return instance
+        if not instance.node:
+            if leaving:
+                draft.forget(instance)
+                return instance
+            return self._drafted(replace(instance, restart_asked_at=None), draft)
+        if leaving and instance.id in draft.instances and instance.ready_at is not None:
+            return instance  # the gateways have not even heard of it yet
+        verdict = judge_drain(instance, self.unrouted(instance.id), self.ack_timeout, self.now)
+        told = replace(instance, why=verdict.why) if verdict.say and leaving else instance
+        if verdict.out and leaving:
+            draft.of_instance(told, "InstanceStopping", verdict.why)
+            told = replace(told, stopping=True)
+        elif verdict.out:
+            draft.of_instance(told, "InstanceRestarting", f"a restart was asked for; {verdict.why}")
+            told = replace(told, run=told.run + 1, restart_asked_at=None, ready=False)
+        return self._drafted(told, draft) if told != instance else instance
+
+    def _drafted(self, instance: Instance, draft: Draft) -> Instance:
+        draft.instances[instance.id] = instance
+        return instance
+
+    def _placed(self, instances: Iterable[Instance], draft: Draft) -> list[Instance]:
+        pending = [i for i in instances if i.state is InstanceState.PENDING]
+        said = {i.id for i in pending if i.why}
+        changed = self.placer.place((i, self._facts_for(i)) for i in pending)
+        for instance in changed:
             draft.instances[instance.id] = instance
-            draft.events.append(_event(instance, "InstanceLeaving", removal.why, self.now))
-            left.append(instance)
-        return left
+            if instance.node or instance.id not in said:
+                draft.placed(instance)
+        return changed
 
-    def _drained(self, mine: dict[str, Instance], draft: _Draft) -> None:
-        for instance in mine.values():
-            if instance.state is not InstanceState.TERMINATING or instance.stopping:
-                continue
-            if not instance.node:
-                draft.instances.pop(instance.id, None)
-                if instance.revision:
-                    draft.delete.append(instance)
-                continue
-            just_left = instance.id in draft.instances and instance.ready_at is not None
-            if just_left:  # the gateways have not even heard of it yet
-                continue
-            verdict = judge_drain(
-                instance, self._facts_for(instance), self.unrouted(instance.id), self.ack_timeout, self.now
-            )
-            if verdict.stop:
-                draft.instances[instance.id] = replace(instance, stopping=True)
-                draft.events.append(_event(instance, "InstanceStopping", verdict.why, self.now))
+    def _rollout_told(self, service: Service, rollout: Rollout | None, draft: Draft) -> None:
+        known = self.world.rollouts.get(service.name)
+        if rollout is None or rollout == known:
+            return
+        draft.rollouts[service.name] = rollout
+        if known is None or (known.version, known.phase) != (rollout.version, rollout.phase):
+            kind = EventKind.WARNING if rollout.phase in _ROLLOUT_TROUBLE else EventKind.NORMAL
+            draft.of_service(service, f"Rollout{rollout.phase.value}", rollout.why, kind)
 
-    def _state(self, service: Service, instances: Iterable[Instance], draft: _Draft) -> None:
-        instances = list(instances)
+    def _state(
+        self,
+        service: Service,
+        rollout: Rollout | None,
+        instances: list[Instance],
+        unreadable: str,
+        draft: Draft,
+    ) -> None:
         if service.deleting and all(i.state is InstanceState.LOST for i in instances):
-            versions = self.world.versions.get(service.name, {}).values()
-            draft.delete += [service, *versions, *instances]
-            for instance in instances:
-                draft.instances.pop(instance.id, None)
-            draft.events.append(_service_event(service, "ServiceDeleted", "nothing of it is left", self.now))
+            self._deleted(service, instances, draft)
             return
-        state, why = service_state(service, instances)
-        if (state, why) == (service.state, service.why):
-            return
-        draft.put.append(replace(service, state=state, why=why, updated_at=self.now))
-        if state is not service.state:
-            draft.events.append(_service_event(service, f"Service{state.value}", why, self.now, state))
+        state, why = service_state(service, rollout, instances)
+        if unreadable:
+            state, why = ServiceState.FAILED, unreadable
+        before = self.world.services[service.name]
+        if (state, why) != (before.state, before.why):
+            service = replace(service, state=state, why=why, updated_at=self.now)
+        if service != before:
+            draft.services[service.name] = service
+        if state is not before.state:
+            kind = EventKind.WARNING if state is ServiceState.FAILED else EventKind.NORMAL
+            draft.of_service(service, f"Service{state.value}", why, kind)
 
-
-def _placement_event(instance: Instance, now: datetime) -> Event:
-    placed = instance.state is InstanceState.SCHEDULED
-    reason = "InstanceScheduled" if placed else "InstancePending"
-    kind = EventKind.NORMAL if placed else EventKind.WARNING
-    return _event(instance, reason, instance.why, now, kind)
-
-
-def _event(
-    instance: Instance, reason: str, why: str, now: datetime, kind: EventKind = EventKind.NORMAL
-) -> Event:
-    return Event(now, kind, reason, why, "instance", instance.id, instance.service)
-
-
-def _service_event(
-    service: Service, reason: str, why: str, now: datetime, state: ServiceState | None = None
-) -> Event:
-    kind = EventKind.WARNING if state is ServiceState.FAILED else EventKind.NORMAL
-    return Event(now, kind, reason, why, "service", service.name, service.name)
+    def _deleted(self, service: Service, instances: list[Instance], draft: Draft) -> None:
+        rollout = self.world.rollouts.get(service.name)
+        draft.services.pop(service.name, None)
+        draft.rollouts.pop(service.name, None)
+        versions = self.world.versions.get(service.name, {}).values()
+        draft.forget(self.world.services[service.name], *versions, *instances)
+        if rollout is not None:
+            draft.forget(rollout)
+        draft.of_service(service, "ServiceDeleted", "nothing of it is left")

@@ -93,7 +93,10 @@ def controlled(rollout: Rollout, action: Action, now: datetime) -> Rollout:
 
 
 def replanned(rollout: Rollout, plan: PlanAsked, now: datetime) -> Rollout:
-    """The record with other stages from now on. What was updated stays so. Raises FailedPrecondition."""
+    """The record with other stages from now on. Raises FailedPrecondition.
+
+    What was updated stays so, but for what a larger partition takes back to the version before.
+    """
     _not_finished(rollout)
     again = replace(rollout, promoted=False, phase=RolloutPhase.PENDING, released=0, stepped_at=None)
     return _staged(again, plan)

@@ -1,16 +1,13 @@
 """The gateways that are connected, and which routes each has applied."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 
 from services.scheduler.reconcile.drain import Unrouted
 from services.scheduler.routes.table import RoutesTable
 
-# Acknowledgements of which the time is remembered, a connection. Older ones count as the oldest of these.
-_ACKS = 1024
 _NOT_BACK = "a gateway that has not come back since the scheduler started"
 
 
@@ -23,23 +20,6 @@ class Gateway:
     envoys: int
     applied: int = 0
     away_since: datetime | None = None
-    generations: list[int] = field(default_factory=list)
-    times: list[datetime] = field(default_factory=list)
-
-    def acknowledge(self, generation: int, now: datetime) -> None:
-        """Remembers when; a generation that is not newer changes nothing."""
-        if generation <= self.applied:
-            return
-        self.applied = generation
-        self.generations.append(generation)
-        self.times.append(now)
-        if len(self.times) > 2 * _ACKS:
-            del self.generations[:-_ACKS], self.times[:-_ACKS]
-
-    def applied_at(self, generation: int) -> datetime | None:
-        """When it had this generation or a newer one; never earlier than the truth. None while it has not."""
-        place = bisect_left(self.generations, generation)
-        return self.times[place] if place < len(self.times) else None
 
 
 class Gateways:
@@ -79,7 +59,7 @@ class Gateways:
         gateway.envoys = envoys
         if generation > self._table.generation:
             return
-        gateway.acknowledge(generation, self._clock())
+        gateway.applied = max(gateway.applied, generation)
         for listener in self._applied_listeners:
             listener(lambda instance: gateway.applied < self._table.with_endpoint(instance))
 
@@ -90,12 +70,15 @@ class Gateways:
     def unrouted(self, instance: str) -> Unrouted:
         """How far the gateways are with routing around an instance that left the routes."""
         needed = self._table.without(instance)
-        reached = [(gateway, gateway.applied_at(needed)) for gateway in self._known()]
-        lagging = [f"gateway {gateway.name}" for gateway, at in reached if at is None]
+        lagging = [f"gateway {gateway.name}" for gateway in self._known() if gateway.applied < needed]
         if self._clock() < self._settled_at and not self._table.came_since_start(instance):
             lagging.append(_NOT_BACK)
-        times = [at for _, at in reached if at is not None]
-        return Unrouted(tuple(dict.fromkeys(lagging)), max(times, default=None))
+        return Unrouted(tuple(dict.fromkeys(lagging)))
+
+    @property
+    def linked(self) -> int:
+        """How many gateways are connected now."""
+        return len(self._linked)
 
     def public_url(self) -> str | None:
         """Where clients reach a gateway; None before one has said it."""

@@ -1,21 +1,28 @@
 """What gateways must serve, derived from the picture; each change of it is a new generation."""
 
+import contextlib
+import json
+import logging
 from collections.abc import Callable, Iterable
 from itertools import takewhile
 
 from easel.gateway.v1 import gateway_pb2
 from libs.db.changes import Changes
+from libs.domain.errors import EaselError
 from libs.domain.records import Instance, Service, ServiceVersion
-from services.scheduler.facts import facts_of
+from services.scheduler.facts import Facts, facts_of
 from services.scheduler.world import World
 
+log = logging.getLogger(__name__)
+
+_PLAIN = json.dumps({"metadata": {"name": "any"}, "containers": [{"image": "any"}]})
 # Removed services that are remembered for gateways that are about to hear of it.
 _REMOVALS = 10_000
 
 
 def route_of(world: World, service: Service) -> gateway_pb2.ServiceRoute:
     """One service as gateways need it: ready instances by version, in a fixed order."""
-    facts = facts_of(world.version(service.name, service.version).spec_json)
+    facts = _facts_in_force(world, service)
     route = gateway_pb2.ServiceRoute(
         name=service.name,
         tokens=[service.token],
@@ -30,6 +37,19 @@ def route_of(world: World, service: Service) -> gateway_pb2.ServiceRoute:
         for instance in (i for i in ready if i.version == version):
             backend.endpoints.add(instance=instance.id, address=instance.address, port=instance.port)
     return route
+
+
+def _facts_in_force(world: World, service: Service) -> Facts:
+    """What the version in force says. One that cannot be read any more costs no instance its traffic.
+
+    Then the newest version that can be read stands in for it, and the defaults when there is none.
+    """
+    versions = world.versions.get(service.name, {})
+    for number in (service.version, *sorted(versions, reverse=True)):
+        with contextlib.suppress(EaselError):
+            return facts_of(world.version(service.name, number).spec_json)
+    log.warning("no version of a service can be read", extra={"service": service.name})
+    return facts_of(_PLAIN)
 
 
 class RoutesTable:

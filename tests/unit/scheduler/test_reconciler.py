@@ -12,19 +12,19 @@ import pytest
 
 from libs.db.changes import Changes
 from libs.domain.errors import Unavailable
-from libs.domain.records import ResourceGroup, Service, ServiceVersion
-from libs.domain.states import InstanceState
+from libs.domain.records import Instance, ResourceGroup, Rollout, Service, ServiceVersion
+from libs.domain.states import InstanceState, ServiceState
 from services.scheduler.ledger import Ledger
 from services.scheduler.reconcile.drain import Unrouted
 from services.scheduler.reconcile.reconciler import Reconciler
 from services.scheduler.reconcile.waiting import Waiting
 from services.scheduler.world import World
-from tests.support.builders import NOON, a_node, a_ready_instance, a_service, a_spec, an_instance
+from tests.support.builders import NOON, a_node, a_ready_instance, a_service, a_spec, an_instance, at
 from tests.support.memory_store import MemoryStore
 from tests.support.waiting import until
 
 HOUR = timedelta(hours=1)
-BROKEN = "this is no service.json"
+ROUTED_AROUND = Unrouted()
 
 
 def a_deployment(name: str, **metadata: Any) -> tuple[Service, ServiceVersion]:
@@ -34,8 +34,14 @@ def a_deployment(name: str, **metadata: Any) -> tuple[Service, ServiceVersion]:
 
 
 def a_broken_one(name: str) -> tuple[Service, ServiceVersion]:
+    """It cannot be planned: the version that it names is not there."""
     service, version = a_deployment(name)
-    return service, replace(version, spec_json=BROKEN)
+    return replace(service, version=2), version
+
+
+def an_unreadable_one(name: str) -> tuple[Service, ServiceVersion]:
+    service, version = a_deployment(name)
+    return service, replace(version, spec_json="this is no service.json")
 
 
 async def a_ledger(*records: Any, store: MemoryStore | None = None) -> Ledger:
@@ -45,8 +51,10 @@ async def a_ledger(*records: Any, store: MemoryStore | None = None) -> Ledger:
     return Ledger(store, World(await store.load()))
 
 
-def a_reconciler(ledger: Ledger, resync_every: timedelta = HOUR) -> Reconciler:
-    return Reconciler(ledger, lambda _: Unrouted(), lambda: NOON, timedelta(seconds=30), resync_every)
+def a_reconciler(
+    ledger: Ledger, resync_every: timedelta = HOUR, unrouted: Unrouted = ROUTED_AROUND
+) -> Reconciler:
+    return Reconciler(ledger, lambda _: unrouted, lambda: NOON, timedelta(seconds=30), resync_every)
 
 
 @asynccontextmanager
@@ -85,7 +93,7 @@ async def test_a_turn_that_breaks_holds_no_room() -> None:
     )
     reconciler = a_reconciler(ledger)
 
-    with pytest.raises(Exception, match="JSON"):
+    with pytest.raises(Exception, match="no version 2"):
         await reconciler.reconcile(["aaa", "bbb"])
     await reconciler.reconcile(["ccc"])
 
@@ -130,10 +138,102 @@ def test_only_services_with_an_instance_that_waits_are_looked_at_while_it_waits(
     pending, ready = an_instance("a-1", service="a"), a_ready_instance("b-1", service="b")
     leaving = replace(ready, state=InstanceState.TERMINATING, ready=False)
     waiting = Waiting([pending, ready])
-    assert (set(waiting.for_room), set(waiting.for_requests)) == ({"a"}, set())
+    assert (set(waiting.for_room), set(waiting.for_gateways)) == ({"a"}, set())
 
     waiting.heard(Changes(put=(replace(pending, state=InstanceState.SCHEDULED, node="n1"), leaving)))
-    assert (set(waiting.for_room), set(waiting.for_requests)) == (set(), {"b"})
+    assert (set(waiting.for_room), set(waiting.for_gateways)) == (set(), {"b"})
 
     waiting.heard(Changes(put=(replace(leaving, stopping=True),)))
-    assert (set(waiting.for_room), set(waiting.for_requests)) == (set(), set())
+    assert (set(waiting.for_room), set(waiting.for_gateways)) == (set(), set())
+
+    waiting.heard(Changes(put=(replace(ready, restart_asked_at=NOON),)))
+    assert set(waiting.for_gateways) == {"b"}
+
+
+def test_a_service_between_batches_is_looked_at_when_the_next_one_is_due() -> None:
+    between = Rollout("a", 2, 1, NOON, batch_size="1", interval_s=30, stepped_at=NOON)
+    waiting = Waiting([], [between])
+    assert waiting.next_batch() == at(30)
+
+    assert waiting.batches_due(at(29)) == set()
+    assert waiting.batches_due(at(30)) == {"a"}
+    assert waiting.next_batch() is None
+
+
+def test_a_batch_that_was_paused_is_not_waited_for() -> None:
+    between = Rollout("a", 2, 1, NOON, batch_size="1", interval_s=30, stepped_at=NOON)
+    waiting = Waiting([], [between])
+
+    waiting.heard(Changes(put=(replace(between, paused=True),)))
+
+    assert waiting.next_batch() is None
+
+
+async def test_a_version_that_cannot_be_read_any_more_is_said_and_what_runs_is_left_alone() -> None:
+    service, version = an_unreadable_one("digits")
+    ledger = await a_ledger(a_node(), service, version, a_ready_instance())
+
+    await a_reconciler(ledger).reconcile(["digits"])
+
+    told = ledger.world.service("digits")
+    assert told.state is ServiceState.FAILED
+    assert told.why.startswith("version 1 cannot be read any more: ")
+    assert [i.ready for i in ledger.world.instances_of("digits")] == [True]
+
+
+async def test_a_version_that_cannot_be_read_any_more_can_be_deleted() -> None:
+    service, version = an_unreadable_one("digits")
+    ledger = await a_ledger(a_node(), replace(service, deleting=True), version)
+
+    await a_reconciler(ledger).reconcile(["digits"])
+
+    assert not ledger.world.services
+
+
+async def test_the_record_of_an_update_goes_with_its_service() -> None:
+    service, version = a_deployment("digits")
+    rollout = Rollout("digits", 1, 2, NOON)
+    ledger = await a_ledger(a_node(), replace(service, deleting=True), version, rollout)
+
+    await a_reconciler(ledger).reconcile(["digits"])
+
+    assert not ledger.world.rollouts
+
+
+async def a_restarting(lagging: tuple[str, ...]) -> Instance:
+    instance = a_ready_instance(restart_asked_at=NOON)
+    ledger = await a_ledger(a_node(), *a_deployment("digits"), instance)
+    await a_reconciler(ledger, unrouted=Unrouted(lagging)).reconcile(["digits"])
+    return ledger.world.instance(instance.id)
+
+
+async def test_a_soft_restart_waits_until_no_gateway_routes_to_the_instance() -> None:
+    waiting, told = await a_restarting(("gateway g1",)), await a_restarting(())
+
+    assert (waiting.run, waiting.restart_asked_at) == (0, NOON)
+    assert (told.run, told.restart_asked_at, told.ready) == (1, None, False)
+    assert told.state is InstanceState.RUNNING
+
+
+async def test_a_failing_version_goes_back_in_the_turn_that_sees_it_fail() -> None:
+    service, first = a_deployment("digits")
+    spec = json.dumps(a_spec("digits", rolling_strategy={"auto_rollback": True}))
+    second, rollout = ServiceVersion("digits", 2, spec, NOON), Rollout("digits", 2, 1, NOON)
+    failed = an_instance("new", version=2, state=InstanceState.CRASH_LOOP_BACK_OFF, node="n1", why="exited")
+    ledger = await a_ledger(
+        a_node(),
+        replace(service, version=2, stable_version=1),
+        first,
+        second,
+        rollout,
+        a_ready_instance(),
+        failed,
+    )
+
+    changes = await a_reconciler(ledger).reconcile(["digits"])
+
+    told = ledger.world.rollouts["digits"]
+    assert (ledger.world.service("digits").version, told.version, told.from_version) == (1, 1, 2)
+    assert ledger.world.instance("new").state is InstanceState.TERMINATING
+    (event,) = [e for e in changes.events if e.reason == "RolloutRolledBack"]
+    assert event.why == "version 2 failed, back to version 1: new: exited"

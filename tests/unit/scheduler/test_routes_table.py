@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from libs.db.changes import Changes
+from libs.domain.records import ServiceVersion
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.world import World
-from tests.support.builders import a_ready_instance, a_service, a_version, a_world, an_instance
+from tests.support.builders import NOON, a_ready_instance, a_service, a_version, a_world, an_instance
 
 
 def changed(world: World, table: RoutesTable, changes: Changes) -> None:
@@ -68,3 +69,19 @@ def test_removals_are_not_remembered_for_ever_and_who_missed_one_is_told_everyth
     late, newest = table.since(8), table.since(table.generation - 1)
     assert (late.full, [route.name for route in late.services]) == (True, ["kept"])
     assert (newest.full, list(newest.removed)) == (False, ["svc-10000"])
+
+
+def test_a_version_that_cannot_be_read_any_more_costs_no_traffic() -> None:
+    unreadable = ServiceVersion("digits", 2, "this is no service.json", NOON, revision=1)
+    serving = a_ready_instance("a"), a_ready_instance("b", service="only", version=2)
+    alone = replace(unreadable, service="only")
+    world = a_world(
+        a_service(version=2), a_version(), unreadable, a_service("only", version=2), alone, *serving
+    )
+
+    routes = {route.name: route for route in RoutesTable(world, base=7).full().services}
+
+    assert [b.endpoints[0].instance for name in ("digits", "only") for b in routes[name].backends] == [
+        "a",
+        "b",
+    ]

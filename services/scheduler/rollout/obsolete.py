@@ -1,0 +1,54 @@
+"""Why an instance must be replaced. Pure: each function answers a sentence, empty when it may stay."""
+
+from libs.domain.records import Instance, Service
+from libs.domain.states import TROUBLED_STATES
+from services.scheduler.rollout.situation import Situation
+
+
+def outdated(instance: Instance, service: Service) -> bool:
+    """Whether it is of another version, or of before a restart of its service."""
+    return instance.version != service.version or predates_restart(instance, service)
+
+
+def predates_restart(instance: Instance, service: Service) -> bool:
+    """Whether it was made before a restart of its service was asked for."""
+    return service.restarted_at is not None and instance.created_at < service.restarted_at
+
+
+def of_another_version(instance: Instance, service: Service) -> str:
+    if instance.version == service.version:
+        return ""
+    return f"version {service.version} replaces version {instance.version}"
+
+
+def must_move(instance: Instance, situation: Situation) -> str:
+    """Why it must be replaced by one of the same version."""
+    why = must_leave(instance, situation)
+    if why or instance.isolated:
+        return why
+    if predates_restart(instance, situation.service):
+        return "a restart of the service was asked for"
+    return _port_is_taken(instance, situation) or _gpu_is_fenced(instance, situation)
+
+
+def must_leave(instance: Instance, situation: Situation) -> str:
+    """Why not even one that is kept for inspection may stay."""
+    if instance.replace_why:
+        return instance.replace_why
+    node = situation.nodes.get(instance.node)
+    return f"node {node.name} is being drained" if node is not None and node.draining else ""
+
+
+def _port_is_taken(instance: Instance, situation: Situation) -> str:
+    node = situation.nodes.get(instance.node)
+    if node is None or instance.state not in TROUBLED_STATES or instance.host_port not in node.busy_ports:
+        return ""
+    return f"port {instance.host_port} of node {node.name} belongs to another program"
+
+
+def _gpu_is_fenced(instance: Instance, situation: Situation) -> str:
+    for uuid in instance.gpu_uuids:
+        fence = situation.fences.get((instance.node, uuid))
+        if fence is not None and fence.lifted_at is None:
+            return f"GPU {uuid} of node {instance.node} is fenced: {fence.why or fence.cause}"
+    return ""

@@ -1,0 +1,43 @@
+"""What a plan is made from: one service with everything that bears on its instances, at one moment."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.domain.records import GpuFence, Instance, Node, Rollout, Service
+
+
+@dataclass(frozen=True)
+class Situation:
+    """`fences` are by node and UUID, also lifted ones; `auto_rollback` is what the version in force says.
+
+    `makes_room` says whether one that waits for room would find it once this instance is gone.
+    """
+
+    service: Service
+    rollout: Rollout | None
+    instances: tuple[Instance, ...]
+    nodes: Mapping[str, Node]
+    fences: Mapping[tuple[str, str], GpuFence]
+    surge: int
+    unavailable: int
+    now: datetime
+    auto_rollback: bool = False
+    makes_room: Callable[[Instance], bool] = lambda _: True
+
+    @property
+    def wanted(self) -> int:
+        """How many instances there are to be."""
+        return 0 if self.service.stopped or self.service.deleting else self.service.wanted
+
+    @property
+    def update(self) -> Rollout | None:
+        """The update that is under way."""
+        return update_of(self.service, self.rollout)
+
+
+def update_of(service: Service, rollout: Rollout | None) -> Rollout | None:
+    """The service's update, while it is under way: the record may be of one that is finished."""
+    if rollout is None or rollout.finished_at is not None or rollout.version != service.version:
+        return None
+    return rollout
