@@ -75,7 +75,7 @@ for part in (
 def run(arguments: list[str]) -> int:
     """Runs one command; returns its exit code. Every failure is one sentence on standard error."""
     try:
-        ended = app(arguments, standalone_mode=False)
+        ended = app(arguments, prog_name="easel", standalone_mode=False)
         return ended if isinstance(ended, int) else Exit.OK
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else Exit.OK if left.code is None else Exit.FAILED

@@ -38,7 +38,7 @@ def sentence(error: Any) -> str:
             return f"`{command}` has no option {error.option_name}; {hint}"
         case "BadOptionUsage":
             needs = "takes no value" if "not take" in error.message else "needs a value"
-            return f"{error.option_name} {needs}; `{command} -h` explains it"
+            return f"{error.option_name} {needs}"
         case "BadParameter":
             return _bad_value(error)
         case _:

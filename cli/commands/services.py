@@ -135,7 +135,9 @@ def restart(name: Name, wait: Wait = False, timeout: Timeout = 900, output: Outp
 
 def lock(
     name: Name,
-    level: Annotated[Lock, typer.Argument(metavar="none|dangerous|all", help="What it refuses from now on.")],
+    level: Annotated[
+        Lock, typer.Argument(metavar="LEVEL", help="none, dangerous or all: what it refuses from now on.")
+    ],
     output: Output = Format.TABLE,
 ) -> None:
     """Guard a service: dangerous refuses to stop and delete it, all refuses every change."""

@@ -1,6 +1,8 @@
 """Running `easel` commands inside the test, against a context file of its own."""
 
+import io
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +38,12 @@ class CommandLine:
         """Writes a context called "test" and makes it the current one."""
         write_contexts(self.path, ContextFile().saved("test", Context(**context), use=True))
 
-    def __call__(self, *arguments: str) -> Ran:
+    def __call__(self, *arguments: str, stdin: str = "") -> Ran:
         self._captured.readouterr()
-        code = run(list(arguments))
+        before, sys.stdin = sys.stdin, io.StringIO(stdin)
+        try:
+            code = run(list(arguments))
+        finally:
+            sys.stdin = before
         written = self._captured.readouterr()
         return Ran(code, written.out, written.err)

@@ -39,6 +39,9 @@ _CONTRACTS = {
     "easel.admin.v1.NodeService": rpc.add_NodeServiceServicer_to_server,
     "easel.admin.v1.EventService": rpc.add_EventServiceServicer_to_server,
     "easel.admin.v1.TokenService": rpc.add_TokenServiceServicer_to_server,
+    "easel.admin.v1.SecretService": rpc.add_SecretServiceServicer_to_server,
+    "easel.admin.v1.DatasetService": rpc.add_DatasetServiceServicer_to_server,
+    "easel.admin.v1.ImageService": rpc.add_ImageServiceServicer_to_server,
 }
 
 
@@ -63,6 +66,13 @@ class FakeAdmin:
         self.tokens: dict[str, pb.Token] = {}
         self.logs: dict[str, list[bytes]] = {}
         self.keys: dict[str, str] = {}
+        # What was put under each name, to be looked at by tests; and what is told of it.
+        self.secret_values: dict[str, dict[str, str]] = {}
+        self.secrets: dict[str, pb.Secret] = {}
+        self.datasets: dict[tuple[str, str], pb.Dataset] = {}
+        self.pulls: dict[str, pb.ImagePull] = {}
+        self.findings: dict[str, list[pb.Finding]] = {}
+        self.updates: list[pb.UpdateServiceRequest] = []
         self.fate = Fate.READY
         self.endpoint = "http://127.0.0.1:8800"
         self.address = ""
@@ -117,7 +127,7 @@ class FakeAdmin:
             runtime=common.RUNTIME_PROCESS,
             capacity=common.Resources(cpu_milli=2000, memory_mib=4096, disk_mib=10240),
             gpu_note="no NVIDIA driver on this host",
-            last_seen=_now(),
+            last_seen=now(),
         )
         for key, value in fields.items():
             setattr(node, key, value)
@@ -130,7 +140,7 @@ class FakeAdmin:
         self.events.append(
             common.Event(
                 id=len(self.events) + 1,
-                at=_now(),
+                at=now(),
                 kind=kind,
                 reason=reason,
                 why=why,
@@ -161,8 +171,8 @@ class FakeAdmin:
             wanted=wanted,
             resource_group=spec.get("metadata", {}).get("resource", "public"),
             endpoint=f"{self.endpoint}/api/predict/{name}",
-            created_at=_now(),
-            updated_at=_now(),
+            created_at=now(),
+            updated_at=now(),
             revision=1,
             spec_json=json.dumps(spec, sort_keys=True),
         )
@@ -194,7 +204,7 @@ class FakeAdmin:
             id=f"{service.name}-{number}",
             service=service.name,
             version=service.version,
-            created_at=_now(),
+            created_at=now(),
             epoch=1,
             resources=common.Resources(cpu_milli=1000, memory_mib=512),
         )
@@ -210,7 +220,7 @@ class FakeAdmin:
             instance.state, instance.node, instance.ready = common.INSTANCE_STATE_RUNNING, "n1", True
             instance.address, instance.port = "127.0.0.1", 20000 + number
             instance.runtime = common.RUNTIME_PROCESS
-            instance.ready_at.CopyFrom(_now())
+            instance.ready_at.CopyFrom(now())
             self.logs[instance.id] = [f"line {n}\n".encode() for n in range(1, 4)]
         self.instances[instance.id] = instance
         crashed = self.fate is Fate.CRASHES
@@ -237,27 +247,56 @@ class FakeAdmin:
         service = self.service(request.name)
         if request.if_revision and request.if_revision != service.revision:
             raise Conflict(f"{request.name} changed since revision {request.if_revision}; read it again")
-        versions = self.specs[request.name]
-        if request.to_version:
-            if request.to_version > len(versions):
-                raise NotFound(f"{request.name} has no version {request.to_version}")
-            spec = json.loads(versions[request.to_version - 1])
-        else:
-            given = _parsed(request.spec_json)
-            merge = request.mode != pb.UpdateServiceRequest.MODE_REPLACE
-            spec = {**json.loads(service.spec_json), **given} if merge else given
+        self.updates.append(request)
+        spec = self.after(request)
+        versions, before = self.specs[request.name], service.version
         service.spec_json = json.dumps(spec, sort_keys=True)
-        versions.append(service.spec_json)
-        service.version = len(versions)
+        if not request.to_version:
+            versions.append(service.spec_json)
+        service.version = request.to_version or len(versions)
+        service.latest_version = len(versions)
         service.wanted = int(spec.get("metadata", {}).get("instance", service.wanted))
-        return self.renew(request.name)
+        service.rollout.CopyFrom(
+            pb.Rollout(version=service.version, from_version=before, wanted=service.wanted, plan=request.plan)
+        )
+        staged = request.plan.partition or request.plan.batch_size or request.plan.paused
+        return self.hold(request.name) if staged else self.roll(request.name)
+
+    def after(self, request: pb.UpdateServiceRequest) -> dict[str, Any]:
+        """The service.json as it would be after an update."""
+        versions = self.specs[self.service(request.name).name]
+        if request.to_version > len(versions):
+            raise NotFound(f"{request.name} has no version {request.to_version}")
+        if request.to_version:
+            return _parsed(versions[request.to_version - 1])
+        given = _parsed(request.spec_json)
+        merge = request.mode != pb.UpdateServiceRequest.MODE_REPLACE
+        return {**json.loads(self.service(request.name).spec_json), **given} if merge else given
+
+    def hold(self, name: str) -> pb.Service:
+        """Updates one instance and stops there, as a plan may ask."""
+        service = self.service(name)
+        service.rollout.phase, service.rollout.updated = pb.ROLLOUT_PHASE_PAUSED, 1
+        service.rollout.why = "1 instance is updated; the rest waits for a promote"
+        next(each for each in self.instances.values() if each.service == name).version = service.version
+        self.resize(name)
+        service.state = common.SERVICE_STATE_UPDATING
+        return service
+
+    def roll(self, name: str) -> pb.Service:
+        """Takes the update to its end."""
+        rollout = self.service(name).rollout
+        rollout.phase, rollout.updated = pb.ROLLOUT_PHASE_COMPLETED, rollout.wanted
+        rollout.why = "all instances are updated"
+        rollout.finished_at.CopyFrom(now())
+        return self.renew(name)
 
     def renew(self, name: str) -> pb.Service:
         """Puts new instances in the place of all that are there."""
         service = self.service(name)
         for each in [each for each in self.instances.values() if each.service == name]:
             del self.instances[each.id]
-        service.updated_at.CopyFrom(_now())
+        service.updated_at.CopyFrom(now())
         self.resize(name)
         return service
 
@@ -294,7 +333,7 @@ def _parsed(text: str) -> dict[str, Any]:
     return found
 
 
-def _now() -> Timestamp:
+def now() -> Timestamp:
     stamp = Timestamp()
     stamp.GetCurrentTime()
     return stamp

@@ -1,29 +1,19 @@
 """The wire side of the in-memory admin API: it translates, and pages."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, TypeVar
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from easel.admin.v1 import admin_pb2 as pb
 from easel.admin.v1 import admin_pb2_grpc as rpc
 from easel.common.v1 import common_pb2 as common
 from libs.domain.errors import AlreadyExists, FailedPrecondition, NotFound, Unavailable
 from tests.support.fake_admin import FakeAdmin
-
-Item = TypeVar("Item")
-
-
-class _Servicer:
-    def __init__(self, fake: FakeAdmin) -> None:
-        self.fake = fake
-
-    def page(self, items: Sequence[Item], request: Any) -> tuple[Sequence[Item], str]:
-        start = int(request.page_token or 0)
-        size = min(request.page_size or 100, self.fake.page_limit)
-        following = start + size
-        return items[start:following], str(following) if following < len(items) else ""
+from tests.support.fake_admin_pages import Servicer
+from tests.support.fake_admin_storage import Datasets, Images, Secrets
 
 
-class Services(_Servicer, rpc.ServiceServiceServicer):
+class Services(Servicer, rpc.ServiceServiceServicer):
     async def CreateService(self, request, context):
         self.fake.entering("CreateService")
         service, warnings = self.fake.create(request.spec_json, request.idempotency_key)
@@ -72,6 +62,64 @@ class Services(_Servicer, rpc.ServiceServiceServicer):
         self.fake.service(request.name)
         return pb.GetServiceTokenResponse(token=f"token-of-{request.name}")
 
+    async def PlanServiceUpdate(self, request, context):
+        update = request.update
+        service, after = self.fake.service(update.name), self.fake.after(update)
+        before = json.loads(service.spec_json)
+        changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+        changes = [
+            pb.Change(
+                path=key,
+                before=json.dumps(before[key]) if key in before else "",
+                after=json.dumps(after[key]) if key in after else "",
+            )
+            for key in changed
+        ]
+        return pb.PlanServiceUpdateResponse(
+            changes=changes,
+            version=update.to_version or service.version + 1,
+            rolls=bool(changes),
+            steps=["a new instance is started", "an old one is drained"],
+        )
+
+    async def CloneService(self, request, context):
+        spec = json.loads(self.fake.service(request.name).spec_json)
+        change = json.loads(request.spec_json or "{}")
+        service, warnings = self.fake.create(json.dumps({**spec, **change, "name": request.new_name}), "")
+        return pb.CloneServiceResponse(service=service, warnings=warnings)
+
+    async def SetSafetyLock(self, request, context):
+        service = self.fake.service(request.name)
+        service.safety_lock = request.safety_lock
+        return pb.SetSafetyLockResponse(service=service)
+
+    async def SetServiceLabels(self, request, context):
+        service = self.fake.service(request.name)
+        set_labels(service, request.labels)
+        return pb.SetServiceLabelsResponse(service=service)
+
+    async def SetRolloutPlan(self, request, context):
+        service = self.fake.service(request.name)
+        service.rollout.plan.CopyFrom(request.plan)
+        return pb.SetRolloutPlanResponse(service=service)
+
+    async def ControlRollout(self, request, context):
+        service = self.fake.service(request.name)
+        if not service.HasField("rollout"):
+            raise FailedPrecondition(f"no update of {request.name!r} is under way")
+        if request.action == pb.ControlRolloutRequest.ACTION_PAUSE:
+            service.rollout.phase = pb.ROLLOUT_PHASE_PAUSED
+        elif request.action == pb.ControlRolloutRequest.ACTION_UNDO:
+            back = pb.UpdateServiceRequest(name=request.name, to_version=service.rollout.from_version)
+            self.fake.update(back)
+        else:
+            self.fake.roll(request.name)
+        return pb.ControlRolloutResponse(service=service)
+
+    async def DiagnoseService(self, request, context):
+        self.fake.service(request.name)
+        return pb.DiagnoseServiceResponse(findings=self.fake.findings.get(request.name, []))
+
     async def WatchServices(self, request, context) -> AsyncIterator[pb.WatchServicesResponse]:
         told: dict[str, int] = {}
         first = True
@@ -93,7 +141,7 @@ class Services(_Servicer, rpc.ServiceServiceServicer):
             await self.fake.next_change()
 
 
-class Instances(_Servicer, rpc.InstanceServiceServicer):
+class Instances(Servicer, rpc.InstanceServiceServicer):
     def _one(self, instance_id: str) -> pb.Instance:
         if instance_id not in self.fake.instances:
             raise NotFound(f"no instance {instance_id!r}")
@@ -117,13 +165,32 @@ class Instances(_Servicer, rpc.InstanceServiceServicer):
         self.fake.resize(instance.service)
         return pb.DeleteInstanceResponse()
 
+    async def RestartInstance(self, request, context):
+        instance = self._one(request.id)
+        instance.run += 1
+        return pb.RestartInstanceResponse(instance=instance)
+
+    async def IsolateInstance(self, request, context):
+        instance = self._one(request.id)
+        instance.isolated = request.isolated
+        return pb.IsolateInstanceResponse(instance=instance)
+
+    async def DetachInstance(self, request, context):
+        instance = self._one(request.id)
+        instance.detached = True
+        return pb.DetachInstanceResponse(instance=instance)
+
+    async def DiagnoseInstance(self, request, context):
+        self._one(request.id)
+        return pb.DiagnoseInstanceResponse(findings=self.fake.findings.get(request.id, []))
+
     async def StreamInstanceLogs(self, request, context) -> AsyncIterator[pb.StreamInstanceLogsResponse]:
         self._one(request.id)
         for line in self.fake.logs.get(request.id, [])[-(request.tail or 100) :]:
             yield pb.StreamInstanceLogsResponse(text=line)
 
 
-class Nodes(_Servicer, rpc.NodeServiceServicer):
+class Nodes(Servicer, rpc.NodeServiceServicer):
     async def ListNodes(self, request, context):
         kept = [
             each for each in self.fake.nodes.values() if request.resource_group in ("", each.resource_group)
@@ -138,11 +205,7 @@ class Nodes(_Servicer, rpc.NodeServiceServicer):
         node = self.fake.node(request.name)
         if request.HasField("resource_group"):
             node.resource_group = self.fake.group(request.resource_group).name
-        for key, value in request.labels.items():
-            if value:
-                node.labels[key] = value
-            else:
-                node.labels.pop(key, None)
+        set_labels(node, request.labels)
         return pb.UpdateNodeResponse(node=node)
 
     async def DeleteNode(self, request, context):
@@ -164,6 +227,20 @@ class Nodes(_Servicer, rpc.NodeServiceServicer):
         node.schedulable, node.why = False, request.why or "drained by admin"
         moving = sum(each.node == node.name for each in self.fake.instances.values())
         return pb.DrainNodeResponse(node=node, moving=moving)
+
+    def _fenced(self, request: Any, why: str) -> pb.Node:
+        node = self.fake.node(request.node)
+        for gpu in node.gpus:
+            if gpu.uuid == request.uuid:
+                gpu.fenced, gpu.why = bool(why), why
+                return node
+        raise NotFound(f"node {request.node!r} has no GPU {request.uuid!r}")
+
+    async def FenceGpu(self, request, context):
+        return pb.FenceGpuResponse(node=self._fenced(request, request.why or "fenced by admin"))
+
+    async def LiftGpuFence(self, request, context):
+        return pb.LiftGpuFenceResponse(node=self._fenced(request, ""))
 
     async def ListResourceGroups(self, request, context):
         groups, token = self.page(list(self.fake.groups.values()), request)
@@ -191,7 +268,7 @@ class Nodes(_Servicer, rpc.NodeServiceServicer):
         return pb.DeleteResourceGroupResponse()
 
 
-class Events(_Servicer, rpc.EventServiceServicer):
+class Events(Servicer, rpc.EventServiceServicer):
     def _kept(self, request: Any) -> list[common.Event]:
         return [
             each
@@ -212,7 +289,7 @@ class Events(_Servicer, rpc.EventServiceServicer):
             await self.fake.next_change()
 
 
-class Tokens(_Servicer, rpc.TokenServiceServicer):
+class Tokens(Servicer, rpc.TokenServiceServicer):
     async def CreateToken(self, request, context):
         token = pb.Token(id=f"tok-{len(self.fake.tokens) + 1}", name=request.name, role=request.role)
         self.fake.tokens[token.id] = token
@@ -229,6 +306,23 @@ class Tokens(_Servicer, rpc.TokenServiceServicer):
         return pb.DeleteTokenResponse()
 
 
+def set_labels(thing: Any, labels: Mapping[str, str]) -> None:
+    for key, value in labels.items():
+        if value:
+            thing.labels[key] = value
+        else:
+            thing.labels.pop(key, None)
+
+
 def servicers_of(fake: FakeAdmin) -> Sequence[Any]:
     """One servicer a contract, in the order in which the fake names them."""
-    return [Services(fake), Instances(fake), Nodes(fake), Events(fake), Tokens(fake)]
+    return [
+        Services(fake),
+        Instances(fake),
+        Nodes(fake),
+        Events(fake),
+        Tokens(fake),
+        Secrets(fake),
+        Datasets(fake),
+        Images(fake),
+    ]

@@ -127,8 +127,17 @@ def test_every_command_explains_itself_and_takes_an_output_format(lonely: Comman
         "resource": ("ls", "desc", "create", "update", "delete"),
         "token": ("ls", "create", "delete", "service"),
         "context": ("ls", "use", "set"),
+        "rollout": ("status", "pause", "resume", "promote", "undo", "set"),
+        "instance": ("desc", "restart", "isolate", "detach", "delete", "diagnose"),
+        "gpu": ("ls", "fence", "lift"),
+        "secret": ("set", "ls", "rm"),
+        "dataset": ("create", "ls", "rm"),
+        "image": ("pull", "ls", "rm"),
     }
-    verbs = "up down create modify ls desc w logs events predict scale start stop restart delete version"
+    verbs = (
+        "up down create modify clone ls desc w dw logs diagnose events predict scale start stop restart "
+        "lock label delete version versions"
+    )
 
     for command in [[verb] for verb in verbs.split()] + [[n, v] for n, vs in nouns.items() for v in vs]:
         ran = lonely(*command, "--help")

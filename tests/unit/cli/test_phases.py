@@ -3,12 +3,27 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from cli.live import phase_line, reached
-from cli.phases import Goal, Outcome, Said, Wanted, moves, outcome, standing
-from easel_sdk.types import Instance, InstanceState, Resources, Service, ServiceState
+from cli.phases import Goal, Outcome, Said, Wanted, moves, outcome, standing, too_large
+from easel_sdk.types import (
+    Instance,
+    InstanceState,
+    Node,
+    NodeState,
+    Progress,
+    Resources,
+    Rollout,
+    RolloutPhase,
+    RolloutPlan,
+    Service,
+    ServiceState,
+)
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 READY = Wanted(Goal.READY, version=1)
+NO_STAGES = RolloutPlan()
 
 
 def a_service(
@@ -58,6 +73,27 @@ def an_instance(
         created_at=NOW,
         started_at=None,
         ready_at=None,
+    )
+
+
+def a_node(name: str, cpus: int) -> Node:
+    return Node(
+        name=name,
+        resource_group="public",
+        state=NodeState.READY,
+        schedulable=True,
+        why="",
+        address="",
+        zone="",
+        runtime=None,
+        capacity=Resources(cpus * 1000, 4096),
+        allocated=Resources(),
+        gpus=(),
+        gpu_note="",
+        labels={},
+        instances=0,
+        agent_version="",
+        last_seen=None,
     )
 
 
@@ -117,6 +153,84 @@ def test_a_first_crash_is_not_the_end() -> None:
     assert outcome(a_service(ServiceState.CREATING, ready=0), [crashed], READY, 1.0) is None
 
 
+def a_rollout(phase: RolloutPhase, plan: RolloutPlan = NO_STAGES, why: str = "") -> Rollout:
+    finished = NOW if phase in (RolloutPhase.COMPLETED, RolloutPhase.FAILED) else None
+    return Rollout(2, 1, phase, why, plan, updated=1, wanted=2, started_at=NOW, finished_at=finished)
+
+
+def an_update(phase: RolloutPhase, plan: RolloutPlan = NO_STAGES, why: str = "", ready: int = 2) -> Service:
+    service = a_service(ServiceState.UPDATING, ready=ready, wanted=2)
+    return replace(service, version=2, rollout=a_rollout(phase, plan, why))
+
+
+TO_2 = Wanted(Goal.READY, version=2, changed=True)
+
+
+def test_an_update_that_failed_ends_the_wait_with_its_reason() -> None:
+    failed = an_update(RolloutPhase.FAILED, why="echo-2 does not become ready")
+
+    assert outcome(failed, [], TO_2, 5.0) == Outcome(False, "echo-2 does not become ready")
+
+
+@pytest.mark.parametrize(
+    "plan", [RolloutPlan(partition="1"), RolloutPlan(batch_size="1"), RolloutPlan(paused=True)]
+)
+def test_an_update_that_its_plan_holds_up_is_there_once_enough_is_ready(plan: RolloutPlan) -> None:
+    paused = an_update(RolloutPhase.PAUSED, plan, "1 stays")
+
+    assert outcome(paused, [], TO_2, 0.1) == Outcome(True, "1 stays")
+    assert outcome(an_update(RolloutPhase.PAUSED, plan, ready=1), [], TO_2, 0.1) is None
+
+
+@pytest.mark.parametrize("plan", [RolloutPlan(), RolloutPlan(batch_size="1", interval=timedelta(minutes=1))])
+def test_an_update_that_goes_on_by_itself_is_waited_for(plan: RolloutPlan) -> None:
+    assert outcome(an_update(RolloutPhase.PAUSED, plan), [], TO_2, 60.0) is None
+
+
+def test_an_update_just_let_go_may_still_show_that_it_is_paused() -> None:
+    paused, released = (
+        an_update(RolloutPhase.PAUSED, RolloutPlan(partition="1")),
+        replace(TO_2, released=True),
+    )
+
+    assert outcome(paused, [], released, 0.1) is None
+    assert outcome(paused, [], released, 5.0) == Outcome(True, "")
+
+
+def test_after_a_roll_back_the_instances_of_the_newer_version_do_not_count() -> None:
+    back = replace(a_service(), version=1, running_version=2, latest_version=2)
+
+    assert outcome(back, [an_instance(version=2)], READY, 1.0) is None
+    assert outcome(back, [an_instance(version=1)], READY, 1.0) == Outcome(True, "")
+
+
+def test_a_detached_instance_does_not_count() -> None:
+    assert outcome(a_service(), [replace(an_instance(), detached=True)], READY, 1.0) is None
+
+
+@pytest.mark.parametrize("phase", [RolloutPhase.PENDING, RolloutPhase.RUNNING, RolloutPhase.PAUSED])
+def test_an_update_that_is_watched_ends_only_when_it_is_over(phase: RolloutPhase) -> None:
+    watched = Wanted(Goal.UPDATED, version=2)
+
+    assert outcome(an_update(phase), [], watched, 99.0) is None
+    assert outcome(an_update(RolloutPhase.COMPLETED), [], watched, 0.0) == Outcome(True, "")
+    assert outcome(an_update(RolloutPhase.FAILED, why="it crashed"), [], watched, 0.0) == Outcome(
+        False, "it crashed"
+    )
+
+
+def test_an_instance_larger_than_every_node_can_never_be_placed() -> None:
+    asking = replace(an_instance(InstanceState.PENDING, ready=False), resources=Resources(64_000, 1024))
+    small, big = a_node("small", cpus=2), a_node("big", cpus=96)
+
+    assert too_large([asking], [small], "public") == (
+        "no node of resource group public could hold echo-1 even if it were empty"
+    )
+    assert too_large([asking], [small, big], "public") == ""
+    assert too_large([asking], [small, big], "gpus") == "resource group gpus has no node"
+    assert too_large([], [small], "public") == ""
+
+
 def test_a_stop_is_over_when_the_service_is_stopped() -> None:
     stopping = Wanted(Goal.STOPPED)
 
@@ -155,6 +269,15 @@ def test_the_picture_ticks_the_phases_that_lie_behind() -> None:
         ["echo-1", "✔", "placed", "✔", "image", "●", "prepared", "○", "started", "○", "ready"]
     )
     assert phase_line(crashed).plain.endswith("CrashLoopBackOff  exited with code 1")
+
+
+def test_the_picture_shows_how_far_a_transfer_is() -> None:
+    fetching = replace(
+        an_instance(InstanceState.PREPARING, ready=False),
+        progress=Progress("oss://m/llm", 1 << 30, 4 << 30, 0),
+    )
+
+    assert "25 %  fetching oss://m/llm: 1.0 of 4.0 GiB" in phase_line(fetching).plain
 
 
 def test_what_an_instance_waits_for_is_told_once_and_a_later_crash_again() -> None:

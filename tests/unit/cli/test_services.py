@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from tests.support.command_line import CommandLine
-from tests.support.fake_admin import FakeAdmin, Fate
+from tests.support.fake_admin import ADMIN_TOKEN, FakeAdmin, Fate
 
 
 def test_a_created_service_is_listed_with_its_state_and_reason(easel: CommandLine, echo_file: str) -> None:
@@ -59,6 +59,34 @@ def test_a_wait_that_takes_too_long_says_what_it_waits_for(
         "easel: echo is not there after 0.3 s: Waiting: 0 of 2 ready (2 pending); "
         "public (1 node): needs 64 CPUs, largest free is 2"
     )
+
+
+def test_a_wait_for_what_no_node_of_this_machine_can_hold_ends_at_once(
+    easel: CommandLine, fake: FakeAdmin, echo_file: str
+) -> None:
+    fake.fate = Fate.STUCK
+    fake.add_node("n1").capacity.cpu_milli = 500
+    easel.knows(scheduler=fake.address, token=ADMIN_TOKEN, data_dir="/somewhere")
+
+    ran = easel("create", echo_file, "--wait")
+
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1] == (
+        "easel: echo did not get there: no node of resource group public could hold echo-1 "
+        "even if it were empty; change the service, or add a node"
+    )
+
+
+def test_a_wait_for_a_node_that_may_join_says_so_and_goes_on(
+    easel: CommandLine, fake: FakeAdmin, echo_file: str
+) -> None:
+    fake.fate = Fate.STUCK
+    fake.add_node("n1").capacity.cpu_milli = 500
+
+    ran = easel("create", echo_file, "--wait", "--timeout", "1")
+
+    assert ran.code == 6
+    assert "this waits for one that joins (Ctrl-C ends the wait, not the service)" in ran.err
 
 
 def test_warnings_about_the_spec_are_shown_and_do_not_fail_the_command(
@@ -124,8 +152,10 @@ def test_versions_are_listed_and_rolled_to(easel: CommandLine, fake: FakeAdmin, 
     rolled = easel("version", "echo", "1", "--wait")
 
     assert rolled.code == 0
-    assert fake.services["echo"].version == 3
-    assert [each["number"] for each in easel("version", "echo", "-o", "json").value] == [1, 2, 3]
+    assert fake.services["echo"].version == 1
+    told = easel("version", "echo", "-o", "json").value
+    assert [(each["number"], each["in_force"]) for each in told] == [(1, True), (2, False)]
+    assert "newest: 2" in easel("desc", "echo").out
 
 
 def test_scaling_stopping_starting_and_restarting_say_where_it_goes(

@@ -2,9 +2,12 @@
 
 import asyncio
 from contextlib import aclosing
+from datetime import timedelta
 
 import pytest
 
+from easel.admin.v1 import admin_pb2 as pb
+from easel.common.v1 import common_pb2 as common
 from easel_sdk import AsyncEasel, Easel
 from easel_sdk.errors import (
     AlreadyExists,
@@ -16,7 +19,17 @@ from easel_sdk.errors import (
     Unauthenticated,
     Unavailable,
 )
-from easel_sdk.types import InstanceState, NodeState, Runtime, ServiceState
+from easel_sdk.types import (
+    Change,
+    InstanceState,
+    NodeState,
+    RolloutPhase,
+    RolloutPlan,
+    Runtime,
+    SafetyLock,
+    ServiceState,
+    Severity,
+)
 from tests.support.fake_admin import ADMIN_TOKEN, JOIN_TOKEN, FakeAdmin, fake_admin_serving, fake_admin_thread
 from tests.support.free_ports import free_port
 from tests.support.waiting import until
@@ -193,6 +206,79 @@ async def test_logs_come_in_pieces_from_the_tail(easel: AsyncEasel) -> None:
 
     assert instance.state is InstanceState.RUNNING
     assert text == b"line 2\nline 3\n"
+
+
+async def test_an_update_is_planned_staged_promoted_and_undone(easel: AsyncEasel) -> None:
+    await easel.services.create(SPEC)
+    staged = RolloutPlan(batch_size="1", interval=timedelta(minutes=1))
+
+    planned = await easel.services.plan_update("echo", {"x": 1})
+    written = await easel.services.update("echo", {"x": 1}, plan=staged)
+    replanned = await easel.services.rollout_set("echo", RolloutPlan(partition="1"))
+    promoted = await easel.services.rollout_promote("echo")
+    undone = await easel.services.rollout_undo("echo")
+
+    assert (planned.changes, planned.version, planned.rolls) == ((Change("x", "", "1"),), 2, True)
+    assert written.service.rollout is not None and written.service.rollout.plan == staged
+    assert written.service.rollout.phase is RolloutPhase.PAUSED
+    assert replanned.rollout is not None and replanned.rollout.plan == RolloutPlan(partition="1")
+    assert promoted.rollout is not None and promoted.rollout.phase is RolloutPhase.COMPLETED
+    assert (undone.version, undone.latest_version) == (1, 2)
+
+
+async def test_a_service_is_cloned_locked_labelled_and_diagnosed(fake: FakeAdmin, easel: AsyncEasel) -> None:
+    await easel.services.create(SPEC)
+    fake.findings["echo"] = [pb.Finding(severity=pb.Finding.SEVERITY_ERROR, what="It is slow.")]
+
+    cloned = await easel.services.clone("echo", "copy", {"metadata": {"instance": 1}})
+    locked = await easel.services.set_lock("echo", "all")
+    labelled = await easel.services.set_labels("echo", {"team": "nlp"})
+    (finding,) = await easel.services.diagnose("echo")
+
+    assert (cloned.service.name, cloned.service.wanted) == ("copy", 1)
+    assert locked.safety_lock is SafetyLock.ALL
+    assert labelled.labels == {"team": "nlp"}
+    assert (finding.severity, finding.what) == (Severity.ERROR, "It is slow.")
+
+
+async def test_single_instances_are_restarted_isolated_and_detached(easel: AsyncEasel) -> None:
+    await easel.services.create(SPEC)
+
+    assert (await easel.instances.restart("echo-1")).run == 1
+    assert (await easel.instances.isolate("echo-1", why="a look")).isolated
+    assert not (await easel.instances.isolate("echo-1", isolated=False)).isolated
+    assert (await easel.instances.detach("echo-2")).detached
+    assert await easel.instances.diagnose("echo-1") == ()
+
+
+async def test_secrets_datasets_images_and_gpu_fences_are_kept(fake: FakeAdmin, easel: AsyncEasel) -> None:
+    fake.add_node("n1").gpus.append(common.Gpu(uuid="GPU-7", healthy=True))
+
+    secret = await easel.secrets.put("s3", {"id": "1"})
+    dataset = await easel.datasets.create("corpus", {"oss": {"path": "oss://b/c"}})
+    pull = await easel.images.pull("a:1", resource_group="public")
+    fenced = await easel.nodes.fence_gpu("n1", "GPU-7", why="hot")
+    lifted = await easel.nodes.lift_gpu_fence("n1", "GPU-7")
+
+    assert secret.keys == ("id",)
+    assert (dataset.version, dataset.source) == ("1", {"oss": {"path": "oss://b/c"}})
+    assert [(each.node, each.done) for each in pull.nodes] == [("n1", True)]
+    assert fenced.gpus[0].fenced and not lifted.gpus[0].fenced
+    assert [each.name async for each in easel.secrets.list()] == ["s3"]
+
+
+def methods(part: object) -> set[str]:
+    return {name for name in dir(part) if not name.startswith("_") and callable(getattr(part, name))}
+
+
+async def test_the_synchronous_client_has_every_method_of_the_asynchronous_one(easel: AsyncEasel) -> None:
+    with Easel("127.0.0.1:1", "t") as waiting:
+        parts = {name for name in vars(easel) if not name.startswith("_")}
+
+        assert parts == {name for name in vars(waiting) if not name.startswith("_")}
+        assert methods(easel) == methods(waiting)
+        for part in parts:
+            assert methods(getattr(easel, part)) == methods(getattr(waiting, part)), part
 
 
 def test_the_synchronous_client_does_the_same_without_awaiting() -> None:
