@@ -19,6 +19,8 @@ from libs.telemetry.traces import configure_traces
 from services.agent.agent import Obedience, View, Voice
 from services.agent.board import Board
 from services.agent.gpu import GpuWatch, Nvml
+from services.agent.health.remembered import Remembered
+from services.agent.images import ImageKeeper
 from services.agent.link import Link
 from services.agent.memory import Memory
 from services.agent.reconciler import Reconciler
@@ -27,6 +29,8 @@ from services.agent.runtime.port import Runtime
 from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
 from services.agent.runtime.venvs import Venvs
 from services.agent.settings import Settings, handed_on, own_environment
+from services.agent.storage.node_storage import NodeStorage
+from services.agent.tidying import keep_tidy
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +46,22 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         traces = owned.enter_context(configure_traces("easel-agent", settings.otlp_endpoint))
         nvml = await asyncio.to_thread(Nvml)
         owned.callback(nvml.close)
-        runtime = await owned.enter_async_context(_runtime(settings))
+        storage = NodeStorage(settings.storage())
+        owned.callback(storage.close)
+        runtime = await owned.enter_async_context(_runtime(settings, storage))
         board, memory = Board(), Memory(settings.data_dir)
-        reconciler = Reconciler(runtime, board, traces)
-        obedience = Obedience(memory, reconciler, settings.directories())
+        reconciler = Reconciler(
+            runtime,
+            board,
+            traces,
+            patience=settings.patience(),
+            remembered=Remembered(settings.data_dir / "health"),
+        )
+        images = ImageKeeper(runtime)
+        obedience = Obedience(memory, reconciler, images, settings.directories())
         voice = Voice(View(settings, runtime, nvml, board), memory)
-        link = Link(partial(_dial, settings), voice, board, obedience.obey, settings.heartbeat_every)
+        link = Link(partial(_dial, settings), voice, board, images, obedience.obey, settings.heartbeat_every)
+        here = partial(_here, runtime, memory)
         alone = settings.act_alone_after.total_seconds()
         watch = GpuWatch(nvml, _say_xid)
         owned.callback(watch.close)
@@ -55,7 +69,16 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         async with asyncio.TaskGroup() as loops:
             tasks = [loops.create_task(reconciler.run())]
             await _either(reconciler.observed, stop)
-            tasks += [loops.create_task(loop) for loop in (link.run(), obedience.act_alone(alone))]
+            tasks += [
+                loops.create_task(loop)
+                for loop in (
+                    link.run(),
+                    obedience.act_alone(alone),
+                    images.run(),
+                    keep_tidy(runtime),
+                    storage.run(here),
+                )
+            ]
             if ready is not None:
                 ready.set()
             await stop.wait()
@@ -84,21 +107,20 @@ def _dial(settings: Settings) -> grpc.aio.Channel:
 
 
 @asynccontextmanager
-async def _runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    runtime = _docker(settings) if settings.runtime is RuntimeName.DOCKER else _process(settings)
+async def _runtime(settings: Settings, storage: NodeStorage) -> AsyncIterator[Runtime]:
+    make = _docker if settings.runtime is RuntimeName.DOCKER else _process
+    runtime = make(settings, storage)
     try:
         yield runtime
     finally:
         await runtime.close()
 
 
-def _process(settings: Settings) -> Runtime:
+def _process(settings: Settings, storage: NodeStorage) -> Runtime:
     groups = ControlGroups.below(settings.control_group) if settings.control_group is not None else None
     bound = "control group" if groups is not None else "memory by watching it, CPU not at all"
     log.info("instances are processes", extra={"limits": bound})
-    venvs = Venvs(
-        settings.data_dir.absolute() / "venvs", settings.python, own_environment(), settings.prepare_within
-    )
+    venvs = Venvs(settings.data_dir.absolute() / "venvs", settings.python, own_environment())
     process = ProcessSettings(
         directory=settings.data_dir.absolute() / "instances",
         address=settings.address,
@@ -107,7 +129,7 @@ def _process(settings: Settings) -> Runtime:
         log_bytes=settings.log_bytes,
         control_groups=groups,
     )
-    return ProcessRuntime(process, venvs)
+    return ProcessRuntime(process, venvs, storage)
 
 
 def _with_python(settings: Settings) -> dict[str, str]:
@@ -123,7 +145,7 @@ def _with_python(settings: Settings) -> dict[str, str]:
     return {**inherited, "PATH": f"{inherited.get('PATH', '/usr/bin:/bin')}:{directory}"}
 
 
-def _docker(settings: Settings) -> Runtime:
+def _docker(settings: Settings, storage: NodeStorage) -> Runtime:
     # Imported when it is chosen: the engine's client takes as long as all else of the agent.
     from services.agent.runtime.docker_runtime import DockerRuntime, DockerSettings
 
@@ -136,8 +158,21 @@ def _docker(settings: Settings) -> Runtime:
             host=settings.docker_host,
             network=settings.docker_network,
             agent_environment=own_environment(),
-        )
+        ),
+        storage,
     )
+
+
+async def _here(runtime: Runtime, memory: Memory) -> set[str] | None:
+    """The instances that run or are wanted; None while that is not known."""
+    if memory.desired is None:
+        return None
+    try:
+        running = await runtime.instances()
+    except (EaselError, OSError):
+        return None
+    wanted = {assignment.id for assignment in memory.desired.assignments if not assignment.stop}
+    return wanted | {each.id for each in running}
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from libs.domain.errors import Unavailable
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.board import Board
 from services.agent.gpu import Nvml
+from services.agent.images import ImageKeeper, wishes_of
 from services.agent.inventory import Inventory, Reserve, cuda_versions, host_capacity
 from services.agent.memory import Memory
 from services.agent.mounts import HostDirectories
@@ -30,8 +31,11 @@ _IMAGES_WITHIN = 1.0
 class Obedience:
     """Does what the scheduler says, unless it is older than what it said before."""
 
-    def __init__(self, memory: Memory, reconciler: Reconciler, directories: HostDirectories) -> None:
+    def __init__(
+        self, memory: Memory, reconciler: Reconciler, images: ImageKeeper, directories: HostDirectories
+    ) -> None:
         self._memory, self._reconciler, self._directories = memory, reconciler, directories
+        self._images = images
         self._told = asyncio.Event()
 
     def obey(self, desired: pb.DesiredState) -> None:
@@ -45,7 +49,7 @@ class Obedience:
         except OSError as refused:
             log.error("what is wanted will not survive a restart", extra={"why": str(refused)})
         self._told.set()
-        self._reconciler.want(wanted_of(desired, self._directories))
+        self._want(desired)
 
     async def act_alone(self, after: float) -> None:
         """Goes on with what was wanted last when the scheduler says nothing for so long."""
@@ -56,7 +60,11 @@ class Obedience:
             await asyncio.wait_for(self._told.wait(), after)
         except TimeoutError:
             log.warning("no word from the scheduler; keeping up what it wanted last")
-            self._reconciler.want(wanted_of(desired, self._directories))
+            self._want(desired)
+
+    def _want(self, desired: pb.DesiredState) -> None:
+        self._reconciler.want(wanted_of(desired, self._directories))
+        self._images.want(wishes_of(desired))
 
 
 @dataclass(frozen=True)

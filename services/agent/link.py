@@ -25,6 +25,7 @@ LONGEST_WAIT = 5.0
 # A scheduler that is only just starting is not worth a word.
 QUIET_FOR = 1.5
 HELLO_WITHIN = 10.0
+PULLS_TOLD_EVERY = 1.0
 _QUEUED_CHUNKS = 64
 
 _CHUNK = 256 << 10
@@ -40,6 +41,14 @@ class Voice(Protocol):
     def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]: ...
 
 
+class Pulls(Protocol):
+    """How far the images are that the scheduler asked for."""
+
+    def all(self) -> list[pb.ImagePullReport]: ...
+
+    async def changes(self) -> list[pb.ImagePullReport]: ...
+
+
 class Link:
     """Keeps one stream open. A new one begins with all there is, so nothing is lost with an old one."""
 
@@ -48,17 +57,18 @@ class Link:
         dial: Callable[[], grpc.aio.Channel],
         voice: Voice,
         board: Board,
+        pulls: Pulls,
         obey: Callable[[pb.DesiredState], None],
         heartbeat_every: timedelta,
     ) -> None:
-        self._dial, self._voice, self._board, self._obey = dial, voice, board, obey
+        self._dial, self._voice, self._board, self._pulls, self._obey = dial, voice, board, pulls, obey
         self._every = heartbeat_every.total_seconds()
 
     async def run(self) -> None:
         """Until cancelled. An outage is said once, and not while it is young: it may just start."""
         wait, began, said = FIRST_WAIT, 0.0, False
         while True:
-            session = _Session(self._voice, self._board, self._obey, self._every)
+            session = _Session(self._voice, self._board, self._pulls, self._obey, self._every)
             try:
                 async with self._dial() as channel:
                     await session.run(channel)
@@ -81,9 +91,15 @@ class _Session:
     """One stream. `heard` tells whether the scheduler ever said what it wants."""
 
     def __init__(
-        self, voice: Voice, board: Board, obey: Callable[[pb.DesiredState], None], every: float
+        self,
+        voice: Voice,
+        board: Board,
+        pulls: Pulls,
+        obey: Callable[[pb.DesiredState], None],
+        every: float,
     ) -> None:
-        self._voice, self._board, self._obey, self._every = voice, board, obey, every
+        self._voice, self._board, self._pulls, self._obey = voice, board, pulls, obey
+        self._every = every
         self._chunks: asyncio.Queue[pb.LogChunk] = asyncio.Queue(_QUEUED_CHUNKS)
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._writing = asyncio.Lock()
@@ -100,7 +116,7 @@ class _Session:
             await self._say(pb.ConnectRequest(hello=hello))
             tasks = [
                 asyncio.create_task(talk())
-                for talk in (self._listen, self._report, self._beat, self._send_chunks)
+                for talk in (self._listen, self._report, self._report_pulls, self._beat, self._send_chunks)
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -147,6 +163,15 @@ class _Session:
                 await self._say(pb.ConnectRequest(heartbeat=await self._voice.heartbeat()))
             reports = pb.InstanceReports(instances=[report_of(status) for status in changed])
             await self._say(pb.ConnectRequest(reports=reports))
+
+    async def _report_pulls(self) -> None:
+        reports = self._pulls.all()
+        while True:
+            if reports:
+                told = pb.ImagePullReports(pulls=reports)
+                await self._say(pb.ConnectRequest(image_pulls=told))
+                await asyncio.sleep(PULLS_TOLD_EVERY)
+            reports = await self._pulls.changes()
 
     async def _beat(self) -> None:
         while True:

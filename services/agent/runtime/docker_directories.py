@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from libs.domain.causes import Cause
+from libs.domain.states import InstanceState
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
 from services.agent.runtime.docker_volumes import Helpers, SharedVolumes, volume_name
 from services.agent.runtime.port import Phase, PrepareFailed
@@ -26,16 +27,17 @@ class ImageDirectories:
         """The volume with that directory, for a mount at `path`. Raises PrepareFailed."""
         found = await self._engine.ask(lambda api: api.inspect_image(source.image))
         name = volume_name("image", self._node, found["Id"], source.path)
-        await self._volumes.ensure(name, partial(self._fill, source, path, phase))
+        await self._volumes.ensure(name, phase, partial(self._fill, source, path))
         return name
 
-    async def _fill(self, source: ImageSource, path: str, phase: Phase, volume: str) -> None:
+    async def _fill(self, source: ImageSource, path: str, volume: str, phase: Phase) -> None:
         mount = {
             "Type": "volume",
             "Source": volume,
             "Target": _PLACE,
             "VolumeOptions": {"NoCopy": True},
         }
+        phase(InstanceState.PREPARING, f"copying {source.name}")
         number = secrets.token_hex(6)
         origin, target = f"easel-copy-{number}-from", f"easel-copy-{number}-to"
         never_run = ["/easel/never-run"]

@@ -58,7 +58,6 @@ class Preparation:
         for mount in workload.mounts:
             if mount.kind is MountKind.IMAGE and isinstance(mount.origin, ImageSource):
                 await self._image(mount.origin.image, mount.origin.login, phase)
-                phase(InstanceState.PREPARING, f"copying {mount.origin.name}")
                 directories[mount.path] = await self._directories.ensure(mount.origin, mount.path, phase)
         if not workload.prepares:
             return Prepared(directories)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import requests
 from docker.auth import encode_header
@@ -16,7 +16,7 @@ from docker.utils import parse_repository_tag
 
 from libs.domain.causes import Cause
 from services.agent.runtime.docker_engine import Engine, EngineNotFound
-from services.agent.runtime.port import PullFailed
+from services.agent.runtime.port import PullFailed, Told
 from services.agent.runtime.threads import in_own_thread
 
 Login: TypeAlias = tuple[str, str] | None
@@ -56,12 +56,6 @@ _MEANINGS = (
         Cause.REGISTRY_UNREACHABLE,
     ),
 )
-
-
-class Told(Protocol):
-    """Hears of a transfer: what is done, and how many bytes of how many."""
-
-    def __call__(self, what: str, done_bytes: int, total_bytes: int = 0, /) -> None: ...
 
 
 def refusal_of(image: str, said: str) -> PullFailed:

@@ -83,11 +83,11 @@ class Requirements:
             listed.decode(errors="replace"),
             *(f"{name}={value}" for name, value in sorted(asked_of(workload).items())),
         )
-        await self._volumes.ensure(name, partial(self._install, workload, mounts, phase))
+        await self._volumes.ensure(name, phase, partial(self._install, workload, mounts))
         variables = (image.get("Config") or {}).get("Env") or ()
         return Installed(name, dict(variable.split("=", 1) for variable in variables if "=" in variable))
 
-    async def _install(self, workload: Workload, mounts: Mounts, phase: Phase, volume: str) -> None:
+    async def _install(self, workload: Workload, mounts: Mounts, volume: str, phase: Phase) -> None:
         wanted, helper = wanted_of(workload), f"{volume}-install"
         phase(InstanceState.PREPARING, f"installing {' '.join(wanted)}")
         trust = await in_own_thread(self._trust)
@@ -165,7 +165,7 @@ class Requirements:
             await self._helpers.remove(helper)
 
 
-def content_of(container: str, path: str, api: Any, longest: int = _LONGEST_FILE) -> bytes:
+def content_of(container: str, path: str, api: Any, *, longest: int = _LONGEST_FILE) -> bytes:
     """A file of a container, running or not. Raises EngineNotFound, OSError for no file or a long one."""
     place = PurePosixPath(path)
     for _ in range(_MOST_LINKS):

@@ -18,8 +18,8 @@ from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFoun
 from services.agent.runtime.docker_inside import Within
 from services.agent.runtime.docker_logs import read_log
 from services.agent.runtime.docker_preparation import Preparation, Prepared
-from services.agent.runtime.docker_pull import Told
 from services.agent.runtime.docker_refusals import refusal_of
+from services.agent.runtime.docker_requirements import content_of
 from services.agent.runtime.docker_spec import (
     INSTANCE,
     NODE,
@@ -30,8 +30,9 @@ from services.agent.runtime.docker_spec import (
     labels_of,
     running_from,
 )
-from services.agent.runtime.port import Attempt, Executed, Exit, Finding, Phase, Running, StartFailed
+from services.agent.runtime.port import Attempt, Executed, Exit, Finding, Phase, Running, StartFailed, Told
 from services.agent.runtime.sockets import accepts, stays_open
+from services.agent.storage.node_storage import NodeStorage
 from services.agent.workload import Workload
 
 log = logging.getLogger(__name__)
@@ -60,8 +61,8 @@ class DockerRuntime:
 
     name = RuntimeName.DOCKER
 
-    def __init__(self, settings: DockerSettings) -> None:
-        self._settings, self._engine = settings, Engine(settings.host)
+    def __init__(self, settings: DockerSettings, storage: NodeStorage | None = None) -> None:
+        self._settings, self._storage, self._engine = settings, storage, Engine(settings.host)
         self._preparation = Preparation(
             self._engine, settings.node, settings.agent_environment, settings.network
         )
@@ -87,6 +88,8 @@ class DockerRuntime:
         return [running for running in looked if running is not None]
 
     async def prepare(self, workload: Workload, phase: Phase) -> None:
+        if self._storage is not None:
+            await self._storage.ensure(workload, phase)
         self._prepared[workload.id] = await self._preparation.prepare(workload, phase)
 
     async def ensure_running(self, workload: Workload, attempt: Attempt) -> Running:
@@ -116,6 +119,8 @@ class DockerRuntime:
         self._inside.pop(instance, None)
         self._previous.pop(instance, None)
         self._prepared.pop(instance, None)
+        if self._storage is not None:
+            await self._storage.release(instance)
 
     async def listening(self, running: Running) -> bool:
         inside = self._inside.get(running.id)
@@ -175,6 +180,12 @@ class DockerRuntime:
 
     async def tidy(self) -> None:
         await self._preparation.tidy()
+
+    async def read(self, workload: Workload, path: str, longest: int) -> bytes:
+        try:
+            return await self._engine.ask(partial(content_of, _name(workload.id), path, longest=longest))
+        except EngineNotFound as missing:
+            raise FileNotFoundError(f"{path} is not there") from missing
 
     @property
     def remembered_ends(self) -> int:

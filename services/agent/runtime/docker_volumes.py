@@ -11,9 +11,11 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
+from libs.domain.states import InstanceState
 from services.agent.runtime.docker_engine import Engine, EngineNotFound
+from services.agent.runtime.port import Phase
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ HELPER = "easel.helper"
 COMPLETE = "easel.complete"
 UNUSED_AFTER = 24 * 3600.0
 
-Fill = Callable[[str], Awaitable[None]]
+Fill: TypeAlias = Callable[[str, Phase], Awaitable[None]]
 
 
 def volume_name(kind: str, node: str, *parts: str) -> str:
@@ -44,23 +46,34 @@ class SharedVolumes:
         self._engine, self._node, self._unused_after, self._clock = engine, node, unused_after, clock
         self._turns: dict[str, asyncio.Lock] = {}
         self._used: dict[str, float] = {}
+        self._waiting: dict[str, list[Phase]] = {}
 
-    async def ensure(self, name: str, fill: Fill) -> None:
-        """Has the volume there and complete; `fill` is given an empty one, one caller at a time."""
+    async def ensure(self, name: str, phase: Phase, fill: Fill) -> None:
+        """Has the volume there and complete; `fill` is given an empty one, one caller at a time.
+
+        All who wait for it hear how it is filled.
+        """
         self._used[name] = self._clock()
-        async with self._turns.setdefault(name, asyncio.Lock()):
-            if await self._is_complete(name):
-                return
-            # One that an agent did not live to fill is begun anew.
-            await self._engine.ask(partial(_remove, name=name))
-            await self._make(name, {SHARED: self._node})
-            try:
-                await fill(name)
-            except BaseException:
-                await asyncio.shield(self._engine.ask(partial(_remove, name=name)))
-                raise
-            await self._make(_mark(name), {SHARED: self._node, COMPLETE: name})
-            self._used[name] = self._clock()
+        waiting = self._waiting.setdefault(name, [])
+        waiting.append(phase)
+        try:
+            async with self._turns.setdefault(name, asyncio.Lock()):
+                if not await self._is_complete(name):
+                    await self._made(name, partial(fill, name, _Chorus(waiting)))
+        finally:
+            waiting.remove(phase)
+        self._used[name] = self._clock()
+
+    async def _made(self, name: str, fill: Callable[[], Awaitable[None]]) -> None:
+        # One that an agent did not live to fill is begun anew.
+        await self._engine.ask(partial(_remove, name=name))
+        await self._make(name, {SHARED: self._node})
+        try:
+            await fill()
+        except BaseException:
+            await asyncio.shield(self._engine.ask(partial(_remove, name=name)))
+            raise
+        await self._make(_mark(name), {SHARED: self._node, COMPLETE: name})
 
     async def tidy(self) -> None:
         """Removes what no container has used for a while. Raises Unavailable."""
@@ -99,6 +112,25 @@ class SharedVolumes:
 
     async def _make(self, name: str, labels: dict[str, str]) -> None:
         await self._engine.ask(lambda api: api.create_volume(name, driver="local", labels=labels))
+
+
+class _Chorus:
+    """A `Phase` of all that wait for the same."""
+
+    def __init__(self, waiting: list[Phase]) -> None:
+        self._waiting = waiting
+
+    def __call__(self, state: InstanceState, why: str) -> None:
+        for phase in tuple(self._waiting):
+            phase(state, why)
+
+    def progress(self, what: str, done_bytes: int, total_bytes: int = 0) -> None:
+        for phase in tuple(self._waiting):
+            phase.progress(what, done_bytes, total_bytes)
+
+    def moved(self) -> None:
+        for phase in tuple(self._waiting):
+            phase.moved()
 
 
 _MARK = ".complete"

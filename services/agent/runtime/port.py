@@ -116,6 +116,12 @@ class WarmUpFailed(InstanceTrouble):
     usually = Cause.WARM_UP_FAILED
 
 
+class Told(Protocol):
+    """Hears how far a transfer is; see `Phase.progress`."""
+
+    def __call__(self, what: str, done_bytes: int, total_bytes: int = 0, /) -> None: ...
+
+
 class Phase(Protocol):
     """Where those who prepare an instance say what they do and how far they are. Any thread may call it.
 
@@ -209,6 +215,18 @@ class Runtime(Protocol):
 
     async def images(self) -> Sequence[str]:
         """Names of the images present."""
+        ...
+
+    async def ensure_image(self, image: str, login: tuple[str, str] | None, told: Told) -> None:
+        """Has the image on the node. Raises PullFailed, Unavailable."""
+        ...
+
+    async def tidy(self) -> None:
+        """Removes what instances shared and none has used for a while. Raises Unavailable."""
+        ...
+
+    async def read(self, workload: Workload, path: str, longest: int) -> bytes:
+        """A file as the program of a running instance sees it. Raises OSError, Unavailable."""
         ...
 
     async def close(self) -> None:

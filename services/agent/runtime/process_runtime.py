@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import functools
 import ipaddress
 import logging
 import os
@@ -13,13 +12,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from libs.domain.causes import Cause
 from libs.domain.errors import NotFound
-from libs.domain.states import InstanceState
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.mounts import MountKind, ensure_source
 from services.agent.runtime import process_inside
@@ -35,20 +34,24 @@ from services.agent.runtime.port import (
     Finding,
     Phase,
     PrepareFailed,
+    PullFailed,
     Running,
     StartFailed,
+    Told,
 )
-from services.agent.runtime.process_launch import Place, host_path, launch_of
+from services.agent.runtime.process_launch import Place, host_path, launch_of, refuse_mounts
 from services.agent.runtime.process_state import (
     InstanceDirectory,
     exit_from,
     kill_leftovers,
     running_from,
     state_of,
+    venvs_of,
 )
 from services.agent.runtime.sockets import accepts, is_free
-from services.agent.runtime.threads import prepared_mount
-from services.agent.runtime.venvs import Venvs
+from services.agent.runtime.threads import FILES_WITHIN, in_own_thread, prepared_mount
+from services.agent.runtime.venvs import Venvs, content_of
+from services.agent.storage.node_storage import NodeStorage
 from services.agent.workload import Workload
 
 log = logging.getLogger(__name__)
@@ -76,8 +79,8 @@ class ProcessRuntime:
 
     name = RuntimeName.PROCESS
 
-    def __init__(self, settings: ProcessSettings, venvs: Venvs) -> None:
-        self._settings, self._venvs = settings, venvs
+    def __init__(self, settings: ProcessSettings, venvs: Venvs, storage: NodeStorage | None = None) -> None:
+        self._settings, self._venvs, self._storage = settings, venvs, storage
         self._exits: asyncio.Queue[str] = asyncio.Queue()
         self._children = Launchers(self._exits.put_nowait)
         self._prepared: dict[str, Path] = {}
@@ -93,15 +96,17 @@ class ProcessRuntime:
         return found
 
     async def prepare(self, workload: Workload, phase: Phase) -> None:
+        refuse_mounts(workload.mounts)
+        if self._storage is not None:
+            await self._storage.ensure(workload, phase)
         for mount in workload.mounts:
             if mount.kind is MountKind.BIND:
                 await prepared_mount(ensure_source, mount)
         if workload.prepares:
             path = workload.requirements_path
             file = host_path(workload, path) if path else None
-            tell = functools.partial(phase, InstanceState.PREPARING)
             try:
-                self._prepared[workload.id] = await self._venvs.ensure(workload.requirements, file, tell)
+                self._prepared[workload.id] = await self._venvs.ensure(workload.requirements, file, phase)
             except OSError as refused:
                 raise PrepareFailed(f"the requirements could not be installed: {refused}") from refused
 
@@ -124,6 +129,8 @@ class ProcessRuntime:
         await asyncio.to_thread(self._remove, self._directory(instance))
         self._prepared.pop(instance, None)
         self._listening = {run for run in self._listening if run[0] != instance}
+        if self._storage is not None:
+            await self._storage.release(instance)
 
     async def listening(self, running: Running) -> bool:
         if not await accepts(running.address, running.port):
@@ -176,6 +183,17 @@ class ProcessRuntime:
 
     async def images(self) -> Sequence[str]:
         return ()
+
+    async def ensure_image(self, image: str, login: tuple[str, str] | None, told: Told) -> None:
+        raise PullFailed("this node runs processes; it has no images", Cause.NOT_ON_THIS_NODE)
+
+    async def tidy(self) -> None:
+        found = await asyncio.to_thread(venvs_of, self._settings.directory)
+        await self._venvs.tidy(found | set(self._prepared.values()))
+
+    async def read(self, workload: Workload, path: str, longest: int) -> bytes:
+        reading = in_own_thread(partial(content_of, host_path(workload, path), longest))
+        return await asyncio.wait_for(reading, FILES_WITHIN)
 
     async def close(self) -> None:
         self._children.close()

@@ -225,3 +225,14 @@ def _kill_marked(marker: bytes) -> bool:
         except OSError:
             continue
     return found
+
+
+def venvs_of(instances: Path) -> set[Path]:
+    """The virtual environments that instances below this directory were started with. Blocks."""
+    found = set()
+    for path in instances.iterdir() if instances.is_dir() else ():
+        launch = InstanceDirectory(path).read("launch.json") or {}
+        venv = (launch.get("env") or {}).get("VIRTUAL_ENV")
+        if venv:
+            found.add(Path(venv))
+    return found

@@ -5,7 +5,6 @@ import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +31,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         settings = ProcessSettings(
             tmp_path / "instances", "127.0.0.1", range(first, first + 100), handed_on(), log_bytes=1 << 20
         )
-        venvs = Venvs(tmp_path / "venvs", Settings().python, own_environment(), timedelta(minutes=2))
+        venvs = Venvs(tmp_path / "venvs", Settings().python, own_environment())
         return ProcessRuntime(settings, venvs)
 
     open_runtime = processes if request.param == "process" else partial(containers, prefix)

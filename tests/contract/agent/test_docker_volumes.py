@@ -15,7 +15,7 @@ from libs.domain.states import InstanceState
 from services.agent.mounts import Mount, MountKind
 from services.agent.runtime.docker_engine import Engine
 from services.agent.runtime.docker_volumes import Helpers, SharedVolumes
-from services.agent.runtime.port import Attempt, PrepareFailed, StartFailed
+from services.agent.runtime.port import Attempt, Phase, PrepareFailed, StartFailed
 from services.agent.storage.sources import ImageSource, NfsSource
 from tests.contract.agent.test_preparation import SCRIPT, put_wheel
 from tests.support.free_ports import free_port
@@ -212,7 +212,7 @@ async def test_shared_volumes_are_removed_when_no_container_used_them_for_long(d
     volumes = SharedVolumes(engine, docker_stage.prefix, unused_after=10, clock=lambda: now[0])
     idle, used = (f"easel-test-{secrets.token_hex(6)}" for _ in range(2))
     for name in (idle, used):
-        await volumes.ensure(name, fill_nothing)
+        await volumes.ensure(name, Silent(), fill_nothing)
     with container_with(used):
         now[0] = 9.0
         await volumes.tidy()
@@ -233,11 +233,11 @@ async def test_a_volume_that_an_agent_did_not_live_to_fill_is_begun_anew(docker_
         client.api.create_volume(name, labels={"easel.shared": docker_stage.prefix, "of": "the dead"})
         volumes = SharedVolumes(engine, docker_stage.prefix)
 
-        async def fill(volume: str) -> None:
+        async def fill(volume: str, phase: Phase) -> None:
             filled.append(client.api.inspect_volume(volume)["Labels"])
 
-        await volumes.ensure(name, fill)
-        await volumes.ensure(name, fill)
+        await volumes.ensure(name, Silent(), fill)
+        await volumes.ensure(name, Silent(), fill)
 
     assert filled == [{"easel.shared": docker_stage.prefix}]
     engine.close()
@@ -254,7 +254,7 @@ async def test_helpers_that_an_earlier_agent_left_are_removed(docker_stage: Stag
     engine.close()
 
 
-async def fill_nothing(volume: str) -> None:
+async def fill_nothing(volume: str, phase: Phase) -> None:
     """An empty one is complete."""
 
 

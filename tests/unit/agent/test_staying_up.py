@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from libs.telemetry.traces import configure_traces
 from services.agent.agent import Obedience, View
 from services.agent.board import Board, Status
 from services.agent.gpu import Nvml
+from services.agent.images import ImageKeeper
 from services.agent.memory import Memory
 from services.agent.mounts import HostDirectories, Mount, MountKind
 from services.agent.plan import Wanted
@@ -28,7 +28,7 @@ from tests.support.waiting import until
 
 def a_runtime(directory: Path) -> ProcessRuntime:
     settings = ProcessSettings(directory / "instances", "127.0.0.1", range(1, 2))
-    return ProcessRuntime(settings, Venvs(directory / "venvs", "python3", {}, timedelta(minutes=1)))
+    return ProcessRuntime(settings, Venvs(directory / "venvs", "python3", {}))
 
 
 class Hanging(ProcessRuntime):
@@ -48,8 +48,9 @@ def test_an_empty_memory_is_no_wish_that_nothing_runs(tmp_path: Path) -> None:
 async def test_on_a_full_disk_the_agent_still_obeys_and_still_refuses_what_is_older(tmp_path: Path) -> None:
     board = Board()
     with configure_traces("test", "") as traces:
-        reconciler = Reconciler(a_runtime(tmp_path), board, traces)
-        obedience = Obedience(Memory(tmp_path), reconciler, HostDirectories())
+        runtime = a_runtime(tmp_path)
+        reconciler = Reconciler(runtime, board, traces)
+        obedience = Obedience(Memory(tmp_path), reconciler, ImageKeeper(runtime), HostDirectories())
         # Writing fails as it does on a full disk.
         (tmp_path / "desired.pb.draft").mkdir()
 
@@ -61,7 +62,7 @@ async def test_on_a_full_disk_the_agent_still_obeys_and_still_refuses_what_is_ol
 
 
 async def test_an_engine_that_hangs_keeps_no_heartbeat_back(tmp_path: Path) -> None:
-    runtime = Hanging(ProcessSettings(tmp_path, "", range(0)), Venvs(tmp_path, "", {}, timedelta(1)))
+    runtime = Hanging(ProcessSettings(tmp_path, "", range(0)), Venvs(tmp_path, "", {}))
     view = View(Settings(data_dir=tmp_path), runtime, Nvml(), Board())
 
     inventory = await asyncio.wait_for(view.inventory(), 20)
