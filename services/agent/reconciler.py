@@ -4,19 +4,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from libs.domain.errors import EaselError
-from libs.domain.states import InstanceState
 from libs.telemetry.traces import Traces
-from services.agent.board import Board, Status
-from services.agent.plan import Busy, Hold, Observed, Plan, Start, Stop, Trouble, Wanted, plan_node
-from services.agent.readiness import watch_readiness
-from services.agent.reporting import Reporting
-from services.agent.runtime.port import Attempt, Progress, PullFailed, Running, Runtime, StartFailed
+from services.agent.acts import Acts
+from services.agent.board import Board
+from services.agent.health.remembered import Readiness, Remembered
+from services.agent.health.verdict import Health
+from services.agent.health.watch import Means, WarmUp, Watch
+from services.agent.plan import Busy, End, Failing, Observed, Plan, Start, Stop, Trouble, Wanted, plan_node
+from services.agent.runtime.port import Running, Runtime
+from services.agent.showing import Showing
+from services.agent.stalling import Patience
 from services.agent.workload import Workload
 
 log = logging.getLogger(__name__)
@@ -36,14 +38,28 @@ class Reconciler:
     """
 
     def __init__(
-        self, runtime: Runtime, board: Board, traces: Traces, clock: Callable[[], datetime] = utc_now
+        self,
+        runtime: Runtime,
+        board: Board,
+        traces: Traces,
+        clock: Callable[[], datetime] = utc_now,
+        *,
+        patience: Patience | None = None,
+        remembered: Remembered | None = None,
+        warm_up: WarmUp | None = None,
     ) -> None:
+        patience = patience or Patience()
         self._runtime, self._board, self._traces, self._clock = runtime, board, traces, clock
+        self._remembered = remembered or Remembered()
+        self._showing = Showing(board)
+        self._acts = Acts(runtime, self._showing, traces, clock, patience)
+        self._means = Means(runtime, warm_up, patience.start)
         self._wanted: Mapping[str, Wanted] | None = None
         self._running: dict[str, Running] = {}
         self._troubles: dict[str, Trouble] = {}
+        self._failing: dict[str, Failing] = {}
         self._work: dict[str, tuple[Busy, asyncio.Task[None]]] = {}
-        self._probes: dict[str, tuple[Running, asyncio.Task[None]]] = {}
+        self._watches: dict[str, tuple[Running, asyncio.Task[None]]] = {}
         self._absent: set[str] = set()
         self._wake = asyncio.Event()
         # Set once what runs has been seen: before that, nothing true can be said about this node.
@@ -85,31 +101,45 @@ class Reconciler:
         if self._wanted is None:
             self._adopt_unasked()
             return RESYNC_EVERY
-        busy = {instance: busy for instance, (busy, _) in self._work.items()}
         now = self._clock()
-        plan = plan_node(Observed(self._wanted, self._running, self._troubles, busy), now)
-        self._carry_out(plan)
+        plan = plan_node(self._observed(self._wanted), now)
+        self._carry_out(plan, self._wanted)
         self._forget_absent()
         if plan.why:
             log.info("node reconciled", extra={"why": plan.why})
         due = plan.next_due()
         return min(RESYNC_EVERY, due - now) if due is not None else RESYNC_EVERY
 
-    def _carry_out(self, plan: Plan) -> None:
+    def _observed(self, wanted: Mapping[str, Wanted]) -> Observed:
+        return Observed(
+            wanted=wanted,
+            running=self._running,
+            troubles=self._troubles,
+            busy={instance: busy for instance, (busy, _) in self._work.items()},
+            failing=self._failing,
+            ready_at=self._remembered.ready_at(),
+        )
+
+    def _carry_out(self, plan: Plan, wanted: Mapping[str, Wanted]) -> None:
         for keep in plan.keep:
-            self._show_running(keep.running, keep.workload)
+            self._keep(keep.running, keep.workload)
         for hold in plan.hold:
-            self._show_held(hold)
+            self._stop_watching(hold.id)
+            self._showing.held(hold, wanted[hold.id])
         for stop in plan.stop:
             self._work_on(stop.id, Busy(stopping=True), self._stop(stop, self._work.get(stop.id)))
+        for end in plan.end:
+            workload = end.workload
+            self._work_on(workload.id, Busy(stopping=False, spec_hash=workload.spec_hash), self._end(end))
         for start in plan.start:
             workload = start.workload
             self._work_on(workload.id, Busy(stopping=False, spec_hash=workload.spec_hash), self._start(start))
         for instance in plan.gone:
-            self._board.put_gone(instance, (self._wanted or {})[instance].epoch)
+            self._remembered.forget(instance)
+            self._showing.gone(instance, wanted[instance].epoch)
 
     def _work_on(self, instance: str, busy: Busy, work: Coroutine[Any, Any, None]) -> None:
-        self._stop_probe(instance)
+        self._stop_watching(instance)
         task = asyncio.create_task(self._done_with(instance, work))
         self._work[instance] = (busy, task)
 
@@ -124,184 +154,106 @@ class Reconciler:
 
     def _forget_absent(self) -> None:
         """Drops what was known of instances that two passes in a row neither wanted nor found."""
-        absent = self._board.instances() | self._troubles.keys()
+        absent = self._board.instances() | self._troubles.keys() | self._remembered.ready_at().keys()
         absent -= {*(self._wanted or ()), *self._running, *self._work}
         for instance in absent & self._absent:
-            self._troubles.pop(instance, None)
-            self._stop_probe(instance)
-            self._board.put_gone(instance, self._board.get(instance).epoch)
+            self._forget(instance)
+            self._showing.gone(instance)
         self._absent = absent
 
+    def _forget(self, instance: str) -> None:
+        self._stop_watching(instance)
+        self._troubles.pop(instance, None)
+        self._failing.pop(instance, None)
+        self._remembered.forget(instance)
+
     async def _start(self, step: Start) -> None:
-        workload, about = step.workload, {"easel.instance": step.workload.id}
-        phase = Reporting(
-            partial(self._show_phase, workload, step.attempt), partial(self._show_progress, workload.id)
-        )
-        try:
-            phase(InstanceState.PREPARING if workload.prepares else InstanceState.STARTING, step.why)
-            with self._traces.span("agent.prepare", workload.traceparent, about):
-                await self._runtime.prepare(workload, phase)
-            phase(InstanceState.STARTING, step.why)
-            with self._traces.span("agent.start", workload.traceparent, about):
-                running = await self._runtime.ensure_running(workload, step.attempt)
-        except EaselError as refused:
-            self._show_trouble(workload, refused)
-        except Exception as broken:
-            log.exception("starting an instance broke", extra={"instance": workload.id})
-            self._show_trouble(workload, StartFailed(f"could not start: {broken!r}"))
-        else:
-            self._troubles.pop(workload.id, None)
-            self._show_running(running, workload)
-        finally:
-            phase.close()
+        workload = step.workload
+        outcome = await self._acts.start(step, self._troubles.get(workload.id))
+        if isinstance(outcome, Trouble):
+            self._troubles[workload.id] = outcome
+            return
+        self._troubles.pop(workload.id, None)
+        self._failing.pop(workload.id, None)
+        self._keep(outcome, workload)
+
+    async def _end(self, step: End) -> None:
+        await self._acts.end(step)
 
     async def _stop(self, step: Stop, current: tuple[Busy, asyncio.Task[None]] | None) -> None:
         if current is not None:
             current[1].cancel()
             await asyncio.wait([current[1]])
-        status = self._board.get(step.id)
-        self._board.put(replace(status, state=InstanceState.TERMINATING, ready=False, why=step.why))
-        try:
-            await self._runtime.ensure_absent(step.id, step.grace, step.sigterm)
-        except Exception as refused:
-            facts, bug = {"instance": step.id, "why": str(refused)}, not isinstance(refused, EaselError)
-            log.warning("could not stop instance", extra=facts, exc_info=bug)
-            await asyncio.sleep(1)
+        wanted = (self._wanted or {}).get(step.id)
+        workload = wanted.workload if wanted is not None else None
+        unseen = workload.keepalive if workload is not None else step.drain
+        epoch = self._board.get(step.id).epoch
+        if not await self._acts.stop(step, self._running.get(step.id), unseen):
             return
-        self._troubles.pop(step.id, None)
-        log.info("instance stopped", extra={"instance": step.id, "why": step.why})
+        self._forget(step.id)
         wanted = (self._wanted or {}).get(step.id)
         if wanted is None or wanted.stop:
-            self._board.put_gone(step.id, wanted.epoch if wanted is not None else status.epoch)
+            self._showing.gone(step.id, wanted.epoch if wanted is not None else epoch)
 
-    def _show_phase(self, workload: Workload, attempt: Attempt, state: InstanceState, why: str) -> None:
-        before = self._board.get(workload.id)
-        self._board.put(
-            Status(
-                id=workload.id,
-                epoch=workload.epoch,
-                state=state,
-                why=why,
-                restarts=attempt.restarts,
-                last_exit=before.last_exit,
-                spec_hash=workload.spec_hash,
-            )
-        )
+    def _keep(self, running: Running, workload: Workload) -> None:
+        """Watches it, unless that is done already: what is known of its health stays."""
+        watched = self._watches.get(running.id)
+        if watched is not None and watched[0].started_at == running.started_at:
+            self._showing.kept(running, workload.epoch)
+            return
+        self._stop_watching(running.id)
+        before = self._remembered.of_run(running.id, running.started_at)
+        self._showing.started(running, workload.epoch, before)
+        tell = partial(self._show_health, running, workload)
+        watch = Watch(running, workload, self._means, tell, before is not None and before.ready)
+        task = asyncio.create_task(watch.run())
+        task.add_done_callback(partial(_say_broken, running.id))
+        self._watches[running.id] = (running, task)
 
-    def _show_progress(self, instance: str, progress: Progress) -> None:
-        self._board.put(replace(self._board.get(instance), progress=progress))
-
-    def _show_trouble(self, workload: Workload, refused: EaselError) -> None:
-        before = self._troubles.get(workload.id)
-        again = before is not None and before.spec_hash == workload.spec_hash
-        pull = isinstance(refused, PullFailed)
-        self._troubles[workload.id] = Trouble(
-            at=self._clock(),
-            why=str(refused),
-            state=InstanceState.IMAGE_PULL_BACK_OFF if pull else InstanceState.CRASH_LOOP_BACK_OFF,
-            spec_hash=workload.spec_hash,
-            streak=before.streak + 1 if before is not None and again else 1,
-        )
-        log.warning("instance did not start", extra={"instance": workload.id, "why": str(refused)})
-
-    def _show_held(self, hold: Hold) -> None:
-        self._stop_probe(hold.id)
-        wanted = (self._wanted or {})[hold.id]
-        self._board.put(
-            Status(
-                id=hold.id,
-                epoch=wanted.epoch,
-                state=hold.state,
-                why=hold.why,
-                restarts=hold.restarts,
-                last_exit=hold.last_exit or self._board.get(hold.id).last_exit,
-                spec_hash=wanted.spec_hash,
-            )
-        )
-
-    def _show_running(self, running: Running, workload: Workload | None = None) -> None:
-        """Keeps what is known of its readiness, unless it is another run than the one known."""
-        before = self._board.get(running.id)
-        known = running.id in self._probes and self._probes[running.id][0].started_at == running.started_at
-        status = Status(
-            id=running.id,
-            epoch=workload.epoch if workload is not None else running.epoch,
-            state=before.state if known else running.phase,
-            why=before.why if known else "",
-            ready=before.ready and known,
-            address=running.address,
-            port=running.port,
-            restarts=running.attempt.restarts,
-            last_exit=before.last_exit,
-            started_at=running.started_at,
-            ready_at=before.ready_at if known else None,
-            spec_hash=running.spec_hash,
-        )
-        self._board.put(status)
-        if not known:
-            self._stop_probe(running.id)
-            tell = partial(self._show_ready, running, workload)
-            explain = partial(self._show_why, running.id)
-            probe = asyncio.create_task(watch_readiness(running, self._runtime, tell, explain))
-            self._probes[running.id] = (running, probe)
-
-    def _show_ready(self, running: Running, workload: Workload | None, ready: bool) -> None:
-        status, now = self._board.get(running.id), self._clock()
-        if ready and status.ready_at is None and workload is not None:
-            parent = workload.traceparent
-            self._traces.record(
-                "agent.ready", parent, running.started_at, now, {"easel.instance": running.id}
-            )
-        why = "" if ready else f"port {running.port} stopped taking connections"
-        self._board.put(
-            replace(
-                status,
-                state=InstanceState.RUNNING,
-                ready=ready,
-                why=why,
-                ready_at=status.ready_at or now if ready else status.ready_at,
-            )
-        )
-
-    def _show_why(self, instance: str, why: str) -> None:
-        self._board.put(replace(self._board.get(instance), why=why))
+    def _show_health(self, running: Running, workload: Workload, health: Health) -> None:
+        before, now = self._remembered.of_run(running.id, running.started_at), self._clock()
+        if health.ready and before is None:
+            about = {"easel.instance": running.id}
+            self._traces.record("agent.ready", workload.traceparent, running.started_at, now, about)
+        ready_at = before.ready_at if before is not None else now if health.ready else None
+        self._showing.health(running, health, ready_at)
+        if ready_at is not None:
+            self._remembered.keep(running.id, Readiness(running.started_at, ready_at, health.ready))
+        if health.condemned and health.finding is not None:
+            self._failing[running.id] = Failing(running.started_at, health.finding)
+            self._wake.set()
+        else:
+            self._failing.pop(running.id, None)
 
     def _adopt_unasked(self) -> None:
         """Before the first word of what is wanted: what runs is shown, and nothing is touched."""
         for running in self._running.values():
-            if running.exit is None:
-                self._show_running(running)
-                continue
-            self._stop_probe(running.id)
-            self._board.put(
-                Status(
-                    id=running.id,
-                    epoch=running.epoch,
-                    state=InstanceState.CRASH_LOOP_BACK_OFF,
-                    why=running.exit.why,
-                    last_exit=running.exit.why,
-                    restarts=running.attempt.restarts,
-                    spec_hash=running.spec_hash,
-                )
-            )
+            if running.exit is not None:
+                self._showing.found_ended(running)
+            else:
+                before = self._remembered.of_run(running.id, running.started_at)
+                self._showing.started(running, running.epoch, before)
 
     async def _hear_exits(self) -> None:
         async for instance in self._runtime.exits():
-            probe = self._probes.get(instance)
-            if probe is not None:
-                self._stop_probe(instance)
-                status = self._board.get(instance)
-                self._board.put(replace(status, ready=False, why="its program ended"))
+            if instance in self._watches:
+                self._stop_watching(instance)
+                self._showing.program_ended(instance)
             self._wake.set()
 
-    def _stop_probe(self, instance: str) -> None:
-        probe = self._probes.pop(instance, None)
-        if probe is not None:
-            probe[1].cancel()
+    def _stop_watching(self, instance: str) -> None:
+        watch = self._watches.pop(instance, None)
+        if watch is not None:
+            watch[1].cancel()
 
     async def _let_go(self) -> None:
-        tasks = [task for _, task in (*self._work.values(), *self._probes.values())]
+        tasks = [task for _, task in (*self._work.values(), *self._watches.values())]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+def _say_broken(instance: str, watch: asyncio.Task[None]) -> None:
+    if not watch.cancelled() and watch.exception() is not None:
+        log.error("watching an instance broke", extra={"instance": instance}, exc_info=watch.exception())

@@ -1,5 +1,7 @@
 """Between the agent's values and the messages of its link."""
 
+from datetime import timedelta
+
 from easel.agent.v1 import agent_pb2 as pb
 from easel.common.v1 import common_pb2
 from libs.domain.causes import Cause
@@ -34,12 +36,14 @@ def wanted_of(desired: pb.DesiredState, directories: HostDirectories) -> dict[st
 
 def _wanted(assignment: pb.Assignment, directories: HostDirectories) -> Wanted:
     facts = (assignment.id, assignment.epoch, assignment.stop)
+    drain = timedelta(milliseconds=assignment.drain_ms)
     try:
         workload = workload_of(assignment, directories)
     except EaselError as refused:
         cause = refused.cause if isinstance(refused, NotHere) else Cause.NOT_ON_THIS_NODE
-        return Wanted(*facts, refusal=str(refused), cause=cause, spec_hash=spec_hash(assignment))
-    return Wanted(*facts, workload, spec_hash=workload.spec_hash)
+        hashed = spec_hash(assignment)
+        return Wanted(*facts, refusal=str(refused), cause=cause, spec_hash=hashed, drain=drain)
+    return Wanted(*facts, workload, spec_hash=workload.spec_hash, drain=drain)
 
 
 def report_of(status: Status) -> pb.InstanceReport:
@@ -58,13 +62,13 @@ def report_of(status: Status) -> pb.InstanceReport:
         gone=status.gone,
         spec_hash=status.spec_hash,
         cause=status.cause or "",
-        progress=_progress_to_proto(status.progress) if status.progress is not None else None,
+        progress=progress_to_proto(status.progress) if status.progress is not None else None,
         run=status.run,
         connections=status.connections,
     )
 
 
-def _progress_to_proto(progress: Progress) -> common_pb2.Progress:
+def progress_to_proto(progress: Progress) -> common_pb2.Progress:
     return common_pb2.Progress(
         what=progress.what,
         done_bytes=progress.done_bytes,

@@ -34,9 +34,8 @@ class Within:
 
     async def connections(self, name: str) -> int | None:
         """Connections to the declared port; 0 for a container that is gone. Raises Unavailable."""
-        try:
-            seen = await self._engine.ask(lambda api: api.inspect_container(name))
-        except EngineNotFound:
+        seen = await self._seen(name)
+        if seen is None:
             return 0
         net = await asyncio.to_thread(_net_of, seen)
         if net is None:
@@ -44,8 +43,10 @@ class Within:
         return await asyncio.to_thread(connections_to, _declared(seen), net)
 
     async def explain(self, name: str) -> Finding | None:
-        """Raises Unavailable, EngineNotFound."""
-        seen = await self._engine.ask(lambda api: api.inspect_container(name))
+        """Raises Unavailable."""
+        seen = await self._seen(name)
+        if seen is None:
+            return None
         net = await asyncio.to_thread(_net_of, seen)
         if net is None:
             return None
@@ -55,15 +56,24 @@ class Within:
         return finding_of(found, port, advice, from_outside=True)
 
     async def address(self, name: str) -> str:
-        """The container's own address; empty when it has none. Raises Unavailable, EngineNotFound."""
-        return _address(await self._engine.ask(lambda api: api.inspect_container(name)))
+        """The container's own address; empty when it has none. Raises Unavailable."""
+        return _address(await self._seen(name) or {})
 
     async def activity(self, name: str) -> int | None:
-        """CPU time and bytes read from and written to disks. Raises Unavailable, EngineNotFound."""
-        stats = await self._engine.ask(lambda api: api.stats(name, stream=False, one_shot=True))
+        """CPU time and bytes read from and written to disks. Raises Unavailable."""
+        try:
+            stats = await self._engine.ask(lambda api: api.stats(name, stream=False, one_shot=True))
+        except EngineNotFound:
+            return None
         moved = (stats.get("blkio_stats") or {}).get("io_service_bytes_recursive") or ()
         used = stats["cpu_stats"]["cpu_usage"]["total_usage"]
         return int(used) + sum(int(entry["value"]) for entry in moved)
+
+    async def _seen(self, name: str) -> Mapping[str, Any] | None:
+        with suppress(EngineNotFound):
+            seen: Mapping[str, Any] = await self._engine.ask(lambda api: api.inspect_container(name))
+            return seen
+        return None
 
     async def execute(self, name: str, command: Sequence[str], within: timedelta) -> Executed:
         """See `Runtime`. One that is not ended by its kill is waited for before another is run."""

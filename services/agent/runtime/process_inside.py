@@ -94,8 +94,13 @@ def activity_of(directory: InstanceDirectory) -> int | None:
         seen += directory.log.stat().st_size
     for pid in tree_of(launcher):
         if pid != launcher:  # It looks at the memory of the others again and again.
-            seen += _cpu_ticks(pid) + _bytes_moved(pid) + pid
+            seen += signs_of_life(pid)
     return seen
+
+
+def signs_of_life(pid: int) -> int:
+    """A number that changes while the process computes, reads or writes. Blocks shortly."""
+    return pid + _cpu_ticks(pid) + _bytes_moved(pid)
 
 
 def _cpu_ticks(pid: int) -> int:

@@ -81,10 +81,10 @@ async def test_what_is_gone_is_told_and_forgotten() -> None:
 
 
 def test_durations_are_seconds_where_they_are_plain_numbers() -> None:
-    settings = Settings(heartbeat_every="1.5", prepare_within="PT5M")  # type: ignore[arg-type]
+    settings = Settings(heartbeat_every="1.5", pull_stalled_after="PT5M")  # type: ignore[arg-type]
 
     assert settings.heartbeat_every == timedelta(seconds=1.5)
-    assert settings.prepare_within == timedelta(minutes=5)
+    assert settings.pull_stalled_after == timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Whether an instance has started, lives and may take traffic."""
