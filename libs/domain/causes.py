@@ -1,4 +1,4 @@
-"""What can be wrong with an instance: one word a cause, and what its owner can do about it.
+"""What can be wrong with an instance or its service: one word a cause, and what to do about it.
 
 Agents report the word with the sentence of the case at hand; `easel diagnose` adds the advice.
 """
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """Why an instance does not do its work."""
+    """Why an instance or a service does not do its work, or does it in another way than usual."""
 
     # The image
     IMAGE_NOT_FOUND = "ImageNotFound"
@@ -45,6 +45,29 @@ class Cause(StrEnum):
     NO_ROOM = "NoRoom"
     NODE_LOST = "NodeLost"
     GPU_FENCED = "GpuFenced"
+    NODE_SUSPECT = "NodeSuspect"
+    NODE_CORDONED = "NodeCordoned"
+    NODE_DRAINING = "NodeDraining"
+    AGENT_AWAY = "AgentAway"
+    EVICTION_FROZEN = "EvictionFrozen"
+    # On its way
+    STARTING = "Starting"
+    DRAINING = "Draining"
+    GATEWAY_SILENT = "GatewaySilent"
+    RESTARTED = "Restarted"
+    ISOLATED = "Isolated"
+    DETACHED = "Detached"
+    # The service
+    NOTHING_READY = "NothingReady"
+    TOO_FEW = "TooFew"
+    NO_GATEWAY = "NoGateway"
+    ROLLOUT_PAUSED = "RolloutPaused"
+    ROLLOUT_FAILED = "RolloutFailed"
+    SCALED_TO_ZERO = "ScaledToZero"
+    SERVICE_STOPPED = "ServiceStopped"
+    SERVICE_IDLE = "ServiceIdle"
+    SERVICE_LOCKED = "ServiceLocked"
+    SERVICE_DELETING = "ServiceDeleting"
 
 
 ADVICE: dict[Cause, str] = {
@@ -107,4 +130,32 @@ ADVICE: dict[Cause, str] = {
     Cause.NO_ROOM: "Add a node, free one, or ask for less under metadata.",
     Cause.NODE_LOST: "Look after the node; the instance is replaced elsewhere by itself.",
     Cause.GPU_FENCED: "Look after the GPU, then lift the fence with `easel gpu lift NODE UUID`.",
+    Cause.NODE_SUSPECT: "Look after the node and its network; it is given up on when it stays silent.",
+    Cause.NODE_CORDONED: "Open it again with `easel node uncordon NODE` when that is over.",
+    Cause.NODE_DRAINING: "Nothing: its instances are replaced elsewhere by themselves.",
+    Cause.AGENT_AWAY: (
+        "Start the agent of the node; what runs there goes on, but nothing is started or stopped meanwhile."
+    ),
+    Cause.EVICTION_FROZEN: (
+        "Check the network between the scheduler and its nodes; no node is given up on while this lasts."
+    ),
+    Cause.STARTING: "Wait; see `easel logs` if it takes longer than you expect.",
+    Cause.DRAINING: "Nothing: it is stopped once its requests have ended, or when its grace period is over.",
+    Cause.GATEWAY_SILENT: "Look after the gateway; it is waited for, and then done without.",
+    Cause.RESTARTED: "See why it ended; its output is shown by `easel logs`.",
+    Cause.ISOLATED: "Put it back into traffic with `easel instance isolate --undo ID`, or delete it.",
+    Cause.DETACHED: "Delete it with `easel instance delete ID` when you are done with it.",
+    Cause.NOTHING_READY: "See what holds its instances up, below; callers get 503 until one is ready.",
+    Cause.TOO_FEW: "Nothing yet: further instances are made by themselves.",
+    Cause.NO_GATEWAY: "Start a gateway, and check that it reaches the scheduler; nobody routes to instances.",
+    Cause.ROLLOUT_PAUSED: (
+        "Mend the service.json and update again, resume with `easel rollout resume SERVICE`, "
+        "or go back with `easel rollout undo SERVICE`."
+    ),
+    Cause.ROLLOUT_FAILED: "Mend the service.json and update again; the version before serves meanwhile.",
+    Cause.SCALED_TO_ZERO: "Scale it up with `easel scale SERVICE N`.",
+    Cause.SERVICE_STOPPED: "Start it with `easel start SERVICE`.",
+    Cause.SERVICE_IDLE: "Start it, or keep it with `easel lock SERVICE dangerous`.",
+    Cause.SERVICE_LOCKED: "Take the lock off with `easel lock SERVICE none` before changes that it refuses.",
+    Cause.SERVICE_DELETING: "Nothing: it is gone once its last instance has left.",
 }

@@ -31,6 +31,7 @@ from services.scheduler.admin.token_servicer import TokenServicer
 from services.scheduler.admin.views import ServiceViews
 from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
+from services.scheduler.diagnose.asking import Diagnoses
 from services.scheduler.images.states import PullStates
 from services.scheduler.ledger import Ledger
 from services.scheduler.live import Live
@@ -98,7 +99,10 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         reconciler = Reconciler(
             ledger, gateways.unrouted, now, settings.gateway_ack_timeout, settings.resync_every
         )
-        contracts = _contracts(settings, store, ledger, table, gateways, sessions, live, vault, pulls, stop)
+        diagnoses = Diagnoses(ledger.world, live, gateways, sessions, watch, now, settings.delete_idle_after)
+        contracts = _contracts(
+            settings, store, ledger, table, gateways, sessions, live, diagnoses, vault, pulls, stop
+        )
         interceptors = (
             *traces.server_interceptors(),
             Refusals(),
@@ -130,6 +134,7 @@ def _contracts(
     gateways: Gateways,
     sessions: Sessions,
     live: Live,
+    diagnoses: Diagnoses,
     vault: Vault,
     pulls: PullStates,
     stop: asyncio.Event,
@@ -138,9 +143,10 @@ def _contracts(
     views = ServiceViews(
         ledger.world, lambda: gateways.public_url() or settings.public_url, settings.delete_idle_after
     )
-    service = ServiceServicer(ledger, services, views, stop)
+    service = ServiceServicer(ledger, services, views, diagnoses, stop)
     events = EventServicer(ledger, store, stop)
-    instances, nodes = InstanceServicer(ledger, sessions, now), NodeServicer(ledger, sessions, now)
+    instances = InstanceServicer(ledger, sessions, live, diagnoses, now)
+    nodes = NodeServicer(ledger, sessions, now)
     link = AgentLinkServicer(ledger, store, sessions, live, pulls, now)
     routes = RoutesServicer(table, gateways, ledger, now, stop)
     adders = {

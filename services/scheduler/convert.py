@@ -19,8 +19,15 @@ from libs.rpc.convert import (
     time_to_proto,
 )
 from services.scheduler.admin.updating import UpdateAsk
+from services.scheduler.diagnose.finding import Finding, Severity
+from services.scheduler.live import Progress
 from services.scheduler.rollout.begin import Action, PlanAsked
 
+_SEVERITIES = {
+    Severity.NOTE: admin_pb2.Finding.SEVERITY_NOTE,
+    Severity.WARNING: admin_pb2.Finding.SEVERITY_WARNING,
+    Severity.ERROR: admin_pb2.Finding.SEVERITY_ERROR,
+}
 _KINDS = {
     EventKind.NORMAL: common_pb2.Event.KIND_NORMAL,
     EventKind.WARNING: common_pb2.Event.KIND_WARNING,
@@ -113,7 +120,8 @@ def plan_from_proto(plan: admin_pb2.RolloutPlan) -> PlanAsked:
     """Raises InvalidRequest."""
     seconds = plan.interval.seconds if plan.HasField("interval") else None
     if seconds is not None and (plan.interval.nanos or not 0 <= seconds <= LONGEST_INTERVAL_S):
-        raise InvalidRequest("plan.interval", plan.interval.ToJsonString(), "whole seconds, 30 days at most")
+        asked = f"{seconds + plan.interval.nanos / 1e9:g} s"
+        raise InvalidRequest("plan.interval", asked, "whole seconds, 30 days at most")
     return PlanAsked(plan.partition, plan.batch_size, seconds, plan.paused)
 
 
@@ -134,6 +142,26 @@ def rollout_to_proto(rollout: Rollout, updated: int, wanted: int) -> admin_pb2.R
         wanted=wanted,
         started_at=time_to_proto(rollout.started_at),
         finished_at=time_to_proto(rollout.finished_at),
+    )
+
+
+def progress_to_proto(progress: Progress) -> common_pb2.Progress:
+    return common_pb2.Progress(
+        what=progress.what,
+        done_bytes=progress.done_bytes,
+        total_bytes=progress.total_bytes,
+        bytes_per_second=progress.bytes_per_second,
+    )
+
+
+def finding_to_proto(found: Finding) -> admin_pb2.Finding:
+    return admin_pb2.Finding(
+        severity=_SEVERITIES[found.severity],
+        cause=found.cause,
+        what=found.what,
+        advice=found.advice,
+        subject=found.subject,
+        evidence=found.evidence,
     )
 
 

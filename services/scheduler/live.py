@@ -150,7 +150,7 @@ def size(count: int) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """Rounded as people would: "8 s", "3 min", "2 h 5 min"."""
+    """Rounded as people would: "8 s", "3 min", "2 h 5 min", "6 days"."""
     seconds = round(length.total_seconds())
     if seconds < 60:
         return f"{seconds} s"
@@ -158,6 +158,8 @@ def duration(length: timedelta) -> str:
     if minutes < 60:
         return f"{minutes} min"
     hours, rest = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{round(hours / 24)} days"
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 

@@ -12,7 +12,10 @@ from libs.domain.states import InstanceState
 from services.scheduler.admin.instances import deleted, detached, isolated, restarted
 from services.scheduler.admin.views import instance_view
 from services.scheduler.agents.sessions import Sessions
+from services.scheduler.convert import finding_to_proto
+from services.scheduler.diagnose.asking import Diagnoses
 from services.scheduler.ledger import Ledger
+from services.scheduler.live import Live
 from services.scheduler.paging import page
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -21,8 +24,16 @@ _NOT_BEGUN = (InstanceState.PENDING, InstanceState.PULLING)
 
 
 class InstanceServicer(admin_pb2_grpc.InstanceServiceServicer):
-    def __init__(self, ledger: Ledger, sessions: Sessions, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        sessions: Sessions,
+        live: Live,
+        diagnoses: Diagnoses,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._ledger, self._world, self._sessions, self._clock = ledger, ledger.world, sessions, clock
+        self._live, self._diagnoses = live, diagnoses
 
     async def ListInstances(
         self, request: admin_pb2.ListInstancesRequest, context: Context
@@ -35,7 +46,7 @@ class InstanceServicer(admin_pb2_grpc.InstanceServiceServicer):
         matching = (i for i in rows if request.node in ("", i.node))
         shown, more = page(matching, lambda i: i.id, request.page_size, request.page_token)
         return admin_pb2.ListInstancesResponse(
-            instances=[instance_view(self._world, i) for i in shown], next_page_token=more
+            instances=[self._view(i.id) for i in shown], next_page_token=more
         )
 
     async def GetInstance(
@@ -69,6 +80,12 @@ class InstanceServicer(admin_pb2_grpc.InstanceServiceServicer):
         await self._ledger.change(lambda world: detached(world, request.id, request.why, self._clock()))
         return admin_pb2.DetachInstanceResponse(instance=self._view(request.id))
 
+    async def DiagnoseInstance(
+        self, request: admin_pb2.DiagnoseInstanceRequest, context: Context
+    ) -> admin_pb2.DiagnoseInstanceResponse:
+        findings = await self._diagnoses.instance(request.id)
+        return admin_pb2.DiagnoseInstanceResponse(findings=[finding_to_proto(each) for each in findings])
+
     async def StreamInstanceLogs(
         self, request: admin_pb2.StreamInstanceLogsRequest, context: Context
     ) -> AsyncIterator[admin_pb2.StreamInstanceLogsResponse]:
@@ -81,4 +98,4 @@ class InstanceServicer(admin_pb2_grpc.InstanceServiceServicer):
             yield admin_pb2.StreamInstanceLogsResponse(text=text)
 
     def _view(self, instance_id: str) -> admin_pb2.Instance:
-        return instance_view(self._world, self._world.instance(instance_id))
+        return instance_view(self._world, self._world.instance(instance_id), self._live.of(instance_id))

@@ -13,11 +13,13 @@ from services.scheduler.admin.views import ServiceViews
 from services.scheduler.admin.watching import changed_services
 from services.scheduler.convert import (
     action_from_proto,
+    finding_to_proto,
     plan_from_proto,
     safety_lock_from_proto,
     update_from_proto,
     version_to_proto,
 )
+from services.scheduler.diagnose.asking import Diagnoses
 from services.scheduler.ledger import Ledger
 from services.scheduler.paging import page
 
@@ -27,9 +29,16 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 class ServiceServicer(admin_pb2_grpc.ServiceServiceServicer):
     """Translates; what happens is in `Services`."""
 
-    def __init__(self, ledger: Ledger, services: Services, views: ServiceViews, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        services: Services,
+        views: ServiceViews,
+        diagnoses: Diagnoses,
+        stop: asyncio.Event,
+    ) -> None:
         self._ledger, self._world, self._services = ledger, ledger.world, services
-        self._view, self._stop = views.of, stop
+        self._view, self._diagnoses, self._stop = views.of, diagnoses, stop
 
     async def CreateService(
         self, request: admin_pb2.CreateServiceRequest, context: Context
@@ -111,6 +120,12 @@ class ServiceServicer(admin_pb2_grpc.ServiceServiceServicer):
             action = action_from_proto(request.action)
             service = await self._services.control_rollout(request.name, action)
         return admin_pb2.ControlRolloutResponse(service=self._view(service))
+
+    async def DiagnoseService(
+        self, request: admin_pb2.DiagnoseServiceRequest, context: Context
+    ) -> admin_pb2.DiagnoseServiceResponse:
+        findings = await self._diagnoses.service(request.name)
+        return admin_pb2.DiagnoseServiceResponse(findings=[finding_to_proto(each) for each in findings])
 
     async def DeleteService(
         self, request: admin_pb2.DeleteServiceRequest, context: Context

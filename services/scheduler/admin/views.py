@@ -12,9 +12,11 @@ from services.scheduler.convert import (
     SAFETY_LOCKS_OUT,
     instance_to_proto,
     node_to_proto,
+    progress_to_proto,
     rollout_to_proto,
 )
 from services.scheduler.gpus.fences import active_fence
+from services.scheduler.live import Now
 from services.scheduler.retention import delete_at
 from services.scheduler.world import World
 
@@ -69,9 +71,13 @@ def _rollout_view(rollout: Rollout, service: Service, live: Iterable[Instance]) 
     return rollout_to_proto(rollout, updated, service.wanted)
 
 
-def instance_view(world: World, instance: Instance) -> admin_pb2.Instance:
+def instance_view(world: World, instance: Instance, now: Now) -> admin_pb2.Instance:
     node = world.nodes.get(instance.node)
-    return instance_to_proto(instance, node.runtime if node else None)
+    view = instance_to_proto(instance, node.runtime if node else None)
+    view.connections = now.connections
+    if now.progress is not None:
+        view.progress.CopyFrom(progress_to_proto(now.progress))
+    return view
 
 
 def node_view(world: World, node: Node, last_seen: Callable[[str], datetime | None]) -> admin_pb2.Node:

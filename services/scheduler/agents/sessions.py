@@ -72,6 +72,13 @@ class Session:
                 self._sent = desired
                 yield agent_pb2.ConnectResponse(desired=desired)
 
+    def secrets_of(self, instance: str) -> frozenset[str]:
+        """The values of secrets that the instance was handed."""
+        assignments = self._sent.assignments if self._sent else ()
+        return frozenset(
+            value for each in assignments if each.id == instance for value in each.secrets.values()
+        )
+
     def heard_log(self, chunk: agent_pb2.LogChunk) -> None:
         chunks = self._logs.get(chunk.request_id)
         if chunks is not None:

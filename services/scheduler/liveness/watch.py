@@ -26,6 +26,11 @@ class NodeWatch:
         self._brake = ""
         self._since = self._looked_at = clock()
 
+    @property
+    def brake(self) -> str:
+        """Why no node is given up on now; empty when the storm brake does not hold."""
+        return self._brake
+
     async def look(self) -> None:
         """Raises Unavailable while the database is away; nobody is blamed for that time."""
         await self._ledger.change(self._changes)

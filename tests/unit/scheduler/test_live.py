@@ -83,7 +83,7 @@ def test_the_next_transfer_of_an_instance_is_told_anew() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.4, "0 s"), (59, "59 s"), (90, "2 min"), (3_600, "1 h"), (7_500, "2 h 5 min")],
+    [(0.4, "0 s"), (59, "59 s"), (90, "2 min"), (3_600, "1 h"), (7_500, "2 h 5 min"), (432_000, "5 days")],
 )
 def test_a_duration_is_rounded_as_people_would(seconds: float, words: str) -> None:
     assert duration(timedelta(seconds=seconds)) == words
