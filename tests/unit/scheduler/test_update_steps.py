@@ -1,0 +1,139 @@
+"""What an update is said to do before it is made."""
+
+import json
+from typing import Any
+
+import pytest
+
+from libs.db.changes import Changes
+from libs.domain.records import Instance
+from libs.domain.states import InstanceState
+from services.scheduler.admin.diff import Changed, changed_keys
+from services.scheduler.admin.steps import steps_of
+from services.scheduler.admin.updating import UpdateAsk, changes_of, decide_update
+from services.scheduler.rollout.begin import PlanAsked
+from services.scheduler.world import World
+from tests.support.builders import NOON, a_ready_instance, a_service, a_spec, a_version, a_world, an_instance
+
+CPU = json.dumps({"metadata": {"cpu": 2}})
+
+
+def a_deployment(wanted: int = 4, **service: Any) -> World:
+    instances = [a_ready_instance(f"digits-{n}") for n in range(wanted)]
+    spec = {**a_spec(rolling_strategy={"max_surge": 1}), "token": "secret"}
+    return a_world(a_service(wanted=wanted, stable_version=1, **service), a_version(spec=spec), *instances)
+
+
+def steps(world: World, ask: UpdateAsk) -> tuple[str, ...]:
+    return steps_of(decide_update(world, ask, NOON), world.instances_of("digits"))
+
+
+def test_a_new_version_replaces_instances_within_what_the_service_allows() -> None:
+    assert steps(a_deployment(), UpdateAsk("digits", CPU)) == (
+        "4 instances are replaced, at most 1 more than 4 at a time and never fewer than 4 serving",
+    )
+
+
+def test_another_number_of_instances_replaces_nothing() -> None:
+    change = json.dumps({"metadata": {"instance": 6}})
+
+    assert steps(a_deployment(), UpdateAsk("digits", change)) == (
+        "only the number of instances changes, from 4 to 6: nothing is replaced",
+    )
+
+
+def test_the_document_in_force_changes_nothing() -> None:
+    assert steps(a_deployment(), UpdateAsk("digits", "{}")) == ("nothing changes",)
+
+
+def test_both_at_once_are_both_said() -> None:
+    change = json.dumps({"metadata": {"instance": 2, "cpu": 2}})
+
+    assert steps(a_deployment(), UpdateAsk("digits", change)) == (
+        "the number of instances changes from 4 to 2",
+        "4 instances are replaced, at most 1 more than 2 at a time and never fewer than 2 serving",
+    )
+
+
+def test_a_stopped_service_waits_for_its_start() -> None:
+    world = a_deployment(stopped=True)
+
+    assert steps(world, UpdateAsk("digits", CPU)) == (
+        "the service is stopped: version 2 runs once it is started",
+    )
+
+
+def test_what_failed_is_removed_first() -> None:
+    world = a_deployment()
+    world.apply(changes_of(decide_update(world, UpdateAsk("digits", CPU), NOON), "", NOON))
+    failed = an_instance("digits-f", version=2, node="n1", state=InstanceState.CRASH_LOOP_BACK_OFF)
+    world.apply(Changes(put=(failed,)))
+
+    said = steps(world, UpdateAsk("digits", json.dumps({"metadata": {"cpu": 3}})))
+    back = steps(world, UpdateAsk("digits", to_version=1))
+
+    assert said[0] == back[0] == "the failed instance digits-f is removed first"
+    assert said[1].startswith("4 instances are replaced")
+    assert len(back) == 1
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (PlanAsked(partition="1"), "1 instance stays at version 1 until the update is promoted"),
+        (PlanAsked(partition="30%"), "2 instances stay at version 1 until the update is promoted"),
+        (
+            PlanAsked(batch_size="25%", interval_s=60),
+            "25% of the instances at a time, with a pause of 60 s after each",
+        ),
+        (
+            PlanAsked(batch_size="2"),
+            "2 of the instances at a time, with a pause until it is resumed after each",
+        ),
+        (PlanAsked(paused=True), "it begins paused: nothing is replaced until it is resumed"),
+    ],
+    ids=["partition", "share", "batches", "batches by hand", "paused"],
+)
+def test_stages_are_said(plan: PlanAsked, said: str) -> None:
+    assert steps(a_deployment(), UpdateAsk("digits", CPU, plan=plan))[1:] == (said,)
+
+
+def test_a_service_that_goes_back_by_itself_says_so() -> None:
+    change = json.dumps({"metadata": {"rolling_strategy": {"auto_rollback": True}}})
+
+    assert steps(a_deployment(), UpdateAsk("digits", change))[-1] == (
+        "if it fails, the service goes back to version 1 by itself"
+    )
+
+
+def test_the_smallest_parts_that_differ_are_named() -> None:
+    before = {"metadata": {"cpu": 1, "memory": 5}, "containers": [{"image": "a"}], "labels": {"a.b": "1"}}
+    after = {"metadata": {"cpu": 2}, "containers": [{"image": "a", "port": 80}, {"image": "b"}]}
+
+    assert changed_keys(before, after) == (
+        Changed("containers[0].port", "", "80"),
+        Changed("containers[1]", "", '{"image": "b"}'),
+        Changed("labels", '{"a.b": "1"}', ""),
+        Changed("metadata.cpu", "1", "2"),
+        Changed("metadata.memory", "5", ""),
+    )
+
+
+def test_a_secret_that_changes_is_named_and_not_shown() -> None:
+    before = {"token": "first", "storage": [{"git": {"password": "one"}}]}
+    after = {"token": "second", "storage": [{"git": {"password": "two"}}]}
+
+    told = changed_keys(before, after)
+
+    assert [change.path for change in told] == ["storage[0].git.password", "token"]
+    assert {change.before for change in told} == {change.after for change in told} == {'"********"'}
+
+
+def test_what_is_said_is_what_is_done() -> None:
+    world = a_deployment()
+    update = decide_update(world, UpdateAsk("digits", CPU, plan=PlanAsked(partition="2")), NOON)
+    world.apply(changes_of(update, "", NOON))
+
+    assert (update.version.number, world.services["digits"].version) == (2, 2)
+    assert world.rollouts["digits"].partition == "2"
+    assert all(isinstance(i, Instance) for i in world.instances_of("digits"))
