@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.domain.states import Runtime
 from services.agent.mounts import HostDirectories
+from services.agent.stalling import Patience
+from services.agent.storage.node_storage import StorageSettings
 
 # What programs find in their environment of what the agent was started with.
 _HANDED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
@@ -71,7 +73,10 @@ class Settings(BaseSettings):
     heartbeat_every: Duration = timedelta(seconds=2)
     # With no word from the scheduler after a start, what was wanted last is kept up after this long.
     act_alone_after: Duration = timedelta(seconds=5)
-    prepare_within: Duration = timedelta(minutes=30)
+    # Without a sign of life for so long, a pull, a preparation or a start is given up and tried again.
+    pull_stalled_after: Duration = Field(default=timedelta(minutes=10), gt=timedelta(0))
+    prepare_stalled_after: Duration = Field(default=timedelta(minutes=10), gt=timedelta(0))
+    start_stalled_after: Duration = Field(default=timedelta(minutes=10), gt=timedelta(0))
     python: str = Field(default_factory=lambda: getattr(sys, "_base_executable", sys.executable))
     log_bytes: int = Field(default=16 << 20, ge=1 << 16)
     # A control group (version 2) delegated to the agent, in which no process runs.
@@ -109,11 +114,24 @@ class Settings(BaseSettings):
         """The directories of this host that mounts may be made of."""
         return HostDirectories(self.buckets, self.host_roots, self.data_dir.absolute() / "mounts")
 
+    def storage(self) -> StorageSettings:
+        """Where the files of object stores and repositories are kept."""
+        return StorageSettings(
+            own=self.directories().own,
+            cache=(self.cache_dir or self.data_dir / "cache").absolute(),
+            max_gib=self.cache_max_gib,
+            write_back_every=self.write_back_every,
+            environment=own_environment(),
+        )
+
     def token(self) -> str:
         """The join token; read again at each use, so that a new one can be put in its file."""
         if self.join_token_file is not None:
             return self.join_token_file.read_text(encoding="utf-8").strip()
         return self.join_token.get_secret_value()
+
+    def patience(self) -> Patience:
+        return Patience(self.pull_stalled_after, self.prepare_stalled_after, self.start_stalled_after)
 
     def published_on(self) -> str:
         """Loopback where gateways come over loopback, every address of the host where they do not."""
