@@ -7,6 +7,7 @@ from functools import lru_cache
 from libs.domain.records import PUBLIC_GROUP, Resources
 from libs.spec import ServiceSpec, parse_service
 from libs.spec.headroom import Headroom
+from libs.spec.switches import extra_disk_mib, gpu_driver
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Facts:
     keep_path: bool
     grpc: bool
     webservice: bool
+    # What the node must have: a version of CUDA to mount, a version of the GPU driver; empty for any.
+    cuda: str
+    gpu_driver: str
 
     def surge(self, wanted: int) -> int:
         """Instances above the wanted ones that there may be while some are replaced."""
@@ -49,7 +53,7 @@ def facts(spec: ServiceSpec) -> Facts:
         resources=Resources(
             cpu_milli=round((metadata.cpu or 0) * 1000),
             memory_mib=metadata.memory or 0,
-            disk_mib=metadata.disk.mib if metadata.disk else 0,
+            disk_mib=(metadata.disk.mib if metadata.disk else 0) + extra_disk_mib(spec),
             gpus=metadata.gpu,
         ),
         resource_group=metadata.resource or PUBLIC_GROUP,
@@ -64,4 +68,6 @@ def facts(spec: ServiceSpec) -> Facts:
         keep_path=metadata.rpc.proxy_path == "/",
         grpc=metadata.enable_grpc,
         webservice=metadata.enable_webservice,
+        cuda=metadata.cuda or "",
+        gpu_driver=gpu_driver(spec),
     )
