@@ -66,7 +66,7 @@ class AgentProcess:
         if self.process is not None and self.process.poll() is None:
             self.kill()
         settings = ProcessSettings(self.directory / "instances", "127.0.0.1", range(1, 2))
-        runtime = ProcessRuntime(settings, Venvs(self.directory, "", {}, timedelta(1)))
+        runtime = ProcessRuntime(settings, Venvs(self.directory, "", {}))
         for running in await runtime.instances():
             await runtime.ensure_absent(running.id, timedelta(0), False)
         await runtime.close()
