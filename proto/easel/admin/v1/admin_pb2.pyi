@@ -134,7 +134,7 @@ class Service(_message.Message):
     endpoint: _builtins.str
     """Where the service is called, such as http://127.0.0.1:8800/api/predict/name."""
     revision: _builtins.int
-    """Grows with every write; send it back to write only if nothing changed since."""
+    """Grows with every change of the service.json in force; send it back to write only if it is still that one."""
     safety_lock: Global___SafetyLock.ValueType
     latest_version: _builtins.int
     """The newest version there is; `version` is an older one after a roll-back."""
