@@ -107,7 +107,7 @@ def rollout_lines(rollout: "Rollout") -> list[tuple[str, object]]:
         ("phase", rollout.phase),
         ("why", rollout.why),
         ("version", f"{rollout.from_version} → {rollout.version}"),
-        ("updated", f"{bar(rollout.updated, rollout.wanted)} {share}" if rollout.wanted else share),
+        ("updated", f"{bar(rollout.updated, rollout.wanted)}, {share}" if rollout.wanted else share),
         ("plan", plan_text(rollout.plan)),
         ("started", rollout.started_at),
         ("finished", rollout.finished_at),

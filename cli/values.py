@@ -9,6 +9,8 @@ from typing import Any
 from libs.domain.errors import InvalidRequest
 
 _BRACKETS = re.compile(r"\[(\d+)\]")
+# Objects whose keys are the user's own, and may be numbers.
+_OF_ANY_KEY = ("labels", "features")
 _HIDDEN = "********"
 
 
@@ -39,9 +41,10 @@ def spelled_out(values: Mapping[str, object], spec: Mapping[str, Any]) -> dict[s
             made[path] = value
             continue
         head = ".".join(parts[:at])
-        array = made[head] if head in made else copy.deepcopy(_found(spec, parts[:at]))
+        before = _found(spec, parts[:at]) or []
+        array: Any = made[head] if head in made else copy.deepcopy(before)
         _put(array, parts[at:], value, path)
-        if len(_found(spec, parts[:at])) != len(array) and _HIDDEN in json.dumps(array):  # type: ignore[arg-type]
+        if len(before) != len(array) and _HIDDEN in json.dumps(array):
             raise InvalidRequest("-D", path, f"the whole of {head}, since it has values that are not shown")
         made[head] = array
     return made
@@ -62,10 +65,13 @@ def _array_at(parts: Sequence[str], spec: Mapping[str, Any]) -> int | None:
     at = next((number for number, part in enumerate(parts) if part.isdigit()), None)
     if not at or isinstance(_found(spec, parts[:at]), Mapping):
         return None
+    found = _found(spec, parts[:at])
+    if isinstance(found, list) or (found is None and parts[at] == "0" and parts[0] not in _OF_ANY_KEY):
+        return at
+    if found is None and parts[0] in _OF_ANY_KEY:
+        return None
     head = ".".join(parts[:at])
-    if not isinstance(_found(spec, parts[:at]), list):
-        raise InvalidRequest("-D", ".".join(parts), f"an array at {head}; there is none, so give the whole")
-    return at
+    raise InvalidRequest("-D", ".".join(parts), f"an array at {head}; there is none, so begin with 0")
 
 
 def _put(into: Any, parts: Sequence[str], value: object, path: str) -> None:
@@ -87,7 +93,7 @@ def _put(into: Any, parts: Sequence[str], value: object, path: str) -> None:
     elif rest:
         inner = into.get(first)
         if not isinstance(inner, dict | list):
-            inner = into[first] = {}
+            inner = into[first] = [] if rest[0].isdigit() else {}
         _put(inner, rest, value, path)
     elif value is None:
         into.pop(first, None)

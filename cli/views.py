@@ -161,7 +161,7 @@ TOKENS: Columns[Token] = (
 
 
 def pull_state(each: ImagePullOnNode) -> str:
-    return "Failed" if each.failed else "Ready" if each.done else "Pulling"
+    return "Failed" if each.failed else "Ready" if each.done else "Pulling" if each.progress else "Waiting"
 
 
 def pull_why(each: ImagePullOnNode) -> str:

@@ -58,7 +58,8 @@ def show(name: str, findings: "Sequence[Finding]", output: Format) -> None:
 def _paragraph(name: str, finding: "Finding", *, first: bool) -> None:
     if not first:
         typer.echo()
-    about = "" if finding.subject in ("", name) else f"{finding.subject}: "
+    told = finding.subject in ("", name) or finding.subject in finding.what
+    about = "" if told else f"{finding.subject}: "
     word = typer.style(str(finding.severity), fg=_COLOURS[finding.severity], bold=True)
     cause = f" ({finding.cause})" if finding.cause else ""
     typer.echo(f"{word}  {about}{finding.what}{cause}")

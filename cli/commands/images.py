@@ -67,25 +67,38 @@ def _auth(given: str) -> str:
 
 
 async def _pulled(easel: "AsyncEasel", made: "ImagePull", timeout: float) -> "ImagePull":
-    """The pull once every node has the image or failed. Raises `NotFound` and `DeadlineExceeded`."""
+    """The pull once every node that runs containers has the image or failed.
+
+    Raises `NotFound` and `DeadlineExceeded`, and `FailedPrecondition` when no node runs containers.
+    """
     from cli.polling import poll
     from cli.progress import milestone, progress_text
-    from easel_sdk.errors import NotFound
+    from easel_sdk.errors import FailedPrecondition, NotFound
+    from easel_sdk.types import Runtime
 
+    nodes = await listed(easel.nodes.list(resource_group=made.resource_group))
+    without = {each.name for each in nodes if each.runtime is Runtime.PROCESS}
+    if nodes and len(without) == len(nodes):
+        raise FailedPrecondition(f"no node of {made.resource_group} runs containers, so none has images")
     told: dict[str, str] = {}
+    waited_for: dict[str, str] = {}
 
     async def look() -> "ImagePull | None":
         found = [each for each in await listed(easel.images.list()) if each.id == made.id]
         if not found:
             raise NotFound(f"the pull of {made.image} was deleted meanwhile")
+        waited_for.clear()
         for each in found[0].nodes:
+            if not each.done and each.why:
+                waited_for[each.node] = f"{each.node}: {each.why}"
             if each.progress and told.get(each.node) != milestone(each.progress):
                 told[each.node] = milestone(each.progress)
                 err().print(f"{each.node}: {progress_text(each.progress)}", markup=False)
-        ended = all(each.done or each.failed for each in found[0].nodes)
+        ended = all(each.done or each.failed or each.node in without for each in found[0].nodes)
         return found[0] if found[0].nodes and ended else None
 
-    return await poll(look, timeout, f"{made.image} is not on every node of {made.resource_group}")
+    late = f"{made.image} is not on every node of {made.resource_group}"
+    return await poll(look, timeout, lambda: "; ".join((late, *waited_for.values())))
 
 
 @images.command("list", hidden=True)

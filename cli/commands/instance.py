@@ -51,7 +51,7 @@ async def _ready_again(easel: "AsyncEasel", name: str, run: int, timeout: float)
         instance = await easel.instances.get(name)
         return instance if instance.run > run and instance.ready else None
 
-    return await poll(look, timeout, f"{name} is not ready again")
+    return await poll(look, timeout, lambda: f"{name} is not ready again")
 
 
 @instances.command("isolate")
@@ -141,7 +141,7 @@ async def _gone(easel: "AsyncEasel", name: str, timeout: float) -> None:
             return True
         return None
 
-    await poll(look, timeout, f"{name} is still there")
+    await poll(look, timeout, lambda: f"{name} is still there")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -39,7 +39,7 @@ def set_(
     keys = ", ".join(secret.keys) or "no keys"
     say(f"{name} has {keys}; refer to a value as secret://{name}/KEY")
     users = ", ".join(secret.used_by)
-    return say(f"{users} run with the values of before until `easel restart`") if users else None
+    return say(f"used by {users}; what runs keeps the values of before until a restart") if users else None
 
 
 def _values(name: str, given: Sequence[str], files: Sequence[str], stdin: str) -> dict[str, str]:

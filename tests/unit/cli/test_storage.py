@@ -3,6 +3,7 @@
 import base64
 from pathlib import Path
 
+from easel.common.v1 import common_pb2 as common
 from tests.support.command_line import CommandLine
 from tests.support.fake_admin import FakeAdmin
 
@@ -83,7 +84,7 @@ def test_datasets_are_registered_in_versions_listed_and_forgotten(
 
 
 def test_an_image_is_fetched_to_every_node_of_a_group(easel: CommandLine, fake: FakeAdmin) -> None:
-    fake.add_node("n1")
+    fake.add_node("n1", runtime=common.RUNTIME_DOCKER)
 
     ran = easel("image", "pull", "llm:2", "--on", "public", "--auth", "secret://registry/auth", "--wait")
 
@@ -97,14 +98,25 @@ def test_an_image_is_fetched_to_every_node_of_a_group(easel: CommandLine, fake: 
 def test_a_node_that_cannot_fetch_an_image_fails_the_wait_with_its_reason(
     easel: CommandLine, fake: FakeAdmin
 ) -> None:
-    fake.add_node("n1")
-    fake.add_node("bad-1")
+    fake.add_node("n1", runtime=common.RUNTIME_DOCKER)
+    fake.add_node("bad-1", runtime=common.RUNTIME_DOCKER)
 
     ran = easel("image", "pull", "none:1", "--on", "public", "--wait")
 
     assert ran.code == 1
     assert ran.err.splitlines()[-1] == ("easel: none:1 is not on every node of public: bad-1: no such image")
     assert [each["failed"] for each in easel("image", "ls", "-o", "json").value[0]["nodes"]] == [False, True]
+
+
+def test_nodes_without_containers_are_not_waited_for(easel: CommandLine, fake: FakeAdmin) -> None:
+    fake.add_node("n1")
+
+    ran = easel("image", "pull", "a:1", "--on", "public", "--wait")
+
+    assert (ran.code, ran.err.splitlines()[-1]) == (
+        4,
+        "easel: no node of public runs containers, so none has images",
+    )
 
 
 def test_a_login_is_read_from_standard_input_and_warned_of_on_the_line(

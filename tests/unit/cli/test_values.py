@@ -43,17 +43,23 @@ def test_the_number_after_the_last_adds_an_entry_and_null_removes_one() -> None:
     assert removed == {"containers": [{"image": "a:1", "env": []}]}
 
 
+def test_entry_0_makes_an_array_that_is_not_there_yet() -> None:
+    made = spelled_out({"storage.0.mount_path": "/x", "containers.0.args.0": "-v"}, SPEC)
+
+    assert made["storage"] == [{"mount_path": "/x"}]
+    assert made["containers"][0]["args"] == ["-v"]  # type: ignore[index]
+
+
 def test_a_number_that_is_a_key_of_an_object_is_left_alone() -> None:
     assert spelled_out({"labels.7": "sieben"}, SPEC) == {"labels.7": "sieben"}
+    assert spelled_out({"labels.7": "sieben"}, {}) == {"labels.7": "sieben"}
 
 
 def test_an_entry_that_is_not_there_is_refused_with_what_there_is() -> None:
     with pytest.raises(InvalidRequest, match=r"expected an entry from 0 to 1 instead of '5'"):
         spelled_out({"containers.5.image": "a:2"}, SPEC)
-    with pytest.raises(
-        InvalidRequest, match=r"expected an array at storage; there is none, so give the whole"
-    ):
-        spelled_out({"storage.0.mount_path": "/x"}, SPEC)
+    with pytest.raises(InvalidRequest, match=r"expected an array at storage; there is none, so begin with 0"):
+        spelled_out({"storage.1.mount_path": "/x"}, SPEC)
     with pytest.raises(InvalidRequest, match=r"an object or an array before 'deeper'"):
         spelled_out({"args.0.deeper": 1}, {"args": ["text"]})
 
