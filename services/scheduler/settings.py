@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     def keys_for_secrets(self) -> Path:
         """The file of the keys."""
         return self.secrets_key_file or self.admin_token_file.with_name("secrets.key")
+
+    @field_validator("delete_idle_after", mode="before")
+    @classmethod
+    def _zero_needs_no_unit(cls, value: object) -> object:
+        return timedelta() if value == "0" else value
 
     @model_validator(mode="after")
     def _suspicion_comes_before_loss(self) -> Self:

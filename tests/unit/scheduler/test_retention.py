@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from libs.domain.records import Service
 from libs.domain.states import SafetyLock, ServiceState
 from services.scheduler.retention import delete_at, retained
+from services.scheduler.settings import Settings
 from tests.support.builders import NOON, a_service
 
 HALF_A_YEAR = timedelta(days=180)
@@ -108,6 +111,18 @@ def test_zero_deletes_nothing_ever() -> None:
 
     assert told == []
     assert delete_at(kept, timedelta()) is None
+
+
+@pytest.mark.parametrize(("text", "means"), [("0", timedelta()), ("P30D", 30 * DAY)])
+def test_the_time_is_set_as_a_duration_or_as_zero(text: str, means: timedelta, tmp_path: Path) -> None:
+    chosen: dict[str, Any] = {
+        "database_url": "sqlite://",
+        "admin_token_file": tmp_path / "a",
+        "join_token_file": tmp_path / "j",
+        "delete_idle_after": text,
+    }
+
+    assert Settings(**chosen).delete_idle_after == means
 
 
 def test_what_is_being_deleted_is_left_alone() -> None:
