@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from services.agent.storage.sources import StoreSource
 from tests.support.free_ports import free_port
@@ -74,7 +74,7 @@ class S3Server:
 
     @contextmanager
     def running(self) -> Iterator["S3Server"]:
-        server = make_server("127.0.0.1", self.port, self._door, threaded=True)
+        server = make_server("127.0.0.1", self.port, self._door, threaded=True, request_handler=_Quiet)
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
@@ -105,6 +105,11 @@ class S3Server:
             self.gets.append((key, wanted))
             mine = len(self.gets)
             self._change.wait_for(lambda: self._closed or self.most_gets is None or mine <= self.most_gets)
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
+        """Requests are counted instead."""
 
 
 _SERVER = DomainDispatcherApplication(create_backend_app)

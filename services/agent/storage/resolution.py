@@ -25,6 +25,14 @@ class Resolver:
     def mounts(self, entries: Sequence[storage.Mount]) -> tuple[Mount, ...]:
         return tuple(self._mount(index, entry) for index, entry in enumerate(entries))
 
+    def file(self, path: str, field: str) -> Path | StoreSource:
+        """The file behind `oss://bucket/path`: of this host, or in the directory of a store."""
+        oss = storage.Oss.model_validate({"path": path})
+        if oss.bucket in self.directories.buckets:
+            return Path(bucket_directory(self.directories.buckets, oss.bucket, oss.prefix))
+        directory = oss.path.rpartition("/")[0]
+        return self._store(f"{field}: {oss.path}", storage.Oss.model_validate({"path": f"{directory}/"}))
+
     def value(self, text: str, field: str) -> str:
         """What `text` is or refers to."""
         try:
@@ -59,10 +67,10 @@ class Resolver:
         if oss.bucket in buckets:
             source = bucket_directory(buckets, oss.bucket, oss.prefix)
             return Mount(path, MountKind.BIND, source, oss.read_only, within=str(buckets[oss.bucket]))
-        origin = self._store(index, oss)
+        origin = self._store(f"storage[{index}].oss", oss)
         return Mount(path, MountKind.BIND, self._own(index), oss.read_only, origin=origin)
 
-    def _store(self, index: int, oss: storage.Oss) -> StoreSource:
+    def _store(self, field: str, oss: storage.Oss) -> StoreSource:
         for name in bucket_secrets(oss):
             known = {key: self.secrets.get(f"{name}/{key}", "") for key in _STORE_KEYS}
             if any(known.values()):
@@ -74,7 +82,7 @@ class Resolver:
         known_buckets = ", ".join(sorted(buckets)) or "none"
         first = bucket_secrets(oss)[0]
         raise NotHere(
-            f"storage[{index}].oss: this node has no directory for bucket {oss.bucket!r} (known: "
+            f"{field}: this node has no directory for bucket {oss.bucket!r} (known: "
             f"{known_buckets}) and there is no secret with its store; give it a directory with `easel up "
             f"--bucket {oss.bucket}=DIR`, or with EASEL_AGENT_BUCKETS where the agent runs by itself, or a "
             f"store with `easel secret set {first} endpoint=… access_key_id=… secret_access_key=…`",
