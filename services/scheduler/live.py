@@ -171,4 +171,4 @@ def _progress_of(report: agent_pb2.InstanceReport) -> Progress | None:
 
 
 def _event(instance: Instance, why: str, now: datetime) -> Event:
-    return Event(now, EventKind.NORMAL, "Transfer", why, "instance", instance.id, instance.service)
+    return Event(now, EventKind.NORMAL, "TransferProgress", why, "instance", instance.id, instance.service)

@@ -100,6 +100,8 @@ class LinkedAgent:
         self.name = name
         self.desired: agent_pb2.DesiredState | None = None
         self.asked_for_logs = False
+        # What it answers when it is asked for logs; None answers nothing.
+        self.log: bytes | None = None
         self._out: asyncio.Queue[agent_pb2.ConnectRequest] = asyncio.Queue()
 
     @property
@@ -126,6 +128,17 @@ class LinkedAgent:
     def say_of_pull(self, pull: str, **fields: Any) -> None:
         reports = agent_pb2.ImagePullReports(pulls=[agent_pb2.ImagePullReport(id=pull, **fields)])
         self._out.put_nowait(agent_pb2.ConnectRequest(image_pulls=reports))
+
+    def beat(self, **fields: Any) -> None:
+        """A heartbeat; without an inventory the node stays what it was."""
+        heartbeat = agent_pb2.Heartbeat(**fields)
+        self._out.put_nowait(agent_pb2.ConnectRequest(heartbeat=heartbeat))
+
+    def heard_log_request(self, request_id: str) -> None:
+        self.asked_for_logs = True
+        if self.log is not None:
+            chunk = agent_pb2.LogChunk(request_id=request_id, text=self.log, end=True)
+            self._out.put_nowait(agent_pb2.ConnectRequest(log_chunk=chunk))
 
     async def sees(self, condition: Callable[["LinkedAgent"], T], what: str) -> T:
         return await until(lambda: condition(self), what)
@@ -170,7 +183,8 @@ async def an_agent(
         async for response in call:
             if response.HasField("desired"):
                 linked.desired = response.desired
-            linked.asked_for_logs |= response.HasField("log_request")
+            if response.HasField("log_request"):
+                linked.heard_log_request(response.log_request.request_id)
 
     async with dial(scheduler.address, scheduler.join_token) as channel:
         call = agent_pb2_grpc.AgentLinkServiceStub(channel).Connect(outgoing(), timeout=120)

@@ -57,6 +57,21 @@ def test_an_instance_on_its_way_out_never_becomes_ready_again() -> None:
     assert all(not r.ready and r.state is InstanceState.TERMINATING for r in changes.put)  # type: ignore[union-attr]
 
 
+def test_a_report_that_differs_only_in_what_changes_every_moment_is_written_nowhere() -> None:
+    world = a_world_with(an_instance(state=InstanceState.PULLING, node="n1", epoch=1, why="pulls a:1"))
+    progress = common_pb2.Progress(what="image a:1", done_bytes=17, total_bytes=100)
+
+    changes = told(
+        world,
+        state=common_pb2.INSTANCE_STATE_PULLING,
+        why="pulls a:1",
+        progress=progress,
+        connections=3,
+    )
+
+    assert not changes
+
+
 def test_an_instance_that_left_is_forgotten_once_its_agent_says_it_is_gone() -> None:
     world = a_world_with(a_ready_instance(state=InstanceState.TERMINATING, ready=False, stopping=True))
 
