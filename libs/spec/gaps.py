@@ -43,7 +43,6 @@ GAPS: tuple[Gap, ...] = (
     ),
     Gap("metadata.qos", "CPU is not shared by best effort yet; instances get the cores they name"),
     Gap("metadata.rdma", "RDMA devices are not handed to instances yet"),
-    Gap("metadata.cuda", "CUDA is not mounted from the node; use an image that brings its own"),
     Gap(
         "metadata.type",
         "types of service other than Standard are not carried out yet; the service runs as a plain one",
@@ -102,9 +101,11 @@ GAPS: tuple[Gap, ...] = (
         "storage[].oss.endpoint", "a bucket is a directory of the node here; the endpoint is kept and ignored"
     ),
     Gap("storage[].oss.secret", "buckets are not reached over the network yet"),
-    Gap("storage[].nfs", "NFS is not mounted yet; instances of this service cannot start with it"),
+    Gap(
+        "storage[].nfs.resourceGroup",
+        "the server is reached by its address alone; the value is kept and ignored",
+    ),
     Gap("storage[].git", "repositories are not cloned yet; instances of this service cannot start with it"),
-    Gap("storage[].image", "images are not mounted yet; instances of this service cannot start with it"),
     Gap("storage[].host_path", "directories of the node are not mounted yet"),
     Gap("processor", _PROCESSOR),
     Gap("processor_path", _PROCESSOR),
@@ -116,10 +117,6 @@ GAPS: tuple[Gap, ...] = (
     Gap("oss_endpoint", "models are not fetched yet; the endpoint is kept and ignored"),
     Gap("model_entry", _PROCESSOR),
     Gap("model_config", _PROCESSOR),
-    Gap(
-        "warm_up_data_path",
-        "instances are not warmed up yet; they take traffic as soon as their port listens",
-    ),
     Gap("autoscaler", "the number of instances does not change by itself yet; it stays at metadata.instance"),
     Gap(
         "cronScaler", "the number of instances does not follow a schedule yet; it stays at metadata.instance"

@@ -31,6 +31,7 @@ from services.agent.runtime.venvs import Venvs
 from services.agent.settings import Settings, handed_on, own_environment
 from services.agent.storage.node_storage import NodeStorage
 from services.agent.tidying import keep_tidy
+from services.agent.warm_up import WarmUp
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             runtime,
             board,
             traces,
+            warm_up=WarmUp(runtime),
             patience=settings.patience(),
             remembered=Remembered(settings.data_dir / "health"),
         )

@@ -35,6 +35,8 @@ class HostDirectories:
     buckets: Buckets = field(default_factory=dict)
     roots: tuple[Path, ...] = ()
     own: Path = Path(".easel/agent/mounts")
+    # Where versions of CUDA are, each in a directory such as cuda-11.2.
+    cuda: Path = Path("/usr/local")
 
 
 class MountKind(StrEnum):

@@ -112,7 +112,8 @@ class Settings(BaseSettings):
 
     def directories(self) -> HostDirectories:
         """The directories of this host that mounts may be made of."""
-        return HostDirectories(self.buckets, self.host_roots, self.data_dir.absolute() / "mounts")
+        own = self.data_dir.absolute() / "mounts"
+        return HostDirectories(self.buckets, self.host_roots, own, self.cuda_root)
 
     def storage(self) -> StorageSettings:
         """Where the files of object stores and repositories are kept."""

@@ -1,16 +1,23 @@
 """From an assignment of the scheduler to what a runtime has to run. The only reader of service.json here."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from easel.agent.v1 import agent_pb2 as pb
 from libs.spec.containers import Container
 from libs.spec.parsing import parse_service
 from libs.spec.probe import Probe
 from libs.spec.service import ServiceSpec
-from services.agent.mounts import HostDirectories, Mount, NotHere
+from services.agent.mounts import HostDirectories, Mount, MountKind, NotHere
 from services.agent.storage.resolution import Resolver, login
+from services.agent.storage.sources import StoreSource
+
+# Where an instance finds the CUDA that its node brings.
+CUDA = "/usr/local/cuda"
+_CUDA_VERSION = re.compile(r"\d+(\.\d+)*")
 
 
 @dataclass(frozen=True)
@@ -63,11 +70,11 @@ class Workload:
     traceparent: str = ""
     # One of the words of containers[0].image_pull_policy.
     image_pull_policy: str = "IfNotPresent"
-    # The version of CUDA that is mounted from the node; empty for none.
-    cuda: str = ""
     disk_mib: int = 0
     # Where the requests are that are sent to it before it takes traffic; empty for none.
     warm_up_path: str = ""
+    # For those in a bucket: the file of this host, or the directory of the store.
+    warm_up_origin: Path | StoreSource | None = None
     # The path of a request that a gateway would send to it as "/".
     base_path: str = "/"
 
@@ -100,7 +107,7 @@ def workload_of(assignment: pb.Assignment, directories: HostDirectories) -> Work
         env=_environment(container, resolver),
         requirements=prepare.python_requirements,
         requirements_path=prepare.python_requirements_path or "",
-        mounts=resolver.mounts(spec.storage),
+        mounts=(*resolver.mounts(spec.storage), *_cuda(spec, directories)),
         cpu_milli=_cpu_milli(spec, container, resources.cpu_milli),
         memory_mib=container.memory_limit or resources.memory_mib or spec.metadata.memory or 0,
         shm_mib=spec.shared_memory_mib or 0,
@@ -115,9 +122,9 @@ def workload_of(assignment: pb.Assignment, directories: HostDirectories) -> Work
         isolated=assignment.isolated,
         traceparent=assignment.traceparent,
         image_pull_policy=container.image_pull_policy,
-        cuda=spec.metadata.cuda or "",
         disk_mib=spec.metadata.disk.mib if spec.metadata.disk else 0,
         warm_up_path=spec.warm_up_data_path or "",
+        warm_up_origin=_warm_up_origin(spec, resolver),
         base_path=_base_path(spec, assignment.service),
     )
 
@@ -148,6 +155,20 @@ def _cpu_milli(spec: ServiceSpec, container: Container, assigned: int) -> int:
     if cores is None and not assigned:
         cores = spec.metadata.cpu
     return round(cores * 1000) if cores else assigned
+
+
+def _cuda(spec: ServiceSpec, directories: HostDirectories) -> tuple[Mount, ...]:
+    version = spec.metadata.cuda
+    if not version:
+        return ()
+    if not _CUDA_VERSION.fullmatch(version):
+        raise NotHere(f"metadata.cuda: got {version!r}, expected a version, such as 11.2")
+    return (Mount(CUDA, MountKind.BIND, str(directories.cuda / f"cuda-{version}"), read_only=True),)
+
+
+def _warm_up_origin(spec: ServiceSpec, resolver: Resolver) -> Path | StoreSource | None:
+    path = spec.warm_up_data_path or ""
+    return resolver.file(path, "warm_up_data_path") if path.startswith("oss://") else None
 
 
 def _base_path(spec: ServiceSpec, service: str) -> str:

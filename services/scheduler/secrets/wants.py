@@ -9,6 +9,7 @@ from libs.domain.records import Secret
 from libs.spec import ServiceSpec, parse_service
 from libs.spec.refusal import path_of
 from libs.spec.secret_refs import SCHEME, SecretRef, bucket_secrets, references
+from libs.spec.storage import Oss
 from services.scheduler.secrets.vault import Vault, login_of
 
 MAKE_IT = "make it with `easel secret set NAME KEY=VALUE`"
@@ -33,7 +34,7 @@ _NOTHING = Wants()
 @lru_cache(maxsize=32_768)
 def wants_of(spec_json: str) -> Wants:
     """What an accepted document wants, its datasets resolved."""
-    if SCHEME not in spec_json and '"oss"' not in spec_json:
+    if SCHEME not in spec_json and "oss" not in spec_json:
         return _NOTHING
     return wants(parse_service(spec_json).spec)
 
@@ -48,8 +49,14 @@ def wants(spec: ServiceSpec) -> Wants:
             )
             for index, mount in enumerate(spec.storage)
             if mount.oss is not None
-        ),
+        )
+        + _of_the_warm_up(spec),
     )
+
+
+def _of_the_warm_up(spec: ServiceSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    path = spec.warm_up_data_path or ""
+    return (("", bucket_secrets(Oss(path=path))),) if path.startswith("oss://") else ()
 
 
 def names_used(wanted: Wants, known: Mapping[str, Secret]) -> Iterator[tuple[str, str]]:

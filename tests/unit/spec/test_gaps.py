@@ -49,7 +49,10 @@ def test_a_plain_service_is_carried_out_whole() -> None:
 def test_each_feature_that_is_not_carried_out_is_told_once_at_its_place() -> None:
     sentences = told(
         autoscaler={"min": 1},
-        storage=[{"mount_path": "/a", "empty_dir": {}}, {"mount_path": "/b", "nfs": {"server": "nas"}}],
+        storage=[
+            {"mount_path": "/a", "empty_dir": {}},
+            {"mount_path": "/b", "nfs": {"server": "nas", "resourceGroup": "g"}},
+        ],
         features={"eas.aliyun.com/enable-rollout": "true"},
         networking={"gateway_policy": {"rate_limit": {"enable": "true", "limit": 5}}},
         containers=[{"image": "app:1", "liveness_check": {"tcp_socket": {"port": 8000}}}],
@@ -61,7 +64,7 @@ def test_each_feature_that_is_not_carried_out_is_told_once_at_its_place() -> Non
         "metadata.type",
         "containers[0].liveness_check",
         "networking.gateway_policy.rate_limit",
-        "storage[1].nfs",
+        "storage[1].nfs.resourceGroup",
         "autoscaler",
         'features["eas.aliyun.com/enable-rollout"]',
     ]
