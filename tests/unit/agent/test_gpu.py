@@ -78,6 +78,27 @@ for step in os.environ["STEPS"].split(";"):
 print(json.dumps(said))
 """
 
+BEAT = """
+import asyncio, json, os, pathlib
+from google.protobuf.json_format import MessageToDict
+from services.agent.agent import View, Voice
+from services.agent.board import Board
+from services.agent.gpu import Nvml
+from services.agent.memory import Memory
+from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
+from services.agent.runtime.venvs import Venvs
+from services.agent.settings import Settings
+here = pathlib.Path(os.environ["HERE"])
+(here / "cuda-12.4").mkdir()
+runtime = ProcessRuntime(ProcessSettings(here, "", range(0)), Venvs(here, "", {}))
+nvml = Nvml()
+nvml.inventory()
+nvml.troubles.heard_xid("GPU-1", 79)
+view = View(Settings(data_dir=here, cuda_root=here), runtime, nvml, Board())
+beat = asyncio.run(Voice(view, Memory(here)).heartbeat())
+print(json.dumps(MessageToDict(beat, preserving_proto_field_name=True)))
+"""
+
 Program = Callable[..., Any]
 
 
@@ -257,3 +278,21 @@ def test_a_driver_that_is_not_loaded_is_said(beside_driver: Program) -> None:
 
     assert seen["gpus"] == []
     assert seen["note"] == "no NVIDIA driver answers on this node (Driver Not Loaded); it takes CPU work only"
+
+
+@pytest.mark.compiler
+def test_a_heartbeat_carries_the_troubles_and_what_placement_asks_of_the_driver(
+    beside_driver: Program, tmp_path: Path
+) -> None:
+    ecc = tmp_path / "ecc"
+    ecc.write_text("0 3")
+
+    beat = beside_driver(BEAT, NVML_STUB_CARDS="whole,whole", NVML_STUB_ECC=str(ecc), HERE=str(tmp_path))
+
+    told = [{key: each[key] for key in each if key != "at"} for each in beat["gpu_troubles"]]
+    assert told == [
+        {"uuid": "GPU-0", "kind": "KIND_UNCORRECTABLE_ECC", "count": "3"},
+        {"uuid": "GPU-1", "kind": "KIND_XID", "xid": 79, "count": "1"},
+    ]
+    assert beat["inventory"]["gpu_driver_version"] == "570.86.10"
+    assert beat["inventory"]["cuda_versions"] == ["12.4"]
