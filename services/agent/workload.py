@@ -91,7 +91,7 @@ def workload_of(assignment: pb.Assignment, directories: HostDirectories) -> Work
     if container is None:
         raise NotHere("containers: this version runs services with a container, none is given")
     prepare, resources = container.prepare, assignment.resources
-    resolver = Resolver(assignment.id, assignment.secrets, directories)
+    resolver = Resolver(assignment.id, dict(assignment.secrets), directories)
     return Workload(
         id=assignment.id,
         service=assignment.service,
