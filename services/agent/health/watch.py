@@ -14,7 +14,7 @@ from services.agent.health.answers import Check
 from services.agent.health.asking import ask
 from services.agent.health.verdict import Health, Known, presumed, probe_of
 from services.agent.plan import back_off
-from services.agent.runtime.port import Finding, Running, Runtime, WarmUpFailed
+from services.agent.runtime.port import Activity, Finding, Running, Runtime, WarmUpFailed
 from services.agent.workload import Workload
 
 FIRST_LOOK = 0.005
@@ -138,17 +138,19 @@ class Watch:
     async def _stay_alive(self) -> None:
         """Until it is ready, a program that does nothing at all for long has stalled."""
         patience = self._means.stalled_after.total_seconds()
-        last, moved = None, time.monotonic()
+        last: Activity | None = None
+        moved = time.monotonic()
         while not (self._known.started and self._known.listening):
             await asyncio.sleep(patience / 10)
             now = await self._activity()
-            if now is None or now != last:
-                last, moved = now, time.monotonic()
+            if now is None or last is None or now.moved_since(last):
+                moved = time.monotonic()
             elif time.monotonic() - moved >= patience:
                 self._learn(replace(self._known, stalled=self._stalled()))
                 return
+            last = now
 
-    async def _activity(self) -> int | None:
+    async def _activity(self) -> Activity | None:
         try:
             return await self._means.runtime.activity(self._running)
         except (EaselError, OSError):

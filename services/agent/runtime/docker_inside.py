@@ -13,7 +13,7 @@ from typing import Any
 from libs.domain.errors import EaselError, Unavailable
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
 from services.agent.runtime.listeners import Listener, connections_to, finding_of, listeners, tree_of
-from services.agent.runtime.port import Executed, Finding
+from services.agent.runtime.port import Activity, Executed, Finding
 from services.agent.runtime.threads import in_own_thread
 
 _SHOWN = 4096
@@ -59,15 +59,18 @@ class Within:
         """The container's own address; empty when it has none. Raises Unavailable."""
         return _address(await self._seen(name) or {})
 
-    async def activity(self, name: str) -> int | None:
-        """CPU time and bytes read from and written to disks. Raises Unavailable."""
+    async def activity(self, name: str) -> Activity | None:
+        """See `Runtime`. Raises Unavailable."""
         try:
             stats = await self._engine.ask(lambda api: api.stats(name, stream=False, one_shot=True))
+            said: bytes = await self._engine.ask(lambda api: api.logs(name, tail=1, timestamps=True))
         except EngineNotFound:
             return None
         moved = (stats.get("blkio_stats") or {}).get("io_service_bytes_recursive") or ()
-        used = stats["cpu_stats"]["cpu_usage"]["total_usage"]
-        return int(used) + sum(int(entry["value"]) for entry in moved)
+        used = int(stats["cpu_stats"]["cpu_usage"]["total_usage"]) // 1_000_000
+        return Activity(
+            used + (sum(int(entry["value"]) for entry in moved) >> 10), said.decode(errors="replace")
+        )
 
     async def _seen(self, name: str) -> Mapping[str, Any] | None:
         with suppress(EngineNotFound):

@@ -30,7 +30,17 @@ from services.agent.runtime.docker_spec import (
     labels_of,
     running_from,
 )
-from services.agent.runtime.port import Attempt, Executed, Exit, Finding, Phase, Running, StartFailed, Told
+from services.agent.runtime.port import (
+    Activity,
+    Attempt,
+    Executed,
+    Exit,
+    Finding,
+    Phase,
+    Running,
+    StartFailed,
+    Told,
+)
 from services.agent.runtime.sockets import accepts, stays_open
 from services.agent.storage.node_storage import NodeStorage
 from services.agent.workload import Workload
@@ -162,7 +172,7 @@ class DockerRuntime:
     async def reach(self, running: Running, port: int) -> tuple[str, int]:
         return await self._within.address(_name(running.id)) or running.address, port
 
-    async def activity(self, running: Running) -> int | None:
+    async def activity(self, running: Running) -> Activity | None:
         return await self._within.activity(_name(running.id))
 
     async def images(self) -> Sequence[str]:

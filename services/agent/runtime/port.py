@@ -11,6 +11,8 @@ from libs.domain.states import InstanceState
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.workload import Workload
 
+_LEAST_WORK = 10
+
 
 @dataclass(frozen=True)
 class Exit:
@@ -38,6 +40,18 @@ class Executed:
 
     code: int | None
     output: str = ""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a program has done: milliseconds of CPU and KiB read and written, and the end of its log."""
+
+    work: int
+    said: str = ""
+
+    def moved_since(self, before: "Activity") -> bool:
+        """Whether that is a sign of life. What merely waits also computes a little."""
+        return self.said != before.said or abs(self.work - before.work) >= _LEAST_WORK
 
 
 @dataclass(frozen=True)
@@ -198,8 +212,8 @@ class Runtime(Protocol):
         """Where a port of its program that is not the declared one is found."""
         ...
 
-    async def activity(self, running: Running) -> int | None:
-        """A number that changes while its program computes, reads or writes; None when it cannot be seen."""
+    async def activity(self, running: Running) -> Activity | None:
+        """What its program has done so far; None when that cannot be seen."""
         ...
 
     def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:

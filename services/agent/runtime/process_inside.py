@@ -13,7 +13,7 @@ from pathlib import Path
 
 from libs.domain.errors import Unavailable
 from services.agent.runtime.listeners import tree_of
-from services.agent.runtime.port import Executed
+from services.agent.runtime.port import Activity, Executed
 from services.agent.runtime.process_state import MARKER, InstanceDirectory, kill_marked
 
 _ROOT = Path(__file__).parents[3]
@@ -84,31 +84,25 @@ async def _kill(process: asyncio.subprocess.Process, mark: str) -> None:
     await process.wait()
 
 
-def activity_of(directory: InstanceDirectory) -> int | None:
-    """CPU time, bytes read and written, and the size of the log. Blocks shortly."""
+def activity_of(directory: InstanceDirectory) -> Activity | None:
+    """See `Runtime`. Blocks shortly."""
     launcher = directory.monitor()
     if launcher is None:
         return None
-    seen = 0
+    said = ""
     with suppress(OSError):
-        seen += directory.log.stat().st_size
-    for pid in tree_of(launcher):
-        if pid != launcher:  # It looks at the memory of the others again and again.
-            seen += signs_of_life(pid)
-    return seen
+        said = str(directory.log.stat().st_mtime_ns)
+    # The launcher looks at the memory of the others again and again.
+    below = (pid for pid in tree_of(launcher) if pid != launcher)
+    return Activity(sum(_cpu_milliseconds(pid) + (_bytes_moved(pid) >> 10) for pid in below), said)
 
 
-def signs_of_life(pid: int) -> int:
-    """A number that changes while the process computes, reads or writes. Blocks shortly."""
-    return pid + _cpu_ticks(pid) + _bytes_moved(pid)
-
-
-def _cpu_ticks(pid: int) -> int:
+def _cpu_milliseconds(pid: int) -> int:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return 0
-    return int(fields[11]) + int(fields[12])
+    return 1000 * (int(fields[11]) + int(fields[12])) // os.sysconf("SC_CLK_TCK")
 
 
 def _bytes_moved(pid: int) -> int:

@@ -28,6 +28,7 @@ from services.agent.runtime.listeners import connections_to, finding_of, listene
 from services.agent.runtime.logfiles import follow as followed
 from services.agent.runtime.logfiles import tail_of
 from services.agent.runtime.port import (
+    Activity,
     Attempt,
     Executed,
     Exit,
@@ -163,7 +164,7 @@ class ProcessRuntime:
     async def reach(self, running: Running, port: int) -> tuple[str, int]:
         return running.address, port
 
-    async def activity(self, running: Running) -> int | None:
+    async def activity(self, running: Running) -> Activity | None:
         return await asyncio.to_thread(process_inside.activity_of, self._directory(running.id))
 
     async def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
