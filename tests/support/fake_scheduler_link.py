@@ -25,6 +25,8 @@ class FakeScheduler(rpc.AgentLinkServiceServicer):
         self.history: list[pb.InstanceReport] = []
         self.tokens: set[str] = set()
         self.assignments: dict[str, pb.Assignment] = {}
+        self.pulls: list[pb.ImagePull] = []
+        self.pull_reports: dict[str, pb.ImagePullReport] = {}
         self._logs: dict[str, asyncio.Queue[pb.LogChunk]] = {}
         self._out: asyncio.Queue[pb.ConnectResponse] = asyncio.Queue()
 
@@ -72,7 +74,9 @@ class FakeScheduler(rpc.AgentLinkServiceServicer):
         self.say_desired()
 
     def say_desired(self, epoch: int | None = None) -> None:
-        desired = pb.DesiredState(epoch=epoch or self.epoch, assignments=self.assignments.values())
+        desired = pb.DesiredState(
+            epoch=epoch or self.epoch, assignments=self.assignments.values(), pulls=self.pulls
+        )
         self._out.put_nowait(pb.ConnectResponse(desired=desired))
 
     async def log_of(self, instance: str) -> str:
@@ -111,6 +115,8 @@ class FakeScheduler(rpc.AgentLinkServiceServicer):
                 case "reports":
                     for report in request.reports.instances:
                         self._take(report)
+                case "image_pulls":
+                    self.pull_reports |= {report.id: report for report in request.image_pulls.pulls}
                 case "log_chunk":
                     self._logs[request.log_chunk.request_id].put_nowait(request.log_chunk)
 

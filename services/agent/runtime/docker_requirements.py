@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from libs.domain.causes import Cause
-from libs.domain.errors import Unavailable
+from libs.domain.errors import EaselError, Unavailable
 from libs.domain.states import InstanceState
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
 from services.agent.runtime.docker_environment import (
@@ -158,20 +158,24 @@ class Requirements:
             return await self._engine.ask(partial(content_of, helper, path))
         except EngineNotFound as missing:
             raise _failed(f"{workload.requirements_path} is not there") from missing
-        except (OSError, APIError) as refused:
+        except (Unreadable, APIError) as refused:
             said = getattr(refused, "explanation", None) or refused
             raise _failed(f"{workload.requirements_path} cannot be read: {said}") from refused
         finally:
             await self._helpers.remove(helper)
 
 
+class Unreadable(EaselError):
+    """What is there is no file, or too long."""
+
+
 def content_of(container: str, path: str, api: Any, *, longest: int = _LONGEST_FILE) -> bytes:
-    """A file of a container, running or not. Raises EngineNotFound, OSError for no file or a long one."""
+    """A file of a container, running or not. Raises EngineNotFound, Unreadable."""
     place = PurePosixPath(path)
     for _ in range(_MOST_LINKS):
         pieces, about = api.get_archive(container, str(place))
         if about["size"] > longest:
-            raise OSError(f"more than {longest >> 20} MiB")
+            raise Unreadable(f"more than {longest >> 20} MiB")
         with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
             entry = tar.next()
             if entry is not None and entry.issym():
@@ -179,9 +183,9 @@ def content_of(container: str, path: str, api: Any, *, longest: int = _LONGEST_F
                 continue
             opened = tar.extractfile(entry) if entry is not None else None
             if opened is None:
-                raise OSError("not a file")
+                raise Unreadable("not a file")
             return opened.read()
-    raise OSError("too many links")
+    raise Unreadable("too many links")
 
 
 def _failed(why: str) -> PrepareFailed:

@@ -19,7 +19,7 @@ from services.agent.runtime.docker_inside import Within
 from services.agent.runtime.docker_logs import read_log
 from services.agent.runtime.docker_preparation import Preparation, Prepared
 from services.agent.runtime.docker_refusals import refusal_of
-from services.agent.runtime.docker_requirements import content_of
+from services.agent.runtime.docker_requirements import Unreadable, content_of
 from services.agent.runtime.docker_spec import (
     INSTANCE,
     NODE,
@@ -196,6 +196,8 @@ class DockerRuntime:
             return await self._engine.ask(partial(content_of, _name(workload.id), path, longest=longest))
         except EngineNotFound as missing:
             raise FileNotFoundError(f"{path} is not there") from missing
+        except Unreadable as refused:
+            raise OSError(str(refused)) from refused
 
     @property
     def remembered_ends(self) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from easel.agent.v1 import agent_pb2 as pb
 from easel.common.v1 import common_pb2 as common
 from tests.features.agent.conftest import AgentProcess
 from tests.support.fake_scheduler_link import FakeScheduler, listening
@@ -327,3 +328,14 @@ def _child_of_launcher(agent: AgentProcess, instance: str) -> int:
     launcher = json.loads(pid_of(agent, instance))["pid"]
     children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
     return int(children[0])
+
+
+async def test_a_node_of_processes_says_that_it_has_no_images(
+    scheduler: FakeScheduler, agent: AgentProcess
+) -> None:
+    scheduler.pulls = [pb.ImagePull(id="p-1", image="digits:1")]
+    agent.start()
+
+    report = await until(lambda: (report := scheduler.pull_reports.get("p-1")) and report.failed and report)
+
+    assert report.why.startswith("this node runs processes; it has no images")

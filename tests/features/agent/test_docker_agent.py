@@ -6,9 +6,12 @@ import subprocess
 
 import pytest
 
+from easel.agent.v1 import agent_pb2 as pb
 from tests.features.agent.conftest import AgentProcess
 from tests.support.fake_scheduler_link import FakeScheduler
+from tests.support.registry import registry
 from tests.support.runtime_stage import SERVER
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.docker
 
@@ -56,6 +59,34 @@ async def test_a_crashed_container_is_restarted_and_its_last_words_are_kept(
     assert await scheduler.log_of(f"{node}-a") == "last words\nlast words\n"
     scheduler.forget(f"{node}-a")
     await scheduler.sees(f"{node}-a", lambda seen: seen.gone, "to be gone")
+
+
+async def test_images_that_were_asked_for_are_fetched_and_told_of(
+    scheduler: FakeScheduler, agent: AgentProcess
+) -> None:
+    with registry(login=("reader", "let-me-in")) as serves:
+        image = serves.put(f"easel/t{secrets.token_hex(4)}", "1", {"weights": b"heavy"})
+        agent.start(runtime="docker", node=f"t{secrets.token_hex(4)}")
+        scheduler.pulls = [
+            pb.ImagePull(id="right", image=image, user="reader", password="let-me-in"),
+            pb.ImagePull(id="wrong", image=image.replace(":1", ":2"), user="reader", password="guess"),
+        ]
+        try:
+            await until(lambda: scheduler.pull_reports.get("right", pb.ImagePullReport()).done)
+            failed = await until(
+                lambda: (report := scheduler.pull_reports.get("wrong")) and report.failed and report
+            )
+
+            assert failed.why.endswith("; trying again in 10 s")
+            assert serves.layers_served == 1
+            # A new connection begins with all there is.
+            scheduler.pull_reports.clear()
+            agent.kill()
+            agent.start(runtime="docker", node=f"t{secrets.token_hex(4)}")
+            await until(lambda: scheduler.pull_reports.get("right", pb.ImagePullReport()).done)
+            assert serves.layers_served == 1
+        finally:
+            await asyncio.to_thread(_output, f"docker rmi --force {image}")
 
 
 def _output(command: str) -> str:
