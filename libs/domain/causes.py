@@ -110,7 +110,8 @@ ADVICE: dict[Cause, str] = {
     Cause.OUT_OF_MEMORY: "Raise metadata.memory, or let the program use less.",
     Cause.PORT_TAKEN: "Another program of the node has the port; the instance is placed anew by itself.",
     Cause.WRONG_PORT: (
-        "Let the program listen on containers[0].port (the process runtime names it in PORT)."
+        "Let the program listen on containers[0].port (the process runtime names it in PORT); "
+        "8080 and 9090 are reserved, so that a program on one of these must be told another."
     ),
     Cause.LOOPBACK_ONLY: (
         "Let the program bind 0.0.0.0 instead of 127.0.0.1, which nobody outside it can reach."
@@ -146,7 +147,7 @@ ADVICE: dict[Cause, str] = {
     Cause.ISOLATED: "Put it back into traffic with `easel instance isolate --undo ID`, or delete it.",
     Cause.DETACHED: "Delete it with `easel instance delete ID` when you are done with it.",
     Cause.NOTHING_READY: "See what holds its instances up, below; callers get 503 until one is ready.",
-    Cause.TOO_FEW: "Nothing yet: further instances are made by themselves.",
+    Cause.TOO_FEW: "See what holds the others up, below; one that is isolated counts, and takes none.",
     Cause.NO_GATEWAY: "Start a gateway, and check that it reaches the scheduler; nobody routes to instances.",
     Cause.ROLLOUT_PAUSED: (
         "Mend the service.json and update again, resume with `easel rollout resume SERVICE`, "

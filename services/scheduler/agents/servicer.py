@@ -129,7 +129,7 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
             return Changes(put=(*offer.put, *gpus.put), events=(*offer.events, *gpus.events))
 
         await self._change(session, decide)
-        self._gpus.stored(session.node, troubles)
+        self._gpus.stored(session.node, troubles, self._clock())
 
     async def _change(self, session: Session, decide: Decision) -> None:
         """What an older link still says after a newer one has told everything is not taken over.

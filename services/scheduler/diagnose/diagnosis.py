@@ -24,7 +24,6 @@ _LOGGED = frozenset(
         Cause.LIVENESS_PROBE_FAILED,
         Cause.READINESS_PROBE_FAILED,
         Cause.WARM_UP_FAILED,
-        Cause.RESTARTED,
     }
 )
 

@@ -1,7 +1,8 @@
 """What the GPU troubles of a heartbeat change: fences, and events about errors that are only noted."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from libs.db.changes import Changes
 from libs.domain.records import Event
@@ -10,8 +11,21 @@ from services.scheduler.gpus.fences import judged
 from services.scheduler.gpus.troubles import Trouble
 from services.scheduler.world import World
 
-# By node, GPU and cause: how often it had happened, and when last, by its agent's clock.
-Seen = Mapping[tuple[str, str, str], tuple[int, datetime | None]]
+# A program that fails again and again is told of once in this time.
+QUIET_FOR = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Said:
+    """How often a trouble had happened when it was last told of, and when that was."""
+
+    count: int
+    at: datetime | None
+    said_at: datetime
+
+
+# By node, GPU and cause.
+Seen = Mapping[tuple[str, str, str], Said]
 
 
 class GpuWatch:
@@ -19,34 +33,37 @@ class GpuWatch:
 
     def __init__(self, since: datetime) -> None:
         self._since = since
-        self._seen: dict[tuple[str, str, str], tuple[int, datetime | None]] = {}
+        self._seen: dict[tuple[str, str, str], Said] = {}
 
     def changes(self, world: World, node: str, troubles: Iterable[Trouble], now: datetime) -> Changes:
         """What must be stored. Remembers nothing: call `stored` once it is."""
         troubles = tuple(troubles)
         fencing = judged(world.gpu_fences, node, troubles, now)
-        notes = noted(world, node, troubles, self._seen, self._since, now)
-        return Changes(put=fencing.put, events=(*fencing.events, *notes))
+        events = [
+            event
+            for trouble in news(node, troubles, self._seen, now)
+            if not trouble.fences and (trouble.at or now) >= self._since
+            for event in _notes(world, node, trouble, now)
+        ]
+        return Changes(put=fencing.put, events=(*fencing.events, *events))
 
-    def stored(self, node: str, troubles: Iterable[Trouble]) -> None:
-        self._seen |= {(node, each.uuid, each.cause): (each.count, each.at) for each in troubles}
+    def stored(self, node: str, troubles: Iterable[Trouble], now: datetime) -> None:
+        for each in news(node, troubles, self._seen, now):
+            self._seen[node, each.uuid, each.cause] = Said(each.count, each.at, now)
 
 
-def noted(
-    world: World, node: str, troubles: Iterable[Trouble], seen: Seen, since: datetime, now: datetime
-) -> tuple[Event, ...]:
-    """Events about errors that fence nothing and happened again: on the instances that use the GPU, or on
-    the node where none does. What happened before `since` was told of by an earlier scheduler. Pure."""
-    events: list[Event] = []
-    for trouble in troubles:
-        before = seen.get((node, trouble.uuid, trouble.cause))
-        told = before == (trouble.count, trouble.at) if before else (trouble.at or now) < since
-        if not trouble.fences and not told:
-            events += _notes(world, node, trouble, now)
-    return tuple(events)
+def news(node: str, troubles: Iterable[Trouble], seen: Seen, now: datetime) -> tuple[Trouble, ...]:
+    """The troubles that happened again since they were told of, which is a while ago. Pure."""
+    return tuple(
+        each
+        for each in troubles
+        if (said := seen.get((node, each.uuid, each.cause))) is None
+        or ((said.count, said.at) != (each.count, each.at) and now - said.said_at >= QUIET_FOR)
+    )
 
 
 def _notes(world: World, node: str, trouble: Trouble, now: datetime) -> list[Event]:
+    """On the instances that use the GPU, or on the node where none does."""
     why = f"GPU {trouble.uuid} of node {node}: {trouble.what}; the GPU stays in use"
     users = sorted(i.id for i in world.instances_on(node) if trouble.uuid in i.gpu_uuids)
     if not users:

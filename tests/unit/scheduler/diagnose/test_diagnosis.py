@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from libs.db.changes import Changes
 from libs.domain.causes import ADVICE, Cause
 from libs.domain.records import Gpu, GpuFence, Instance, Node, Rollout, Secret, Service, ServiceVersion
 from libs.domain.states import InstanceState, NodeState, RolloutPhase, SafetyLock
@@ -55,8 +56,7 @@ def found(
     usual = {type(each): each for each in (a_service(), a_version(), a_node())}
     kinds = {type(record) for record in records}
     world = a_world(*(each for kind, each in usual.items() if kind not in kinds), *records)
-    for record in others:
-        world._put(record)
+    world.apply(Changes(put=others))
     return diagnose_service(a_picture(world, **changes), world.service("digits"))
 
 

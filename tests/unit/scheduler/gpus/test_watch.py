@@ -40,10 +40,20 @@ def test_an_error_of_a_gpu_that_nobody_uses_is_an_event_on_the_node() -> None:
 
 def test_what_was_stored_is_not_said_again_until_it_happens_again() -> None:
     watch, world = GpuWatch(at(0)), a_world_with_users()
-    watch.stored("n1", [a_page_fault(1)])
+    watch.stored("n1", [a_page_fault(1)], at(2))
 
-    assert not watch.changes(world, "n1", [a_page_fault(1)], at(4))
-    assert watch.changes(world, "n1", [a_page_fault(2, seconds=5)], at(6)).events
+    assert not watch.changes(world, "n1", [a_page_fault(1)], at(400))
+    assert watch.changes(world, "n1", [a_page_fault(2, seconds=399)], at(400)).events
+
+
+def test_a_program_that_fails_all_the_time_is_told_of_now_and_then() -> None:
+    watch, world, said = GpuWatch(at(0)), a_world_with_users(), []
+    for seconds in range(2, 200, 2):
+        troubles = [a_page_fault(seconds, seconds=seconds)]
+        said += [seconds] * len(watch.changes(world, "n1", troubles, at(seconds)).events)
+        watch.stored("n1", troubles, at(seconds))
+
+    assert said == [2, 62, 122, 182]
 
 
 def test_what_could_not_be_stored_is_said_the_next_time() -> None:
@@ -54,6 +64,6 @@ def test_what_could_not_be_stored_is_said_the_next_time() -> None:
 
 
 def test_what_an_earlier_scheduler_heard_of_is_not_said_again() -> None:
-    watch = GpuWatch(since=at(100))
+    watch, old = GpuWatch(since=at(100)), [a_page_fault(1, seconds=5)]
 
-    assert not watch.changes(a_world_with_users(), "n1", [a_page_fault(1, seconds=5)], at(101))
+    assert not watch.changes(a_world_with_users(), "n1", old, at(101))
