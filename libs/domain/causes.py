@@ -146,7 +146,7 @@ ADVICE: dict[Cause, str] = {
     Cause.RESTARTED: "See why it ended; its output is shown by `easel logs`.",
     Cause.ISOLATED: "Put it back into traffic with `easel instance isolate --undo ID`, or delete it.",
     Cause.DETACHED: "Delete it with `easel instance delete ID` when you are done with it.",
-    Cause.NOTHING_READY: "See what holds its instances up, below; callers get 503 until one is ready.",
+    Cause.NOTHING_READY: "See what holds its instances up, below.",
     Cause.TOO_FEW: "See what holds the others up, below; one that is isolated counts, and takes none.",
     Cause.NO_GATEWAY: "Start a gateway, and check that it reaches the scheduler; nobody routes to instances.",
     Cause.ROLLOUT_PAUSED: (

@@ -9,6 +9,7 @@ from services.scheduler.diagnose.finding import Finding, Severity, finding
 from services.scheduler.diagnose.picture import Picture
 from services.scheduler.gpus.fences import active_fence
 from services.scheduler.live import duration, in_words
+from services.scheduler.placement.words import counted
 
 # What it is when its agent gave no word of its own.
 _OF_STATE = {
@@ -56,7 +57,7 @@ def _trouble(instance: Instance, troubled: bool) -> Finding:
     passing = cause in _MAY_PASS and not troubled
     severity = Severity.WARNING if instance.ready or passing else Severity.ERROR
     why = instance.why or instance.last_exit or "it does not say why"
-    times = f"; restarted {instance.restarts} times" if instance.restarts else ""
+    times = f"; restarted {counted(instance.restarts, 'time')}" if instance.restarts else ""
     ended = instance.last_exit
     also = f" (last run: {ended})" if ended and ended not in why else ""
     said, _, lines = f"{why}".partition("\n")
@@ -65,7 +66,7 @@ def _trouble(instance: Instance, troubled: bool) -> Finding:
 
 
 def _restarted(instance: Instance) -> Finding:
-    what = f"{instance.id} is ready, and was restarted {instance.restarts} times"
+    what = f"{instance.id} is ready, and was restarted {counted(instance.restarts, 'time')}"
     also = f"; the run before ended: {instance.last_exit}" if instance.last_exit else ""
     return finding(Severity.NOTE, Cause.RESTARTED, instance.id, f"{what}{also}")
 
@@ -110,9 +111,7 @@ def _since(picture: Picture, instance: Instance) -> str:
 
 def _open(picture: Picture, instance: Instance) -> str:
     count = picture.live(instance.id).connections
-    if not count:
-        return ""
-    return "; 1 connection is open still" if count == 1 else f"; {count} connections are open still"
+    return f"; {counted(count, 'connection')} open still" if count else ""
 
 
 def _gpus(picture: Picture, instance: Instance) -> Iterator[Finding]:

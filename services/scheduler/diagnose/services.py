@@ -79,7 +79,9 @@ def _size(service: Service, instances: list[Instance]) -> Iterator[Finding]:
         what = f"{name} is scaled to 0 instances: callers get 503"
         yield finding(Severity.WARNING, Cause.SCALED_TO_ZERO, name, what)
     elif not ready:
-        what = f"none of the {service.wanted} instances of {name} takes requests: callers get 503"
+        one = f"the instance of {name} takes no requests"
+        none = f"none of the {service.wanted} instances of {name} takes requests"
+        what = f"{one if service.wanted == 1 else none}: callers get 503"
         yield finding(Severity.ERROR, Cause.NOTHING_READY, name, what)
     elif ready < service.wanted:
         what = f"{ready} of the {service.wanted} instances of {name} take requests"

@@ -161,7 +161,7 @@ async def test_while_an_instance_drains_it_is_said_what_it_waits_for(tmp_path: P
             told = (await diagnosed(scheduler)).get("Draining")
             return told.what if told and "connections" in told.what else ""
 
-        assert "2 connections are open still" in await until(waits, "the connections")
+        assert "2 connections open still" in await until(waits, "the connections")
 
 
 async def test_a_node_whose_agent_is_away_is_said(tmp_path: Path) -> None:

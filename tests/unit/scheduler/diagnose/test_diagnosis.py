@@ -196,7 +196,7 @@ def test_a_draining_instance_says_how_many_connections_it_waits_for_and_how_long
 
     assert told(findings) == [(NOTE, "Draining")]
     assert findings[0].what == (
-        "digits-old is being stopped (a new version is ready), for 30 s so far; 3 connections are open still"
+        "digits-old is being stopped (a new version is ready), for 30 s so far; 3 connections open still"
     )
 
 

@@ -8,6 +8,7 @@ from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, NotFound
 from libs.domain.records import Gpu, GpuFence
 from libs.domain.states import EventKind
+from services.scheduler.admin.nodes import deleted
 from services.scheduler.gpus.fences import active_fence, fenced_by_hand, judged, lifted
 from services.scheduler.gpus.troubles import Trouble, TroubleKind
 from services.scheduler.world import World
@@ -192,3 +193,12 @@ def test_a_fence_is_neither_doubled_nor_lifted_where_there_is_none() -> None:
 
     with pytest.raises(FailedPrecondition, match="fenced already: noisy"):
         fenced_by_hand(world, "n1", UUID, "", at(1))
+
+
+def test_the_fences_of_a_node_are_forgotten_with_it() -> None:
+    world = a_world_with_a_gpu()
+    told(world, an_xid())
+
+    changes = deleted(world, "n1", linked=(), now=at(1))
+
+    assert [type(record).__name__ for record in changes.delete] == ["Node", "GpuFence"]
