@@ -241,7 +241,7 @@ def _again(workload: Workload, attempt: Attempt, trouble: Trouble, now: datetime
     due = trouble.at + delay
     if now >= due:
         return Start(workload, attempt, f"another try after: {trouble.why}")
-    why = f"{trouble.why}; trying again in {_shown(delay)}"
+    why = f"{trouble.why}; trying again in {shown(delay)}"
     return Hold(workload.id, trouble.state, why, due, attempt.restarts, cause=trouble.cause, run=workload.run)
 
 
@@ -265,7 +265,7 @@ def _after_exit(
     delay = back_off(next_run.streak)
     if now >= ended.at + delay:
         return Start(workload, next_run, f"{said.why}; restart {next_run.restarts}")
-    why = f"{said.why}; restarting in {_shown(delay)} (restart {next_run.restarts})"
+    why = f"{said.why}; restarting in {shown(delay)} (restart {next_run.restarts})"
     return _held(workload, running, why, said.cause, ended.at + delay)
 
 
@@ -309,6 +309,7 @@ def _is_stopping(instance: str, seen: Observed) -> bool:
     return busy is not None and busy.stopping
 
 
-def _shown(delay: timedelta) -> str:
+def shown(delay: timedelta) -> str:
+    """A delay in words."""
     seconds = int(delay.total_seconds())
     return f"{seconds} s" if seconds < 120 or seconds % 60 else f"{seconds // 60} min"

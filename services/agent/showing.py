@@ -83,7 +83,7 @@ class Showing:
                 self._board.get(running.id),
                 state=InstanceState.WARMING_UP if health.warming_up else state,
                 ready=health.ready,
-                why=health.finding.why if health.finding is not None else "",
+                why=health.finding.why if health.finding is not None else health.doing,
                 cause=health.finding.cause if health.finding is not None else None,
                 ready_at=ready_at,
             )

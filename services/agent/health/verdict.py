@@ -25,6 +25,8 @@ class Health:
     warming_up: bool = False
     condemned: bool = False
     finding: Finding | None = None
+    # What it is busy with, while that is no trouble.
+    doing: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Known:
     unheard: Finding | None = None
     stalled: Finding | None = None
     cold: Finding | None = None
+    doing: str = ""
     answers: Mapping[Check, Counted] = field(default_factory=dict)
 
     def heard(self, listening: bool, loss: Finding | None) -> "Known":
@@ -70,7 +73,7 @@ class Known:
         if self.stalled is not None:
             return Health(condemned=True, finding=self.stalled)
         if self.passes:
-            return Health(ready=self.warm, warming_up=not self.warm, finding=self.cold)
+            return Health(self.warm, warming_up=not self.warm, finding=self.cold, doing=self.doing)
         if self.unheard is not None and not self.listening:
             return Health(finding=self.unheard)
         if self._verdict(Check.READINESS) is False:

@@ -13,7 +13,7 @@ from libs.domain.errors import EaselError
 from services.agent.health.answers import Check
 from services.agent.health.asking import ask
 from services.agent.health.verdict import Health, Known, presumed, probe_of
-from services.agent.plan import back_off
+from services.agent.plan import back_off, shown
 from services.agent.runtime.port import Activity, Finding, Running, Runtime, WarmUpFailed
 from services.agent.workload import Workload
 
@@ -173,12 +173,17 @@ class Watch:
                 self._news.clear()
                 await self._news.wait()
             try:
-                await warm_up(self._workload, self._running, lambda why: None)
-            except (WarmUpFailed, OSError) as failed:
+                await warm_up(self._workload, self._running, self._say_doing)
+            except (EaselError, OSError) as failed:
                 failures += 1
                 cause = failed.cause if isinstance(failed, WarmUpFailed) else Cause.WARM_UP_FAILED
-                self._learn(replace(self._known, cold=Finding(cause, str(failed))))
-                await asyncio.sleep(back_off(failures + 1).total_seconds())
+                wait = back_off(failures + 1)
+                why = f"{failed}; trying again in {shown(wait)}"
+                self._learn(replace(self._known, cold=Finding(cause, why), doing=""))
+                await asyncio.sleep(wait.total_seconds())
             else:
-                self._learn(replace(self._known, warm=True, cold=None))
+                self._learn(replace(self._known, warm=True, cold=None, doing=""))
                 return
+
+    def _say_doing(self, what: str) -> None:
+        self._learn(replace(self._known, doing=what))

@@ -29,6 +29,8 @@ _LAST_WORDS_WITHIN = 0.2
 
 async def execute(directory: InstanceDirectory, command: Sequence[str], within: timedelta) -> Executed:
     """See `Runtime`. What the command left running in the background runs on."""
+    if not await asyncio.to_thread(_has_begun, directory):
+        raise Unavailable("its program has not begun yet, or has ended")
     mark = f"{_PROBE}={uuid.uuid4().hex}"
     starting = asyncio.ensure_future(_spawn(directory, mark, command))
     process: asyncio.subprocess.Process | None = None
@@ -51,6 +53,18 @@ async def execute(directory: InstanceDirectory, command: Sequence[str], within: 
             process = process or await starting
             if process.returncode is None:
                 await _kill(process, mark)
+
+
+def _has_begun(directory: InstanceDirectory) -> bool:
+    """Whether there is a program beside which a command can run: it has left its launcher's directory."""
+    launcher = directory.monitor()
+    if launcher is None:
+        return False
+    try:
+        first = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()[:1]
+        return bool(first) and Path(f"/proc/{first[0]}/cwd").readlink() != directory.path
+    except OSError:
+        return False
 
 
 async def _spawn(
