@@ -44,6 +44,7 @@ BENCHES = (
     Bench("placement", ("--decisions", "200")),
     Bench("store", ("--placements", "200")),
     Bench("startup"),
+    Bench("storage"),
 )
 NAMES = tuple(bench.name for bench in BENCHES)
 

@@ -16,6 +16,7 @@ from services.agent.storage.digests import Seen
 from services.agent.storage.eviction import Evictor
 from services.agent.storage.git import Repositories
 from services.agent.storage.layout import Layout
+from services.agent.storage.object_store import Stores
 from services.agent.storage.snapshots import Snapshots
 from services.agent.storage.sources import GitSource, StoreSource
 from services.agent.storage.synced import SyncedStores
@@ -54,7 +55,8 @@ class NodeStorage:
         self._settings, self._background = settings, Background()
         self._layout, seen = Layout(settings.cache), Seen()
         self._evictor = Evictor(self._layout, 0)
-        self._stores = SyncedStores(self._layout, seen, self._evictor)
+        self._stores = Stores()
+        self._synced = SyncedStores(self._layout, seen, self._evictor, self._stores)
         self._repositories = Repositories(
             self._layout, Snapshots(self._layout, seen), settings.environment, settings.fetch_within
         )
@@ -119,7 +121,7 @@ class NodeStorage:
             if isinstance(origin, GitSource):
                 await self._repositories.ensure(origin, place, phase)
             elif isinstance(origin, StoreSource) and mount.read_only:
-                await self._stores.ensure(origin, place, phase)
+                await self._synced.ensure(origin, place, phase)
             elif isinstance(origin, StoreSource):
                 await self._fill(WorkingCopy(place), origin, phase)
 
@@ -143,7 +145,7 @@ class NodeStorage:
             return
         # Used only until it is copied: what is written later is nobody else's.
         link = copy.tree.with_name(f"{copy.tree.name}.source")
-        snapshot, entries = await self._stores.ensure(origin, link, phase, may_be_empty=True)
+        snapshot, entries = await self._synced.ensure(origin, link, phase, may_be_empty=True)
         await asyncio.to_thread(copy.fill, snapshot, entries, phase.moved)
         link.unlink(missing_ok=True)
 
@@ -158,7 +160,7 @@ class NodeStorage:
         whole = True
         for copy in copies_of(self._settings.own / instance):
             try:
-                count = await copy.write_back(final=final)
+                count = await copy.write_back(self._stores, final=final)
             except (EaselError, OSError, ValueError) as refused:
                 whole = False
                 facts = {"instance": instance, "why": str(refused)}

@@ -4,7 +4,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -38,21 +38,68 @@ class Piece:
     encrypted: bool
 
 
+@dataclass
+class _Client:
+    """A connection that several may use at once."""
+
+    files: Any
+    users: int = 0
+
+
+class Stores:
+    """Opens stores. Those who use the same one at the same time share its connections."""
+
+    def __init__(self) -> None:
+        self._clients: dict[StoreSource, _Client] = {}
+        self._session: Any = None
+
+    @asynccontextmanager
+    async def opened(self, source: StoreSource) -> AsyncIterator["ObjectStore"]:
+        """The store behind a source, connected at its first call."""
+        # Imported at its first use: it takes as long as all else of the agent.
+        s3fs, sessions, botocore, aiohttp = await asyncio.to_thread(_libraries)
+        account = replace(source, bucket="", prefix="")
+        client = self._clients.get(account)
+        if client is None:
+            self._session = self._session or sessions.get_session()
+            files = s3fs.S3FileSystem(session=self._session, **_options(source))
+            files.retries = 1
+            client = self._clients[account] = _Client(files)
+        client.users += 1
+        try:
+            refusals = (OSError, ValueError, botocore.BotoCoreError, aiohttp.ClientError)
+            yield ObjectStore(source, client.files, refusals)
+        finally:
+            client.users -= 1
+            if not client.users:
+                del self._clients[account]
+                if client.files._s3 is not None:
+                    await client.files._s3.close()
+
+
 @asynccontextmanager
 async def opened(source: StoreSource) -> AsyncIterator["ObjectStore"]:
-    """The store behind a source, connected at its first call."""
-    # Imported at its first use: it takes as long as all else of the agent.
-    s3fs: Any = await asyncio.to_thread(importlib.import_module, "s3fs")
-    files = s3fs.S3FileSystem(
-        asynchronous=True,
-        skip_instance_cache=True,
-        anon=not source.access_key_id,
-        key=source.access_key_id or None,
-        secret=source.secret_access_key or None,
-        token=source.session_token or None,
-        endpoint_url=endpoint_of(source) or None,
-        client_kwargs={"region_name": source.region} if source.region else {},
-        config_kwargs={
+    """A store that is shared with nobody."""
+    async with Stores().opened(source) as store:
+        yield store
+
+
+def _libraries() -> tuple[Any, ...]:
+    names = ("s3fs", "aiobotocore.session", "botocore.exceptions", "aiohttp")
+    return tuple(importlib.import_module(name) for name in names)
+
+
+def _options(source: StoreSource) -> dict[str, Any]:
+    return {
+        "asynchronous": True,
+        "skip_instance_cache": True,
+        "anon": not source.access_key_id,
+        "key": source.access_key_id or None,
+        "secret": source.secret_access_key or None,
+        "token": source.session_token or None,
+        "endpoint_url": endpoint_of(source) or None,
+        "client_kwargs": {"region_name": source.region} if source.region else {},
+        "config_kwargs": {
             "connect_timeout": 5,
             "read_timeout": 20,
             "max_pool_connections": 32,
@@ -61,16 +108,7 @@ async def opened(source: StoreSource) -> AsyncIterator["ObjectStore"]:
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",
         },
-    )
-    files.retries = 1
-    botocore: Any = importlib.import_module("botocore.exceptions")
-    aiohttp: Any = importlib.import_module("aiohttp")
-    refusals = (OSError, ValueError, botocore.BotoCoreError, aiohttp.ClientError)
-    try:
-        yield ObjectStore(source, files, refusals)
-    finally:
-        if files._s3 is not None:
-            await files._s3.close()
+    }
 
 
 def endpoint_of(source: StoreSource) -> str:
@@ -86,7 +124,7 @@ def addressing_of(source: StoreSource) -> str:
 
 
 class ObjectStore:
-    """See `opened`. Every method raises PrepareFailed, and Changed where an object is not what was listed."""
+    """See `Stores.opened`. Every method raises PrepareFailed, or Changed for what is not what was listed."""
 
     def __init__(self, source: StoreSource, files: Any, refusals: tuple[type[Exception], ...]) -> None:
         self._source, self._files, self._refusals = source, files, refusals

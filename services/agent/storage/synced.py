@@ -16,7 +16,7 @@ from services.agent.storage.failures import Changed, disk_failure
 from services.agent.storage.fetch import Fetcher, Wish
 from services.agent.storage.layout import Layout, identity_of
 from services.agent.storage.locks import locked
-from services.agent.storage.object_store import ObjectStore, StoredObject, opened
+from services.agent.storage.object_store import ObjectStore, StoredObject, Stores
 from services.agent.storage.snapshots import Entry, Snapshots, use
 from services.agent.storage.sources import StoreSource
 
@@ -37,8 +37,8 @@ class Transfer:
 class SyncedStores:
     """Fetches what is listed below a source, and finds what was fetched before."""
 
-    def __init__(self, layout: Layout, seen: Seen, evictor: Evictor) -> None:
-        self._layout, self._evictor = layout, evictor
+    def __init__(self, layout: Layout, seen: Seen, evictor: Evictor, stores: Stores) -> None:
+        self._layout, self._evictor, self._stores = layout, evictor, stores
         self._fetcher = Fetcher(layout, seen, _PIECES_AT_ONCE)
         self._snapshots = Snapshots(layout, seen)
         self._transfers: dict[str, Transfer] = {}
@@ -51,7 +51,7 @@ class SyncedStores:
         Raises PrepareFailed. Safe to repeat, also after whoever did it was killed: it goes on from there.
         """
         phase(InstanceState.PREPARING, f"fetching {source.name}")
-        async with opened(source) as store:
+        async with self._stores.opened(source) as store:
             for _ in range(_LISTINGS):
                 wishes = _wishes(source, await store.objects())
                 if not wishes and not may_be_empty:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from libs.files import replace_file
 from services.agent.storage.locks import locked
-from services.agent.storage.object_store import ObjectStore, opened
+from services.agent.storage.object_store import ObjectStore, Stores
 from services.agent.storage.snapshots import Entry
 from services.agent.storage.sources import StoreSource
 
@@ -91,7 +91,7 @@ class WorkingCopy:
         self._save(_states(draft))
         draft.replace(self.tree)
 
-    async def write_back(self, *, final: bool) -> int:
+    async def write_back(self, stores: Stores, *, final: bool) -> int:
         """Uploads what changed and deletes what is gone; how many objects. Raises PrepareFailed, OSError.
 
         What was not written back, for whatever reason, is so at the next call.
@@ -102,7 +102,7 @@ class WorkingCopy:
             due = plan_write_back(stored, found, None if final else time.time_ns() - _SETTLED_NS)
             if not due.upload and not due.delete:
                 return 0
-            async with opened(self._source()) as store:
+            async with stores.opened(self._source()) as store:
                 try:
                     await self._upload(store, due.upload, stored)
                     await self._delete(store, due.delete, stored)
