@@ -297,6 +297,16 @@ _REST = [
     Malformed("a record that goes nowhere", _service(sinker={"type": "sls"}), "sinker.config.sls"),
     Malformed("a unit of nothing", _service(unit={"size": 0}), "unit.size"),
     Malformed("features as a text", _service(features="all"), "features"),
+    Malformed(
+        "extra disk that is no size",
+        _service(features={"eas.aliyun.com/extra-ephemeral-storage": "lots"}),
+        'features["eas.aliyun.com/extra-ephemeral-storage"]',
+    ),
+    Malformed(
+        "a GPU driver that is no version",
+        _service(features={"eas.aliyun.com/gpu-driver-version": "tesla=newest"}),
+        'features["eas.aliyun.com/gpu-driver-version"]',
+    ),
     Malformed("a model configuration of numbers", _service(model_config=[1, 2]), "model_config"),
 ]
 
