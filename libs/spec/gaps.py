@@ -9,7 +9,6 @@ from libs.spec.service import ServiceSpec
 from libs.spec.suggestions import Notice
 
 _PART = re.compile(r'\[(?:"([^"]*)")?\]|\.?([A-Za-z0-9_-]+)')
-_PROBE = "this probe is not run yet; an instance takes traffic as soon as its port listens"
 _PROCESSOR = "services that a processor runs are not carried out yet; use an image under containers"
 _BATCHING = "requests are not batched yet"
 _ENGINE = "the threads of the engine are not set yet; the program in the image chooses its own"
@@ -80,10 +79,6 @@ GAPS: tuple[Gap, ...] = (
     Gap(
         "cloud.networking", "instances join the network of their node; private networks are kept and ignored"
     ),
-    Gap("containers[].startup_check", _PROBE),
-    Gap("containers[].liveness_check", _PROBE),
-    Gap("containers[].readiness_check", _PROBE),
-    Gap("containers[].health_check", _PROBE),
     Gap(
         "containers[].resources.requests",
         "requests are kept and ignored; metadata.cpu and metadata.memory count",

@@ -55,14 +55,14 @@ def test_each_feature_that_is_not_carried_out_is_told_once_at_its_place() -> Non
         ],
         features={"eas.aliyun.com/enable-rollout": "true"},
         networking={"gateway_policy": {"rate_limit": {"enable": "true", "limit": 5}}},
-        containers=[{"image": "app:1", "liveness_check": {"tcp_socket": {"port": 8000}}}],
+        containers=[{"image": "app:1", "resources": {"requests": {"cpu": 1}}}],
         metadata={"gpu_memory": 4, "type": "Async"},
     )
 
     assert [sentence.partition(": ")[0] for sentence in sentences] == [
         "metadata.gpu_memory",
         "metadata.type",
-        "containers[0].liveness_check",
+        "containers[0].resources.requests",
         "networking.gateway_policy.rate_limit",
         "storage[1].nfs.resourceGroup",
         "autoscaler",
