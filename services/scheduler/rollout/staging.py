@@ -49,15 +49,15 @@ def shares(situation: Situation, groups: Groups, update: Rollout | None, hold: s
     """What there is to be of each version, by the record as `advanced` left it."""
     wanted = situation.wanted
     changing = update is not None or bool(groups.old)
-    if hold and changing:
-        return _held_shares(situation, groups)
+    if hold and changing and (before := _last_good(situation, groups.old)):
+        return _held_shares(situation, groups, before)
     if update is None or not _in_stages(update):
-        return Shares(wanted)
+        return Shares(wanted, replace_old=not hold)
     new = min(update.released, wanted)
     if update.partition and not update.promoted:
         allowed = wanted - kept(update, wanted)
         new = min(new, allowed) if update.paused else allowed
-    return Shares(new, wanted - new, update.from_version, replace_old=not update.paused)
+    return Shares(new, wanted - new, update.from_version, replace_old=not update.paused and not hold)
 
 
 def kept(update: Rollout, wanted: int) -> int:
@@ -76,12 +76,9 @@ def _in_stages(update: Rollout) -> bool:
     return update.paused or (bool(update.partition or update.batch_size) and not update.promoted)
 
 
-def _held_shares(situation: Situation, groups: Groups) -> Shares:
+def _held_shares(situation: Situation, groups: Groups, before: int) -> Shares:
     """What works at the new version stays; what is missing beside it is made of the last good version."""
-    before = _last_good(situation, groups.old)
     healthy = sum(not in_trouble(i, situation) for i in groups.fresh) + len(groups.held)
-    if not before:
-        return Shares(situation.wanted, replace_old=False)
     old = max(0, situation.wanted - healthy)
     present = len(groups.fresh) + len(groups.held)
     return Shares(min(present, situation.wanted), old, before, create_new=False, replace_old=False)
