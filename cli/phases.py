@@ -111,6 +111,7 @@ def _failure(service: Service, instances: Sequence[Instance], wanted: Wanted, wa
         return service.why or "the service failed"
     rollout = service.rollout
     failed = rollout is not None and rollout.phase is RolloutPhase.FAILED
+    fresh = not wanted.released or waited > STALE_SECONDS
     if rollout is not None and failed and rollout.version == service.version and fresh:
         return rollout.why or "the update failed"
     for each in instances:

@@ -64,7 +64,7 @@ def write(
     if output is not Format.TABLE:
         dump(result.service, output)
     elif result.outcome is not None and result.outcome.ok:
-        _show_end(result.service, endpoint=endpoint)
+        _show_end(result.service, result.outcome.why, endpoint=endpoint)
     elif result.outcome is None and endpoint:
         say(f"follow it with `easel desc {result.service.name}` or `easel events -f {result.service.name}`")
     if result.outcome is not None and not result.outcome.ok:
@@ -97,12 +97,13 @@ async def _followed(
     return _Result(service, ended)
 
 
-def _show_end(service: "Service", *, endpoint: bool) -> None:
+def _show_end(service: "Service", why: str, *, endpoint: bool) -> None:
     from easel_sdk.types import ServiceState
 
     stopped = service.state is ServiceState.STOPPED
     ready = "" if stopped else f": {service.ready} of {service.wanted} instances ready"
-    typer.echo(f"{service.name} is {service.state}{ready}")
+    held = f"; {why}" if service.state is ServiceState.UPDATING and why else ""
+    typer.echo(f"{service.name} is {service.state}{ready}{held}")
     if endpoint and service.endpoint:
         for line in calling(service):
             typer.echo(line)

@@ -169,7 +169,8 @@ TO_2 = Wanted(Goal.READY, version=2, changed=True)
 def test_an_update_that_failed_ends_the_wait_with_its_reason() -> None:
     failed = an_update(RolloutPhase.FAILED, why="echo-2 does not become ready")
 
-    assert outcome(failed, [], TO_2, 5.0) == Outcome(False, "echo-2 does not become ready")
+    assert outcome(failed, [], TO_2, 0.0) == Outcome(False, "echo-2 does not become ready")
+    assert outcome(failed, [], replace(TO_2, released=True), 0.1) is None
 
 
 @pytest.mark.parametrize(

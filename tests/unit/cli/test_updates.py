@@ -77,6 +77,9 @@ def test_a_wait_ends_where_the_plan_holds_the_update_up(echo: CommandLine) -> No
 
     assert ran.code == 0
     assert "version 1 → 2, Paused, 1 of 2 updated" in ran.err
+    assert ran.out == (
+        "echo is Updating: 2 of 2 instances ready; 1 instance is updated; the rest waits for a promote\n"
+    )
 
 
 def test_an_update_is_looked_at_replanned_and_promoted(echo: CommandLine, fake: FakeAdmin) -> None:
