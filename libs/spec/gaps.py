@@ -83,7 +83,6 @@ GAPS: tuple[Gap, ...] = (
         "containers[].resources.requests",
         "requests are kept and ignored; metadata.cpu and metadata.memory count",
     ),
-    Gap("metadata.rolling_strategy.auto_rollback", "a failing version is not taken back by itself yet"),
     Gap(
         "networking.gateway",
         "dedicated gateways are not carried out yet; the service is on the shared gateway",
@@ -93,15 +92,9 @@ GAPS: tuple[Gap, ...] = (
     Gap("networking.nlb", "no load balancer is made; the service is reached through the gateway"),
     Gap("networking.nacos", "instances are not written to a registry yet"),
     Gap(
-        "storage[].oss.endpoint", "a bucket is a directory of the node here; the endpoint is kept and ignored"
-    ),
-    Gap("storage[].oss.secret", "buckets are not reached over the network yet"),
-    Gap(
         "storage[].nfs.resourceGroup",
         "the server is reached by its address alone; the value is kept and ignored",
     ),
-    Gap("storage[].git", "repositories are not cloned yet; instances of this service cannot start with it"),
-    Gap("storage[].host_path", "directories of the node are not mounted yet"),
     Gap("processor", _PROCESSOR),
     Gap("processor_path", _PROCESSOR),
     Gap("processor_entry", _PROCESSOR),
@@ -120,7 +113,6 @@ GAPS: tuple[Gap, ...] = (
     Gap("aimaster", "nodes are not checked before an instance starts yet"),
     Gap("sinker", "requests and responses are not recorded yet"),
     Gap("confidential", "encrypted models are not opened yet"),
-    Gap('features["eas.aliyun.com/enable-rollout"]', "updates are not made in stages yet"),
     Gap('features["eas.aliyun.com/enable-properties"]', "dynamic parameters are not handed to instances yet"),
     Gap("options.enable_ram_role", "there are no cloud roles here; the option is kept and ignored"),
     Gap("options.enableCache", "model files are not cached on the node yet"),
