@@ -156,9 +156,11 @@ class Reconciler:
         """Drops what was known of instances that two passes in a row neither wanted nor found."""
         absent = self._board.instances() | self._troubles.keys() | self._remembered.ready_at().keys()
         absent -= {*(self._wanted or ()), *self._running, *self._work}
+        told = self._board.instances() | self._troubles.keys()
         for instance in absent & self._absent:
             self._forget(instance)
-            self._showing.gone(instance)
+            if instance in told:
+                self._showing.gone(instance)
         self._absent = absent
 
     def _forget(self, instance: str) -> None:
@@ -205,7 +207,7 @@ class Reconciler:
         before = self._remembered.of_run(running.id, running.started_at)
         self._showing.started(running, workload.epoch, before)
         tell = partial(self._show_health, running, workload)
-        watch = Watch(running, workload, self._means, tell, before is not None and before.ready)
+        watch = Watch(running, workload, self._means, tell, before)
         task = asyncio.create_task(watch.run())
         task.add_done_callback(partial(_say_broken, running.id))
         self._watches[running.id] = (running, task)

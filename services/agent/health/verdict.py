@@ -104,8 +104,11 @@ def probe_of(probes: Probes, check: Check) -> Probe | None:
             return probes.readiness
 
 
-def presumed(probes: Probes) -> Known:
-    """Of a run that was ready when it was seen last: it is, until enough answers say otherwise."""
-    passed = Counted(verdict=True)
-    answers = {check: passed for check in (Check.STARTUP, Check.READINESS) if probe_of(probes, check)}
-    return Known(probes, listening=True, was_ready=True, answers=answers)
+def recalled(probes: Probes, *, ready: bool) -> Known:
+    """Of a run that was ready at some time: it has started and is warm.
+
+    If it was `ready` when it was seen last, it is so until enough answers say otherwise.
+    """
+    verdicts = {Check.STARTUP: True, Check.READINESS: ready or None}
+    answers = {check: Counted(each) for check, each in verdicts.items() if probe_of(probes, check)}
+    return Known(probes, listening=ready, was_ready=True, answers=answers)

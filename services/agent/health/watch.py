@@ -12,7 +12,8 @@ from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
 from services.agent.health.answers import Check
 from services.agent.health.asking import ask
-from services.agent.health.verdict import Health, Known, presumed, probe_of
+from services.agent.health.remembered import Readiness
+from services.agent.health.verdict import Health, Known, probe_of, recalled
 from services.agent.plan import back_off, shown
 from services.agent.runtime.port import Activity, Finding, Running, Runtime, WarmUpFailed
 from services.agent.workload import Workload
@@ -46,11 +47,14 @@ class Watch:
         workload: Workload,
         means: Means,
         tell: Callable[[Health], None],
-        was_ready: bool = False,
+        before: Readiness | None = None,
     ) -> None:
+        """`before` is what an earlier agent knew of this run."""
         self._running, self._workload, self._means, self._tell = running, workload, means, tell
         warms_up = bool(workload.warm_up_path) and means.warm_up is not None
-        self._known = presumed(workload.probes) if was_ready else Known(workload.probes, warm=not warms_up)
+        self._known = Known(workload.probes, warm=not warms_up)
+        if before is not None:
+            self._known = recalled(workload.probes, ready=before.ready)
         self._told: Health | None = None
         # Set when something changed that makes an early look worth while.
         self._news = asyncio.Event()

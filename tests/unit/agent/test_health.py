@@ -9,7 +9,7 @@ from libs.domain.causes import Cause
 from libs.spec.probe import HttpGet, Probe, StartupProbe
 from services.agent.health.answers import Answer, Check
 from services.agent.health.http import NoAnswer, get
-from services.agent.health.verdict import Known, presumed
+from services.agent.health.verdict import Known, recalled
 from services.agent.runtime.port import Finding
 from services.agent.workload import Probes
 from tests.support.free_ports import free_port
@@ -109,12 +109,20 @@ def test_a_sentence_stays_the_same_while_the_program_says_the_same_in_other_word
 
 def test_a_run_that_was_ready_is_so_until_enough_answers_say_otherwise() -> None:
     probes = Probes(startup=StartupProbe(http_get=HttpGet()), readiness=HTTP)
-    known = presumed(probes)
+    known = recalled(probes, ready=True)
 
     assert known.health().ready
     assert told(known, Check.READINESS, NO, NO).health().ready
     assert not told(known, Check.READINESS, NO, NO, NO).health().ready
     assert not known.heard(False, None).health().ready
+
+
+def test_a_run_that_was_ready_once_has_started_and_is_warm() -> None:
+    probes = Probes(startup=StartupProbe(http_get=HttpGet()), readiness=HTTP)
+    known = recalled(probes, ready=False).heard(True, None)
+
+    assert (known.started, known.warm, known.health().ready) == (True, True, False)
+    assert told(known, Check.READINESS, YES).health().ready
 
 
 def test_a_run_that_is_not_warm_warms_up_before_it_is_ready() -> None:
