@@ -9,6 +9,7 @@ from easel.common.v1 import common_pb2
 from libs.db.changes import Changes
 from libs.domain.records import Instance, ResourceGroup, ServiceVersion
 from libs.domain.states import LIVE_STATES
+from services.scheduler.admin.instances import deleted, detached, isolated, restarted
 from services.scheduler.admin.services import Services
 from services.scheduler.admin.updating import UpdateAsk
 from services.scheduler.agents.desired import order_of
@@ -16,6 +17,8 @@ from services.scheduler.agents.reports import changes_from_reports
 from services.scheduler.ledger import Ledger
 from services.scheduler.reconcile.drain import Unrouted
 from services.scheduler.reconcile.reconciler import Reconciler
+from services.scheduler.rollout.begin import PlanAsked
+from services.scheduler.rollout.groups import is_apart
 from services.scheduler.routes.gateways import Gateway, Gateways
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.world import World
@@ -55,8 +58,11 @@ class Cluster:
     def instances(self, service: str) -> list[Instance]:
         return list(self.ledger.world.instances_of(service))
 
-    def live(self, service: str) -> list[Instance]:
-        return [i for i in self.instances(service) if i.state in LIVE_STATES]
+    def counted(self, service: str) -> list[Instance]:
+        """The live ones, but for those in whose place there is another."""
+        known = self.ledger.world.service(service)
+        live = (i for i in self.instances(service) if i.state in LIVE_STATES)
+        return [i for i in live if not is_apart(i, known)]
 
     def wait(self, seconds: float) -> None:
         self.clock[0] += timedelta(seconds=seconds)
@@ -79,6 +85,7 @@ class Cluster:
             gone=what == "gone",
             address="127.0.0.1",
             port=instance.host_port or 20000,
+            run=instance.run,
         )
         if report.ready:
             report.ready_at.FromDatetime(now)
@@ -87,9 +94,32 @@ class Cluster:
     def told_to_stop(self) -> list[Instance]:
         return [i for i in self.ledger.world.instances.values() if i.stopping and order_of(i) is not None]
 
-    async def update(self, name: str, version_label: str) -> None:
+    async def update(self, name: str, version_label: str, plan: PlanAsked | None = None) -> None:
         change = json.dumps({"labels": {"release": version_label}})
-        await self.services.update(UpdateAsk(name, change))
+        await self.services.update(UpdateAsk(name, change, plan=plan))
+
+    async def treat(self, instance: Instance, what: str) -> None:
+        """What a user does to one instance."""
+        now = self.clock[0]
+
+        def decide(world: World) -> Changes:
+            match what:
+                case "delete":
+                    return deleted(world, instance.id, now)
+                case "restart":
+                    return restarted(world, instance.id, now)
+                case "detach":
+                    return detached(world, instance.id, "", now)
+            return isolated(world, instance.id, what == "isolate", "", now)
+
+        await self.ledger.change(decide)
+
+    async def drain(self, node: str, draining: bool) -> None:
+        await self.ledger.change(
+            lambda world: Changes(
+                put=(replace(world.node(node), draining=draining, schedulable=not draining),)
+            )
+        )
 
 
 async def a_cluster(nodes: int, gateways: int) -> Cluster:

@@ -53,7 +53,7 @@ def test_each_feature_that_is_not_carried_out_is_told_once_at_its_place() -> Non
             {"mount_path": "/a", "empty_dir": {}},
             {"mount_path": "/b", "nfs": {"server": "nas", "resourceGroup": "g"}},
         ],
-        features={"eas.aliyun.com/enable-rollout": "true"},
+        features={"eas.aliyun.com/enable-properties": "true"},
         networking={"gateway_policy": {"rate_limit": {"enable": "true", "limit": 5}}},
         containers=[{"image": "app:1", "resources": {"requests": {"cpu": 1}}}],
         metadata={"gpu_memory": 4, "type": "Async"},
@@ -66,7 +66,7 @@ def test_each_feature_that_is_not_carried_out_is_told_once_at_its_place() -> Non
         "networking.gateway_policy.rate_limit",
         "storage[1].nfs.resourceGroup",
         "autoscaler",
-        'features["eas.aliyun.com/enable-rollout"]',
+        'features["eas.aliyun.com/enable-properties"]',
     ]
 
 
