@@ -68,8 +68,7 @@ def outcome(
     if _held(service, wanted, waited) and service.ready >= service.wanted and service.rollout is not None:
         return Outcome(True, service.rollout.why)
     ready = sum(each.ready and _counts(each, service, wanted) for each in instances)
-    there = service.state is ServiceState.RUNNING and service.version >= wanted.version
-    if there and service.ready >= service.wanted and ready >= service.wanted:
+    if service.state is ServiceState.RUNNING and service.ready >= service.wanted and ready >= service.wanted:
         return Outcome(True, service.why)
     return None
 
@@ -110,6 +109,9 @@ def _failure(service: Service, instances: Sequence[Instance], wanted: Wanted, wa
     if service.state is ServiceState.FAILED and fresh:
         return service.why or "the service failed"
     rollout = service.rollout
+    if wanted.version and service.version != wanted.version:  # Rolled back by itself, or changed by another.
+        why = f": {rollout.why}" if rollout is not None and rollout.why else ""
+        return f"version {service.version} is in force by now{why}"
     failed = rollout is not None and rollout.phase is RolloutPhase.FAILED
     fresh = not wanted.released or waited > STALE_SECONDS
     if rollout is not None and failed and rollout.version == service.version and fresh:

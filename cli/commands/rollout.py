@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.exits import Exit
 from cli.output import Format, Output, dump, facts, put, say
 from cli.plans import Batch, Interval, Partition, Paused, plan_of, plan_text, rollout_lines
 from cli.session import with_easel
@@ -24,7 +25,7 @@ def status(
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Follow it to its end.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show where the newest update of a service is, and why."""
+    """Show where the newest update of a service is, and why; one that is watched and fails ends with 1."""
 
     async def work(easel: "AsyncEasel") -> "Service":
         service = await easel.services.get(name)
@@ -41,10 +42,13 @@ def status(
 
     rollout = with_easel(work, "rollout status").rollout
     if output is not Format.TABLE:
-        return dump(rollout, output)
-    if rollout is None:
-        return say(f"{name} was not updated yet")
-    return put(facts([("service", name), *rollout_lines(rollout)]))
+        dump(rollout, output)
+    elif rollout is None:
+        say(f"{name} was not updated yet")
+    else:
+        put(facts([("service", name), *rollout_lines(rollout)]))
+    if watch and rollout is not None and rollout.phase == "Failed":
+        raise typer.Exit(Exit.FAILED)
 
 
 @rollouts.command("pause")

@@ -173,6 +173,14 @@ def test_an_update_that_failed_ends_the_wait_with_its_reason() -> None:
     assert outcome(failed, [], replace(TO_2, released=True), 0.1) is None
 
 
+def test_an_update_that_went_back_by_itself_ends_the_wait() -> None:
+    back = replace(a_service(), rollout=replace(a_rollout(RolloutPhase.RUNNING, why="2 crashed"), version=1))
+
+    assert outcome(back, [an_instance()], TO_2, 5.0) == Outcome(
+        False, "version 1 is in force by now: 2 crashed"
+    )
+
+
 @pytest.mark.parametrize(
     "plan", [RolloutPlan(partition="1"), RolloutPlan(batch_size="1"), RolloutPlan(paused=True)]
 )

@@ -118,6 +118,16 @@ def test_an_update_is_followed_to_its_end(echo: CommandLine) -> None:
     assert followed.code == 0 and "Completed" in followed.out
 
 
+def test_an_update_that_fails_while_it_is_watched_fails_the_command(
+    echo: CommandLine, fake: FakeAdmin
+) -> None:
+    echo("modify", "echo", "-D", "x=1")
+    fake.services["echo"].rollout.phase = pb.ROLLOUT_PHASE_FAILED
+
+    assert echo("rollout", "status", "echo", "--watch").code == 1
+    assert echo("rollout", "status", "echo").code == 0
+
+
 def test_a_service_that_was_never_updated_says_so(echo: CommandLine) -> None:
     assert echo("rollout", "status", "echo").err == "echo was not updated yet\n"
     assert echo("rollout", "status", "echo", "-o", "json").value is None
