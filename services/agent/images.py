@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from easel.agent.v1 import agent_pb2 as pb
+from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
 from libs.domain.states import InstanceState
-from services.agent.plan import back_off
+from services.agent.backing_off import back_off
 from services.agent.reporting import Reporting
-from services.agent.runtime.port import Progress, Told
+from services.agent.runtime.port import Progress, PullFailed, Told
 from services.agent.stalling import Patience, while_it_moves
 from services.agent.wire import progress_to_proto
 
@@ -35,11 +36,15 @@ class Wish:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far one wish is. `streak` counts the failures in a row, the newest at `failed_at`."""
+    """How far one wish is. `streak` counts the failures in a row, the newest at `failed_at`.
+
+    Nothing more is done about one that is `over`.
+    """
 
     why: str = ""
     done: bool = False
     failed: bool = False
+    over: bool = False
     streak: int = 0
     failed_at: datetime | None = None
     progress: Progress | None = None
@@ -60,7 +65,7 @@ def due_at(standing: Standing) -> datetime | None:
 
 def next_wish(wishes: Iterable[Wish], standings: Mapping[str, Standing], now: datetime) -> Wish | None:
     """The one to carry out now: those that never failed first, in the order they were asked for."""
-    open_ones = [wish for wish in wishes if not standings.get(wish.id, Standing()).done]
+    open_ones = [wish for wish in wishes if not standings.get(wish.id, Standing()).over]
     due = {wish.id: due_at(standings.get(wish.id, Standing())) for wish in open_ones}
     ready = [wish for wish in open_ones if (at := due[wish.id]) is None or at <= now]
     return min(ready, key=lambda wish: due[wish.id] is not None, default=None)
@@ -101,7 +106,7 @@ class ImageKeeper:
             if wish is not None:
                 await self._carry_out(wish)
                 continue
-            due = [at for each in self._standings.values() if (at := due_at(each)) and not each.done]
+            due = [at for each in self._standings.values() if (at := due_at(each)) and not each.over]
             wait = max((min(due, default=now + _RESYNC) - now).total_seconds(), _SHORTEST)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), min(wait, _RESYNC.total_seconds()))
@@ -146,13 +151,18 @@ class ImageKeeper:
             work = self._store.ensure_image(wish.image, wish.login, phase.progress)
             await while_it_moves(work, phase, self._patience)
         except (EaselError, OSError) as refused:
-            failed = Standing(str(refused), failed=True, streak=before.streak + 1, failed_at=self._clock())
-            delay = int(back_off(failed.streak + 1).total_seconds())
-            self._put(wish.id, replace(failed, why=f"{refused}; trying again in {delay} s"))
+            self._put(wish.id, self._failed(refused, before.streak + 1))
             log.warning("an image was not pulled", extra={"image": wish.image, "why": str(refused)})
         else:
-            self._put(wish.id, Standing(why=f"{wish.image} is on the node", done=True))
+            self._put(wish.id, Standing(why=f"{wish.image} is on the node", done=True, over=True))
             log.info("an image is on the node", extra={"image": wish.image, "why": "it was asked for"})
+
+    def _failed(self, refused: Exception, streak: int) -> Standing:
+        if isinstance(refused, PullFailed) and refused.cause is Cause.NOT_ON_THIS_NODE:
+            return Standing(str(refused), failed=True, over=True)
+        delay = int(back_off(streak + 1).total_seconds())
+        why = f"{refused}; trying again in {delay} s"
+        return Standing(why, failed=True, streak=streak, failed_at=self._clock())
 
     def _put(self, key: str, standing: Standing) -> None:
         if key in self._wishes and self._standings.get(key) != standing:

@@ -7,11 +7,10 @@ from typing import TypeAlias
 
 from libs.domain.causes import Cause
 from libs.domain.states import InstanceState
+from services.agent.backing_off import back_off, shown
 from services.agent.runtime.port import Attempt, Finding, Running
 from services.agent.workload import Workload
 
-FIRST_DELAY = timedelta(seconds=10)
-LONGEST_DELAY = timedelta(minutes=5)
 HEALTHY_AFTER = timedelta(minutes=10)
 
 
@@ -151,13 +150,6 @@ class Observed:
     failing: Mapping[str, Failing] = field(default_factory=dict)
     # Since when the present or last run of an instance was ready, where it ever was.
     ready_at: Mapping[str, datetime] = field(default_factory=dict)
-
-
-def back_off(failures: int) -> timedelta:
-    """The wait after so many failures in a row: none after the first, then 10 s, doubling up to 5 min."""
-    if failures <= 1:
-        return timedelta(0)
-    return min(LONGEST_DELAY, FIRST_DELAY * (1 << min(failures - 2, 10)))
 
 
 def plan_node(seen: Observed, now: datetime) -> Plan:
@@ -307,9 +299,3 @@ def _stop(instance: str, seen: Observed, why: str, wanted: Wanted | None = None)
 def _is_stopping(instance: str, seen: Observed) -> bool:
     busy = seen.busy.get(instance)
     return busy is not None and busy.stopping
-
-
-def shown(delay: timedelta) -> str:
-    """A delay in words."""
-    seconds = int(delay.total_seconds())
-    return f"{seconds} s" if seconds < 120 or seconds % 60 else f"{seconds // 60} min"

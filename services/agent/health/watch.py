@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
+from services.agent.backing_off import back_off, shown
 from services.agent.health.answers import Check
 from services.agent.health.asking import ask
 from services.agent.health.remembered import Readiness
 from services.agent.health.verdict import Health, Known, probe_of, recalled
-from services.agent.plan import back_off, shown
 from services.agent.runtime.port import Activity, Finding, Running, Runtime, WarmUpFailed
 from services.agent.workload import Workload
 

@@ -7,8 +7,9 @@ import subprocess
 import pytest
 
 from easel.agent.v1 import agent_pb2 as pb
-from tests.features.agent.conftest import AgentProcess
+from tests.features.agent.conftest import ROOT, AgentProcess
 from tests.support.fake_scheduler_link import FakeScheduler
+from tests.support.in_flight import in_flight
 from tests.support.registry import registry
 from tests.support.runtime_stage import SERVER
 from tests.support.waiting import until
@@ -87,6 +88,32 @@ async def test_images_that_were_asked_for_are_fetched_and_told_of(
             assert serves.layers_served == 1
         finally:
             await asyncio.to_thread(_output, f"docker rmi --force {image}")
+
+
+async def test_a_container_restarts_softly_after_the_requests_in_flight_and_stops_alike(
+    scheduler: FakeScheduler, agent: AgentProcess
+) -> None:
+    node = f"t{secrets.token_hex(4)}"
+    name, program = f"{node}-a", (ROOT / "tests" / "support" / "toy_model.py").read_text()
+    agent.start(runtime="docker", node=node)
+    mount = {"mount_path": "/scratch", "empty_dir": {}}
+    check = {"exec": {"command": ["test", "!", "-e", "sick"]}, "initial_delay_seconds": 0}
+    script = f"cd /scratch; exec python3 - <<'PROGRAM'\n{program}\nPROGRAM"
+    scheduler.assign(name, script, storage=[mount], readiness_check=check, drain_ms=60_000)
+    before = await scheduler.sees_ready(name)
+
+    async with in_flight(before) as lines:
+        scheduler.assignments[name].run = 1
+        scheduler.say_desired()
+        await scheduler.sees(name, lambda seen: seen.connections == 1, "to wait for one connection")
+        await asyncio.to_thread(_output, f"docker exec easel-{name} touch /scratch/release")
+        assert await anext(lines) == "last"
+
+    after = await scheduler.sees(name, lambda seen: seen.ready and seen.run == 1, "to run anew")
+    assert (after.restarts, after.started_at != before.started_at) == (0, True)
+    await asyncio.to_thread(_output, f"docker exec easel-{name} test -e /scratch/release")
+    scheduler.ask_to_stop(name)
+    await scheduler.sees(name, lambda seen: seen.gone, "to be gone")
 
 
 def _output(command: str) -> str:

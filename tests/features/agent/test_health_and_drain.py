@@ -3,8 +3,6 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -13,6 +11,7 @@ from easel.agent.v1 import agent_pb2 as pb
 from easel.common.v1 import common_pb2 as common
 from tests.features.agent.conftest import ROOT, AgentProcess
 from tests.support.fake_scheduler_link import FakeScheduler
+from tests.support.in_flight import in_flight
 from tests.support.waiting import until
 
 MODEL = f"exec {sys.executable} {ROOT}/tests/support/toy_model.py"
@@ -28,19 +27,6 @@ def file_of(agent: AgentProcess, name: str, instance: str = "i-1") -> Path:
 async def answer_of(report: pb.InstanceReport) -> str:
     async with httpx.AsyncClient(trust_env=False) as client:
         return (await client.get(f"http://{report.address}:{report.port}/")).text
-
-
-@asynccontextmanager
-async def in_flight(report: pb.InstanceReport) -> AsyncIterator[AsyncIterator[str]]:
-    """A streamed answer that has begun; yields the lines that are still to come."""
-    url = f"http://{report.address}:{report.port}/stream"
-    async with (
-        httpx.AsyncClient(trust_env=False, timeout=60) as client,
-        client.stream("GET", url) as answer,
-    ):
-        lines = answer.aiter_lines()
-        assert await anext(lines) == "first"
-        yield lines
 
 
 async def test_a_readiness_check_decides_about_traffic_and_says_the_answer(

@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 
 from libs.domain.causes import Cause
 from libs.domain.states import InstanceState
+from services.agent.backing_off import LONGEST_DELAY, back_off
 from services.agent.plan import (
     HEALTHY_AFTER,
-    LONGEST_DELAY,
     Busy,
     Failing,
     Observed,
     Plan,
     Trouble,
     Wanted,
-    back_off,
     plan_node,
 )
 from services.agent.runtime.port import Attempt, Exit, Finding, Running
