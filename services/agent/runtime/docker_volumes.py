@@ -8,8 +8,8 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -46,7 +46,7 @@ class SharedVolumes:
         self._engine, self._node, self._unused_after, self._clock = engine, node, unused_after, clock
         self._turns: dict[str, asyncio.Lock] = {}
         self._used: dict[str, float] = {}
-        self._waiting: dict[str, list[Phase]] = {}
+        self._choirs: dict[str, _Chorus] = {}
 
     async def ensure(self, name: str, phase: Phase, fill: Fill) -> None:
         """Has the volume there and complete; `fill` is given an empty one, one caller at a time.
@@ -54,14 +54,12 @@ class SharedVolumes:
         All who wait for it hear how it is filled.
         """
         self._used[name] = self._clock()
-        waiting = self._waiting.setdefault(name, [])
-        waiting.append(phase)
-        try:
+        chorus = self._choirs.setdefault(name, _Chorus())
+        with chorus.joined(phase):
             async with self._turns.setdefault(name, asyncio.Lock()):
                 if not await self._is_complete(name):
-                    await self._made(name, partial(fill, name, _Chorus(waiting)))
-        finally:
-            waiting.remove(phase)
+                    with chorus.performing():
+                        await self._made(name, partial(fill, name, chorus))
         self._used[name] = self._clock()
 
     async def _made(self, name: str, fill: Callable[[], Awaitable[None]]) -> None:
@@ -115,12 +113,31 @@ class SharedVolumes:
 
 
 class _Chorus:
-    """A `Phase` of all that wait for the same."""
+    """A `Phase` of all that wait for the same. Who comes later is told what is done just now."""
 
-    def __init__(self, waiting: list[Phase]) -> None:
-        self._waiting = waiting
+    def __init__(self) -> None:
+        self._waiting: list[Phase] = []
+        self._now: tuple[InstanceState, str] | None = None
+
+    @contextmanager
+    def joined(self, phase: Phase) -> Iterator[None]:
+        self._waiting.append(phase)
+        if self._now is not None:
+            phase(*self._now)
+        try:
+            yield
+        finally:
+            self._waiting.remove(phase)
+
+    @contextmanager
+    def performing(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._now = None
 
     def __call__(self, state: InstanceState, why: str) -> None:
+        self._now = state, why
         for phase in tuple(self._waiting):
             phase(state, why)
 

@@ -1,5 +1,6 @@
 """What containers are given to share: requirements, directories of images, and NFS."""
 
+import asyncio
 import contextlib
 import io
 import secrets
@@ -54,6 +55,30 @@ async def test_requirements_are_installed_once_for_all_instances_of_an_image(
 
     assert heard.phases == [(InstanceState.PREPARING, "installing -r /mnt/data/requirements.txt")]
     assert heard_later.phases == []
+
+
+async def test_all_who_wait_for_an_installation_hear_of_it(docker_stage: Stage, bucket: Any) -> None:
+    workloads = [docker_stage.a_workload(name, script=SCRIPT, **with_wheel(bucket)) for name in ("a", "b")]
+    hearers = [Heard(), Heard()]
+
+    await asyncio.gather(
+        *(
+            docker_stage.runtime.prepare(workload, heard)
+            for workload, heard in zip(workloads, hearers, strict=True)
+        )
+    )
+
+    told = (InstanceState.PREPARING, "installing -r /mnt/data/requirements.txt")
+    assert [heard.phases for heard in hearers] == [[told], [told]]
+
+
+async def test_a_disk_that_the_engine_cannot_bound_keeps_nothing_from_starting(docker_stage: Stage) -> None:
+    for name in ("a", "b"):
+        workload = docker_stage.a_workload(name, script="echo started", disk_mib=1024)
+        await docker_stage.start(workload)
+        await docker_stage.ended(workload)
+
+        assert await docker_stage.log(workload) == "started\n"
 
 
 async def test_a_new_agent_installs_nothing_that_is_there(docker_stage: Stage, bucket: Any) -> None:

@@ -11,13 +11,15 @@ from tests.support.runtime_stage import Stage
 
 METADATA = "Metadata-Version: 2.1\nName: easel-greeting\nVersion: 1.0\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: easel\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+PROGRAMS = "[console_scripts]\neasel-greet = easel_greeting:greet\n"
 SCRIPT = "python3 -c 'import easel_greeting; print(easel_greeting.WORD)'"
 
 
 def put_wheel(directory: Path, wanted: str = "easel-greeting") -> None:
     """A package to install, and a requirements file that finds it without a network."""
     with zipfile.ZipFile(directory / "easel_greeting-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("easel_greeting.py", "WORD = 'installed'\n")
+        wheel.writestr("easel_greeting.py", "WORD = 'installed'\n\n\ndef greet():\n    print('greetings')\n")
+        wheel.writestr("easel_greeting-1.0.dist-info/entry_points.txt", PROGRAMS)
         wheel.writestr("easel_greeting-1.0.dist-info/METADATA", METADATA)
         wheel.writestr("easel_greeting-1.0.dist-info/WHEEL", WHEEL)
         wheel.writestr("easel_greeting-1.0.dist-info/RECORD", "")
@@ -38,6 +40,19 @@ async def test_requirements_of_a_mounted_file_are_there_when_the_script_starts(
     await stage.ended(workload)
 
     assert (await stage.log(workload)).endswith("installed\n")
+
+
+async def test_programs_that_requirements_bring_are_found(stage: Stage, bucket: Path) -> None:
+    put_wheel(bucket)
+    workload = stage.a_workload(
+        script="easel-greet",
+        requirements_path="/mnt/data/requirements.txt",
+        mounts=(Mount("/mnt/data", MountKind.BIND, str(bucket), read_only=True),),
+    )
+    await stage.start(workload)
+    await stage.ended(workload)
+
+    assert await stage.log(workload) == "greetings\n"
 
 
 async def test_requirements_that_cannot_be_installed_say_what_the_installer_said(
