@@ -11,9 +11,11 @@ from pathlib import Path
 from libs.domain.errors import EaselError
 from services.agent.mounts import Mount
 from services.agent.runtime.port import Phase
+from services.agent.storage.attended import Attended
 from services.agent.storage.background import Background
 from services.agent.storage.digests import Seen
 from services.agent.storage.eviction import Evictor
+from services.agent.storage.failures import disk_failure
 from services.agent.storage.git import Repositories
 from services.agent.storage.layout import Layout
 from services.agent.storage.object_store import Stores
@@ -92,8 +94,11 @@ class NodeStorage:
         """
         while True:
             await asyncio.sleep(self._settings.write_back_every.total_seconds())
-            if await asyncio.to_thread(self._settings.own.is_dir):
-                await self.look(await here())
+            try:
+                if await asyncio.to_thread(self._settings.own.is_dir):
+                    await self.look(await here())
+            except OSError as refused:
+                log.warning("mounts were not looked after", extra={"why": str(refused)})
 
     async def look(self, here: Collection[str] | None) -> None:
         """One round of `run`."""
@@ -115,7 +120,16 @@ class NodeStorage:
         self._background.close()
 
     async def _ensure(self, instance: str, mounts: Collection[Mount], phase: Phase) -> None:
-        await asyncio.to_thread(self._prepare, instance)
+        attended = Attended(phase)
+        try:
+            await asyncio.to_thread(self._prepare, instance)
+            await self._put(mounts, attended)
+        except OSError as refused:
+            raise disk_failure(refused, "storage") from refused
+        finally:
+            attended.stop()
+
+    async def _put(self, mounts: Collection[Mount], phase: Phase) -> None:
         for mount in mounts:
             place, origin = Path(mount.source), mount.origin
             if isinstance(origin, GitSource):
@@ -150,10 +164,13 @@ class NodeStorage:
         link.unlink(missing_ok=True)
 
     async def _end(self, instance: str) -> None:
-        if await self._background.run(self._write_back(instance, final=True)):
-            await asyncio.to_thread(shutil.rmtree, self._settings.own / instance, ignore_errors=True)
-            if self._ready:
-                await asyncio.to_thread(self._evictor.make_room, 0)
+        try:
+            if await self._background.run(self._write_back(instance, final=True)):
+                await asyncio.to_thread(shutil.rmtree, self._settings.own / instance, ignore_errors=True)
+                if self._ready:
+                    await asyncio.to_thread(self._evictor.make_room, 0)
+        except OSError as refused:
+            log.warning("an instance left files behind", extra={"instance": instance, "why": str(refused)})
 
     async def _write_back(self, instance: str, *, final: bool) -> bool:
         """Whether nothing is left to be written back."""
@@ -161,7 +178,7 @@ class NodeStorage:
         for copy in copies_of(self._settings.own / instance):
             try:
                 count = await copy.write_back(self._stores, final=final)
-            except (EaselError, OSError, ValueError) as refused:
+            except (EaselError, OSError, ValueError, TypeError) as refused:
                 whole = False
                 facts = {"instance": instance, "why": str(refused)}
                 log.warning("what an instance wrote is not written back yet", extra=facts)

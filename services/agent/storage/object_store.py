@@ -225,7 +225,7 @@ class ObjectStore:
                 async with asyncio.timeout(_WITHIN):
                     return await call()
             except self._refusals as error:
-                if _was_precondition(error):
+                if _was_changed(error):
                     raise Changed(name) from error
                 wait = next(waits, None)
                 if wait is None or not is_passing(error):
@@ -236,6 +236,7 @@ class ObjectStore:
         return f"oss://{self._source.bucket}/{key}"
 
 
-def _was_precondition(error: BaseException) -> bool:
+def _was_changed(error: BaseException) -> bool:
+    """Whether the object is no longer the one that was listed, or no longer there."""
     response = getattr(error.__cause__, "response", None) or getattr(error, "response", None) or {}
-    return bool(response.get("Error", {}).get("Code") in ("PreconditionFailed", "412"))
+    return response.get("Error", {}).get("Code") in ("PreconditionFailed", "412", "NoSuchKey")

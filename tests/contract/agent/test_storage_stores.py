@@ -163,6 +163,42 @@ async def test_an_object_that_changes_while_it_is_fetched_is_fetched_as_it_is_th
     assert (place / "weights.bin").read_bytes() == newer
 
 
+async def test_an_object_that_vanishes_while_it_is_fetched_is_not_waited_for(
+    s3: S3Server, node: Node
+) -> None:
+    s3.put("model/gone.bin", os.urandom(2 * PIECE))
+    s3.put("model/kept.bin", b"kept")
+    s3.hold_after(0)
+    ensuring = asyncio.create_task(node.ensure("i-1", s3.source()))
+    await until(lambda: len(s3.gets) == 3, "the reads to be held")
+    s3.client.delete_object(Bucket=s3.bucket, Key="model/gone.bin")
+    s3.hold_after(None)
+
+    place = await ensuring
+
+    assert [path.name for path in place.iterdir()] == ["kept.bin"]
+
+
+async def test_a_fetch_whose_instance_is_no_longer_wanted_ends_and_can_go_on(
+    s3: S3Server, node: Node
+) -> None:
+    content = os.urandom(4 * PIECE)
+    s3.put("model/weights.bin", content)
+    s3.hold_after(2)
+    ensuring = asyncio.create_task(node.ensure("i-1", s3.source()))
+    await until(lambda: node.journalled() == 2, "half of the pieces")
+    ensuring.cancel()
+    await asyncio.wait([ensuring])
+    await node.storage.release("i-1")
+    s3.hold_after(None)
+    before = len(s3.gets)
+
+    place = await node.ensure("i-2", s3.source())
+
+    assert (place / "weights.bin").read_bytes() == content
+    assert len(s3.gets) - before == 2
+
+
 async def test_eviction_spares_what_instances_use(s3: S3Server, tmp_path: Path) -> None:
     node = Node(tmp_path, settings={"max_gib": 20 / 1024})
     for name in ("used", "unused", "wanted"):
