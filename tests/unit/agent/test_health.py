@@ -1,9 +1,16 @@
 """What the answers to the checks of an instance come to."""
 
 import asyncio
+import ssl
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from libs.domain.causes import Cause
 from libs.spec.probe import HttpGet, Probe, StartupProbe
@@ -14,6 +21,7 @@ from services.agent.runtime.port import Finding
 from services.agent.workload import Probes
 from tests.support.free_ports import free_port
 
+PEM = serialization.Encoding.PEM
 NO = Answer(False, "GET /health", "answered 503", "model not loaded")
 YES = Answer(True, "GET /health", "answered 200")
 HTTP = Probe(http_get=HttpGet(path="/health"))
@@ -134,13 +142,13 @@ def test_a_run_that_is_not_warm_warms_up_before_it_is_ready() -> None:
     assert replace(cold, warm=True).health().ready
 
 
-async def served(answer: bytes) -> tuple[asyncio.Server, int]:
+async def served(answer: bytes, context: ssl.SSLContext | None = None) -> tuple[asyncio.Server, int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     return server, server.sockets[0].getsockname()[1]
 
 
@@ -170,6 +178,27 @@ async def test_what_is_no_http_answer_says_what_it_is(answer: bytes, why: str) -
     async with server:
         with pytest.raises(NoAnswer, match=why):
             await get("127.0.0.1", port, "/", tls=False)
+
+
+async def test_https_is_asked_whoever_signed_the_certificate(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a program")])
+    began = datetime(2020, 1, 1, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(began)
+        .not_valid_after(began + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, plain)
+    (tmp_path / "both.pem").write_bytes(private + certificate.public_bytes(PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+
+    server, port = await served(b"HTTP/1.1 200 OK\r\n\r\n", context)
+    async with server:
+        assert await get("127.0.0.1", port, "/", tls=True) == (200, "")
 
 
 async def test_a_port_without_a_listener_refuses() -> None:
