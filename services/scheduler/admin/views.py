@@ -17,6 +17,7 @@ from services.scheduler.convert import (
 )
 from services.scheduler.gpus.fences import active_fence
 from services.scheduler.live import Now
+from services.scheduler.reconcile.state import running_version
 from services.scheduler.retention import delete_at
 from services.scheduler.world import World
 
@@ -47,7 +48,7 @@ def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.
         state=SERVICE_STATES_OUT[service.state],
         why=service.why,
         version=service.version,
-        running_version=max((i.version for i in live if i.ready), default=0),
+        running_version=running_version(service, live),
         wanted=service.wanted,
         ready=sum(i.ready for i in live),
         pending=len(pending),

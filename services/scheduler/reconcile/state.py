@@ -51,7 +51,7 @@ def _settled(service: Service, current: list[Instance]) -> tuple[ServiceState, s
     ready, isolated = serving(current), sum(i.isolated for i in current)
     progress = _ready(service, current)
     missing = ready + isolated < service.wanted or (isolated and not ready)
-    if not missing and len(current) == service.wanted:
+    if not missing:
         return ServiceState.RUNNING, progress
     troubled = [i for i in current if i.state in TROUBLED_STATES and not i.isolated]
     if troubled and ready == 0:
@@ -85,7 +85,8 @@ def _updating(service: Service, update: Rollout | None, current: list[Instance],
 
 def _ready(service: Service, current: list[Instance]) -> str:
     isolated = sum(i.isolated for i in current)
-    ready = f"{serving(current)} of {service.wanted} instances ready"
+    # While one takes the place of another there may be more.
+    ready = f"{min(serving(current), service.wanted)} of {service.wanted} instances ready"
     return f"{ready}, {isolated} isolated" if isolated else ready
 
 

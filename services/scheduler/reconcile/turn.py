@@ -110,8 +110,8 @@ class Turn:
 
     def _makes_room(self, leaving: Instance, instances: Iterable[Instance]) -> bool:
         """Whether one that waits for room would find it in the place of this one."""
-        waiting = (i for i in instances if i.state is InstanceState.PENDING and i.why)
-        return any(self.placer.fits_without(i, self._facts_for(i), leaving) for i in waiting)
+        waiting = {i.version: i for i in instances if i.state is InstanceState.PENDING and i.why}
+        return any(self.placer.fits_without(i, self._facts_for(i), leaving) for i in waiting.values())
 
     def _facts_for(self, instance: Instance) -> Facts:
         return facts_of(self.world.version(instance.service, instance.version).spec_json)

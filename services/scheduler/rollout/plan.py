@@ -62,7 +62,8 @@ def _everything(situation: Situation, groups: Groups) -> tuple[Removal, ...]:
     else:
         why = "the service is stopped" if service.stopped else "no instances are wanted"
     stays = [i for i in groups.apart if i.detached and not service.deleting and not must_leave(i, situation)]
-    return tuple(Removal(i, why) for i in (*groups.apart, *groups.counted) if i not in stays)
+    staying = {i.id for i in stays}
+    return tuple(Removal(i, why) for i in (*groups.apart, *groups.counted) if i.id not in staying)
 
 
 def _case(situation: Situation, groups: Groups, share: Shares, hold: str) -> Leaving:
@@ -70,16 +71,16 @@ def _case(situation: Situation, groups: Groups, share: Shares, hold: str) -> Lea
     service = situation.service
     new = [*groups.held, *groups.fresh]
     extra = surplus_order(new)[: max(0, len(new) - share.new)]
-    staying_old = _kept(groups, share)
+    kept = {i.id for i in _kept(groups, share)}
     replaced = [
         Removal(i, of_another_version(i, service))
         for i in groups.old
-        if i not in staying_old and (share.replace_old or (hold and not i.routed))
+        if i.id not in kept and (share.replace_old or (hold and not i.routed))
     ]
-    stays = [i for i in groups.old if i not in staying_old and all(i is not r.instance for r in replaced)]
-    held = [i for i in groups.held if i not in extra]
+    goes = {i.id for i in extra} | {removal.instance.id for removal in replaced}
+    held = [i for i in groups.held if i.id not in goes]
     return Leaving(
-        staying=[*(i for i in groups.fresh if i not in extra), *staying_old, *stays],
+        staying=[i for i in (*groups.fresh, *groups.old) if i.id not in goes],
         surplus=[Removal(i, _too_many(situation, share)) for i in extra],
         stale=[*groups.moving, *replaced],
         target=max(0, situation.wanted - len(held)),

@@ -5,6 +5,7 @@ Nothing that serves leaves unless enough others serve without it.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from libs.domain.records import Instance
 from libs.domain.states import TROUBLED_STATES, InstanceState
@@ -44,8 +45,8 @@ def surplus_order(instances: Iterable[Instance]) -> list[Instance]:
     Of those that serve the oldest goes last of all, so that what is kept for inspection outlives no service.
     """
     ranked = sorted(instances, key=lambda i: (i.isolated, i.routed, -i.created_at.timestamp(), i.id))
-    last = [i for i in ranked if i.routed][-1:]
-    return [i for i in ranked if i not in last] + last
+    oldest = next((place for place in reversed(range(len(ranked))) if ranked[place].routed), None)
+    return ranked if oldest is None else [*ranked[:oldest], *ranked[oldest + 1 :], ranked[oldest]]
 
 
 def _never_comes(instance: Instance) -> bool:
@@ -79,5 +80,6 @@ def _without_a_successor(case: Leaving, rest: Sequence[Removal], spare: int) -> 
         return []
     if case.surge == 0:
         return list(rest[:spare])
-    no_room = any(i.state is InstanceState.PENDING and i.why for i in case.staying)
-    return [r for r in rest if no_room and case.makes_room(r.instance)][:spare]
+    if not any(i.state is InstanceState.PENDING and i.why for i in case.staying):
+        return []
+    return list(islice((r for r in rest if case.makes_room(r.instance)), spare))

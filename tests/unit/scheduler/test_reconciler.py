@@ -12,7 +12,7 @@ import pytest
 
 from libs.db.changes import Changes
 from libs.domain.errors import Unavailable
-from libs.domain.records import Instance, ResourceGroup, Rollout, Service, ServiceVersion
+from libs.domain.records import Instance, ResourceGroup, Resources, Rollout, Service, ServiceVersion
 from libs.domain.states import InstanceState, ServiceState
 from services.scheduler.ledger import Ledger
 from services.scheduler.reconcile.drain import Unrouted
@@ -237,3 +237,30 @@ async def test_a_failing_version_goes_back_in_the_turn_that_sees_it_fail() -> No
     assert ledger.world.instance("new").state is InstanceState.TERMINATING
     (event,) = [e for e in changes.events if e.reason == "RolloutRolledBack"]
     assert event.why == "version 2 failed, back to version 1: new: exited"
+
+
+async def after_an_update_without_room(asks: int) -> InstanceState:
+    """The state of the old instance, which holds a whole node, when its successor asks for so many CPUs."""
+    whole = a_node().capacity.cpu_milli // 1000
+    rolling = {"max_surge": 1, "max_unavailable": 1}
+    service, first = a_deployment("digits", cpu=whole, rolling_strategy=rolling)
+    second = json.dumps(a_spec("digits", cpu=asks, rolling_strategy=rolling))
+    ledger = await a_ledger(
+        a_node(),
+        replace(service, version=2, stable_version=1),
+        first,
+        ServiceVersion("digits", 2, second, NOON),
+        Rollout("digits", 2, 1, NOON),
+        a_ready_instance(resources=Resources(cpu_milli=whole * 1000)),
+    )
+    for _ in range(3):
+        await a_reconciler(ledger, unrouted=Unrouted(("gateway g1",))).reconcile(["digits"])
+    return ledger.world.instance("digits-a").state
+
+
+async def test_an_old_instance_makes_room_for_its_successor_where_it_may_be_missing() -> None:
+    assert await after_an_update_without_room(asks=8) is InstanceState.TERMINATING
+
+
+async def test_an_old_instance_is_not_given_up_for_a_successor_that_fits_nowhere() -> None:
+    assert await after_an_update_without_room(asks=9) is InstanceState.RUNNING
