@@ -85,11 +85,11 @@ def _held_shares(situation: Situation, groups: Groups, before: int) -> Shares:
 
 
 def _last_good(situation: Situation, old: Sequence[Instance]) -> int:
-    """0 when there is none other than the one in force."""
-    stable, update = situation.service.stable_version, situation.update
+    """0 when there is none other than the one in force: what never worked is not made again."""
+    stable = situation.service.stable_version
     if stable:
         return stable if stable != situation.service.version else 0
-    return update.from_version if update is not None else max((i.version for i in old), default=0)
+    return max((i.version for i in old if i.ready_at is not None), default=0)
 
 
 def _batched(update: Rollout, ready: int, wanted: int, now: datetime) -> Rollout:

@@ -44,6 +44,12 @@ def test_what_is_lost_of_the_old_ones_meanwhile_is_replaced_at_the_last_good_ver
     assert created(plan) == [1]
 
 
+def test_a_version_that_never_worked_is_not_made_again_for_one_that_fails() -> None:
+    plan = updated([crashing()], wanted=2, service={"stable_version": 0})
+
+    assert created(plan) == [2]
+
+
 def test_an_update_goes_on_when_the_trouble_has_ended_by_itself() -> None:
     failed = a_rollout(phase=RolloutPhase.FAILED, why="new-x: exited with code 1")
 
