@@ -37,6 +37,8 @@ Mounts: TypeAlias = tuple[list[str], list[dict[str, Any]]]
 
 _LONGEST_FILE = 1 << 20
 _MOST_LINKS = 5
+# In the engine's account of a file's mode.
+_DIRECTORY = 1 << 31
 _LOOK_EVERY = 0.2
 _USAGE_EVERY = 10.0
 _LINES_SHOWN = 5
@@ -174,6 +176,8 @@ def content_of(container: str, path: str, api: Any, *, longest: int = _LONGEST_F
     place = PurePosixPath(path)
     for _ in range(_MOST_LINKS):
         pieces, about = api.get_archive(container, str(place))
+        if about["mode"] & _DIRECTORY:
+            raise Unreadable("not a file")
         if about["size"] > longest:
             raise Unreadable(f"more than {longest >> 20} MiB")
         with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:

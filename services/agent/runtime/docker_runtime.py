@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from libs.domain.errors import NotFound, Unavailable
 from libs.domain.states import Runtime as RuntimeName
+from services.agent.runtime.docker_create import Creator, name_of, remove, remove_volumes
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
 from services.agent.runtime.docker_inside import Within
 from services.agent.runtime.docker_logs import read_log
@@ -24,10 +25,7 @@ from services.agent.runtime.docker_spec import (
     INSTANCE,
     NODE,
     TELLING,
-    container_of,
     exit_from,
-    host_of,
-    labels_of,
     running_from,
 )
 from services.agent.runtime.port import (
@@ -77,7 +75,7 @@ class DockerRuntime:
             self._engine, settings.node, settings.agent_environment, settings.network
         )
         self._prepared: dict[str, Prepared] = {}
-        self._bounds_disk = True
+        self._creator = Creator(settings.node, settings.publish, settings.network)
         self._exits: asyncio.Queue[str] = asyncio.Queue()
         self._listener: threading.Thread | None = None
         self._within = Within(self._engine)
@@ -103,13 +101,14 @@ class DockerRuntime:
         self._prepared[workload.id] = await self._preparation.prepare(workload, phase)
 
     async def ensure_running(self, workload: Workload, attempt: Attempt) -> Running:
+        prepared = self._prepared.get(workload.id, Prepared())
         existing = await self._find(workload.id)
         if existing is not None and existing.exit is None:
             return existing
         try:
             if existing is not None:
                 await self._engine.ask(partial(self._replace, workload.id))
-            await self._engine.tell(partial(self._create, workload, attempt))
+            await self._engine.tell(partial(self._creator.start, workload, attempt, prepared))
         except APIError as refused:
             raise refusal_of(workload, str(refused.explanation or refused)) from refused
         running = await self._find(workload.id)
@@ -120,12 +119,12 @@ class DockerRuntime:
     async def ensure_ended(self, instance: str, grace: timedelta, sigterm: bool) -> None:
         patience = math.ceil((grace if sigterm else min(grace, _WITHOUT_SIGTERM)).total_seconds())
         with suppress(EngineNotFound):
-            await self._engine.ask(lambda api: api.stop(_name(instance), timeout=patience))
+            await self._engine.ask(lambda api: api.stop(name_of(instance), timeout=patience))
 
     async def ensure_absent(self, instance: str, grace: timedelta, sigterm: bool) -> None:
         await self.ensure_ended(instance, grace, sigterm)
-        await self._engine.ask(partial(_remove, name=_name(instance)))
-        await self._engine.ask(partial(_remove_volumes, instance=instance))
+        await self._engine.ask(partial(remove, name=name_of(instance)))
+        await self._engine.ask(partial(remove_volumes, instance=instance))
         self._inside.pop(instance, None)
         self._previous.pop(instance, None)
         self._prepared.pop(instance, None)
@@ -142,7 +141,7 @@ class DockerRuntime:
         return await stays_open(running.address, running.port)
 
     async def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
-        name = _name(instance)
+        name = name_of(instance)
         try:
             await self._engine.ask(lambda api: api.inspect_container(name))
         except EngineNotFound:
@@ -161,19 +160,19 @@ class DockerRuntime:
             yield await self._exits.get()
 
     async def explain(self, running: Running) -> Finding | None:
-        return await self._within.explain(_name(running.id))
+        return await self._within.explain(name_of(running.id))
 
     async def connections(self, running: Running) -> int | None:
-        return await self._within.connections(_name(running.id))
+        return await self._within.connections(name_of(running.id))
 
     async def execute(self, running: Running, command: Sequence[str], within: timedelta) -> Executed:
-        return await self._within.execute(_name(running.id), command, within)
+        return await self._within.execute(name_of(running.id), command, within)
 
     async def reach(self, running: Running, port: int) -> tuple[str, int]:
-        return await self._within.address(_name(running.id)) or running.address, port
+        return await self._within.address(name_of(running.id)) or running.address, port
 
     async def activity(self, running: Running) -> Activity | None:
-        return await self._within.activity(_name(running.id))
+        return await self._within.activity(name_of(running.id))
 
     async def images(self) -> Sequence[str]:
         if time.monotonic() - self._images[0] > _IMAGES_KEPT:
@@ -193,7 +192,7 @@ class DockerRuntime:
 
     async def read(self, workload: Workload, path: str, longest: int) -> bytes:
         try:
-            return await self._engine.ask(partial(content_of, _name(workload.id), path, longest=longest))
+            return await self._engine.ask(partial(content_of, name_of(workload.id), path, longest=longest))
         except EngineNotFound as missing:
             raise FileNotFoundError(f"{path} is not there") from missing
         except Unreadable as refused:
@@ -243,45 +242,10 @@ class DockerRuntime:
 
     def _replace(self, instance: str, api: Any) -> None:
         """Removes an ended run. What it said last is kept, for those who ask why it ended."""
-        name = _name(instance)
+        name = name_of(instance)
         with suppress(EngineNotFound):
             self._previous[instance] = api.logs(name, tail=_LINES_KEPT)
-        _remove(api, name)
-
-    def _create(self, workload: Workload, attempt: Attempt, api: Any) -> None:
-        """Blocks. A container that was created and not started is shown as ended by `instances`."""
-        settings, name = self._settings, _name(workload.id)
-        prepared = self._prepared.get(workload.id, Prepared())
-        values = container_of(workload, prepared.installed)
-        values["labels"] = labels_of(workload, attempt, settings.node, datetime.now(UTC))
-        host = host_of(workload, prepared.directories, prepared.installed, settings.node)
-        host["network_mode"] = settings.network or None
-        host["port_bindings"] = (
-            {workload.port: (settings.publish,)} if workload.port and not settings.network else {}
-        )
-        self._create_bounded(name, workload, values, host, api)
-        try:
-            api.start(name)
-        except APIError:
-            _remove(api, name)
-            raise
-
-    def _create_bounded(
-        self, name: str, workload: Workload, values: dict[str, Any], host: dict[str, Any], api: Any
-    ) -> None:
-        """With its disk bounded, where the engine's storage can do that."""
-        if workload.disk_mib and self._bounds_disk:
-            bounded = api.create_host_config(storage_opt={"size": f"{workload.disk_mib}M"}, **host)
-            try:
-                api.create_container(workload.image, name=name, host_config=bounded, **values)
-                return
-            except APIError as refused:
-                said = str(refused.explanation or refused)
-                if "storage-opt" not in said:
-                    raise
-                self._bounds_disk = False
-                log.warning("the disk of instances is not bounded, only placed by", extra={"why": said})
-        api.create_container(workload.image, name=name, host_config=api.create_host_config(**host), **values)
+        remove(api, name)
 
     def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
         """Until closed. After each new beginning some ends may have been missed, and that is said."""
@@ -297,22 +261,6 @@ class DockerRuntime:
             except (APIError, Unavailable, RuntimeError) as ended:
                 log.debug("the engine's events ended", extra={"why": str(ended)})
             self._engine.closed.wait(_RECONNECT)
-
-
-def _name(instance: str) -> str:
-    return f"easel-{instance}"
-
-
-def _remove(api: Any, name: str) -> None:
-    with suppress(EngineNotFound):
-        api.remove_container(name, force=True, v=True)
-
-
-def _remove_volumes(api: Any, instance: str) -> None:
-    found = api.volumes(filters={"label": [f"{INSTANCE}={instance}"]})["Volumes"] or ()
-    for volume in found:
-        with suppress(EngineNotFound):
-            api.remove_volume(volume["Name"], force=True)
 
 
 def _exit_of(container: str, labels: Mapping[str, str], api: Any) -> Exit:

@@ -51,8 +51,9 @@ async def removed(*images: str) -> AsyncIterator[None]:
         yield
     finally:
         for image in images:
-            with contextlib.suppress(Exception):
-                await engine.ask(lambda api, image=image: api.remove_image(image, force=True))
+            repository = image.rpartition(":")[0]
+            for found in await engine.ask(lambda api, name=repository: api.images(name=name)):
+                await engine.ask(lambda api, key=found["Id"]: api.remove_image(key, force=True))
         engine.close()
 
 
