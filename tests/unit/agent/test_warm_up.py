@@ -76,9 +76,7 @@ async def test_a_failure_before_the_last_pass_is_forgiven() -> None:
 async def test_a_request_without_success_in_the_last_pass_fails_the_warm_up() -> None:
     script = Script(200, 200, 200, 200, 500)
 
-    with pytest.raises(
-        WarmUpFailed, match=r"/a\.bin was answered with 500$"
-    ) as failed:
+    with pytest.raises(WarmUpFailed, match=r"/a\.bin was answered with 500$") as failed:
         await play(requests_of("/a.bin", b"1"), script.send, patience=0.01)
 
     assert failed.value.cause is Cause.WARM_UP_FAILED
@@ -100,9 +98,9 @@ async def test_the_answer_of_the_program_is_in_the_sentence(tmp_path: Path) -> N
     (tmp_path / "warm.bin").write_bytes(b"x")
     mount = Mount("/mnt/data", MountKind.BIND, str(tmp_path))
     workload = replace(
-        PLAIN, mounts=(mount,), warm_up_path="/mnt/data/warm.bin", keepalive=timedelta(milliseconds=5)
+        PLAIN, mounts=(mount,), warm_up_path="/mnt/data/warm.bin", keepalive=timedelta(seconds=1)
     )
-    with program(422) as (running, _), pytest.raises(WarmUpFailed) as failed:
+    with program(200, 200, 200, 200, 422) as (running, _), pytest.raises(WarmUpFailed) as failed:
         await warm_up_of(tmp_path)(workload, running, lambda why: None)
 
     said = "the warm-up request in /mnt/data/warm.bin was answered with 422: no such tensor"
@@ -145,14 +143,15 @@ def warm_up_of(directory: Path) -> WarmUp:
 
 
 @contextmanager
-def program(status: int) -> Iterator[tuple[Running, list[tuple[str, bytes]]]]:
-    """A program that answers every request with this status, and what it was asked."""
+def program(*statuses: int) -> Iterator[tuple[Running, list[tuple[str, bytes]]]]:
+    """A program that answers with these in turn, and with the last one then; and what it was asked."""
     heard: list[tuple[str, bytes]] = []
+    left = list(statuses)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             heard.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
+            self.send_response(left.pop(0) if len(left) > 1 else left[0])
             self.end_headers()
             self.wfile.write(b"no such\n tensor")
 
