@@ -95,10 +95,11 @@ def controlled(rollout: Rollout, action: Action, now: datetime) -> Rollout:
 def replanned(rollout: Rollout, plan: PlanAsked, now: datetime) -> Rollout:
     """The record with other stages from now on. Raises FailedPrecondition.
 
-    What was updated stays so, but for what a larger partition takes back to the version before.
+    What was updated stays so, but for what a larger partition takes back to the version before. Batches take
+    it for one that is done: the next begins after its pause, or when it is asked for.
     """
     _not_finished(rollout)
-    again = replace(rollout, promoted=False, phase=RolloutPhase.PENDING, released=0, stepped_at=None)
+    again = replace(rollout, promoted=False, phase=RolloutPhase.RUNNING, released=0, stepped_at=None)
     return _staged(again, plan)
 
 

@@ -135,12 +135,21 @@ def test_a_resumed_update_goes_on() -> None:
     assert created(staged([*olds(3), *news(1)], resumed)) == [2, 2, 2]
 
 
-def test_other_batches_count_what_is_updated_already() -> None:
-    again = replanned(a_rollout(released=2), PlanAsked(batch_size="1"), at(1))
+def test_other_batches_take_what_is_updated_already_for_one_that_is_done() -> None:
+    reached = a_rollout(partition="1", phase=RolloutPhase.PAUSED, released=1)
 
-    plan = staged([*olds(2), *news(2)], again)
+    plan = staged([*olds(1), *news(1)], replanned(reached, PlanAsked(batch_size="1"), at(1)), wanted=2)
 
-    assert (created(plan), record(plan).released) == ([2], 3)
+    assert (created(plan), removed(plan)) == ([], [])
+    assert (record(plan).phase, record(plan).released) == (RolloutPhase.PAUSED, 1)
+
+
+def test_other_batches_begin_at_once_while_nothing_is_updated() -> None:
+    held = a_rollout(partition="100%", phase=RolloutPhase.PAUSED)
+
+    plan = staged(olds(4), replanned(held, PlanAsked(batch_size="1", interval_s=9), at(1)))
+
+    assert (created(plan), record(plan).released) == ([2], 1)
 
 
 def test_time_matters_only_between_batches_with_an_interval() -> None:
