@@ -155,10 +155,15 @@ class Instance:
     revision: int = 0
 
     @property
+    def serves(self) -> bool:
+        """Whether it does its work: with a port it takes traffic, without one it takes its work elsewhere."""
+        held = self.isolated or self.detached or self.restart_asked_at is not None
+        return self.ready and not held
+
+    @property
     def routed(self) -> bool:
         """Whether gateways send requests to it."""
-        held = self.isolated or self.detached or self.restart_asked_at is not None
-        return self.ready and self.port > 0 and not held
+        return self.serves and self.port > 0
 
 
 @dataclass(frozen=True)

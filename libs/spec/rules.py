@@ -8,7 +8,7 @@ from libs.spec.probe import Probe
 from libs.spec.refusal import NOTHING, Path, Words, refused
 from libs.spec.secret_refs import parse_ref, values_that_may_refer
 from libs.spec.service import ServiceSpec
-from libs.spec.storage import SHARED_MEMORY
+from libs.spec.storage import SHARED_MEMORY, Oss
 from libs.spec.switches import switches_can_be_read
 
 # Services of these types bring their own program.
@@ -211,6 +211,18 @@ def references_to_secrets_are_whole(spec: ServiceSpec) -> None:
             raise refused(path, value, "secret://NAME or secret://NAME/KEY") from None
 
 
+def warm_up_requests_are_in_a_file(spec: ServiceSpec) -> None:
+    """The requests are an object of a bucket, or a file that the instance sees."""
+    path = spec.warm_up_data_path
+    if path is None or path.startswith("/"):
+        return
+    try:
+        Oss(path=path)
+    except ValueError:
+        expected = "oss://bucket/path/of/file, or the absolute path of a file in a mount"
+        raise refused(("warm_up_data_path",), path, expected) from None
+
+
 def the_autoscaler_has_room(spec: ServiceSpec) -> None:
     """The most instances are not fewer than the least."""
     scaler = spec.autoscaler
@@ -248,6 +260,7 @@ RULES: tuple[Callable[[ServiceSpec], None], ...] = (
     mounts_hide_no_system_directory,
     mounts_do_not_overlap,
     references_to_secrets_are_whole,
+    warm_up_requests_are_in_a_file,
     the_autoscaler_has_room,
     records_have_a_destination,
     switches_can_be_read,

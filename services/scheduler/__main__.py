@@ -194,7 +194,7 @@ async def _end_when_fenced(ledger: Ledger, stop: asyncio.Event) -> None:
 async def _retain(ledger: Ledger, settings: Settings, clock: Callable[[], datetime]) -> None:
     def decide(world: World) -> Changes:
         def serving(service: str) -> bool:
-            return any(i.routed for i in world.instances_of(service))
+            return any(i.serves for i in world.instances_of(service))
 
         return retained(world.services.values(), serving, settings.delete_idle_after, clock())
 

@@ -33,7 +33,7 @@ def deleted(world: World, instance_id: str, now: datetime) -> Changes:
     if instance.state is InstanceState.LOST:
         raise _in_no_state(instance)
     why = "its removal was asked for"
-    if instance.routed and not service.stopped and not service.deleting:
+    if instance.serves and not service.stopped and not service.deleting:
         return _told(replace(instance, replace_why=why), "InstanceReplaceAsked", why, now)
     leaving = replace(instance, state=InstanceState.TERMINATING, ready=False, why=why, drain_started_at=now)
     return _told(leaving, "InstanceLeaving", why, now)

@@ -50,7 +50,7 @@ def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.
         version=service.version,
         running_version=running_version(service, live),
         wanted=service.wanted,
-        ready=sum(i.ready for i in live),
+        ready=sum(i.serves for i in live),
         pending=len(pending),
         total=len(live),
         spec_json=shown(service, world.version(service.name, service.version)),
@@ -68,7 +68,7 @@ def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.
 
 
 def _rollout_view(rollout: Rollout, service: Service, live: Iterable[Instance]) -> admin_pb2.Rollout:
-    updated = sum(i.ready and i.version == rollout.version and not i.detached for i in live)
+    updated = sum(i.serves and i.version == rollout.version for i in live)
     return rollout_to_proto(rollout, updated, service.wanted)
 
 

@@ -1,15 +1,19 @@
 """The full set of instances that one node must run. Pure."""
 
+from datetime import timedelta
+
 from easel.agent.v1 import agent_pb2
+from libs.domain.errors import InvalidSpec
 from libs.domain.records import Instance
 from libs.domain.states import InstanceState
 from libs.rpc.convert import resources_to_proto
+from libs.spec.service import DEFAULT_GRACE_SECONDS
 from services.scheduler.datasets import concrete
 from services.scheduler.facts import facts_of
 from services.scheduler.images.asking import pulls_for
 from services.scheduler.secrets.seal import Seal
 from services.scheduler.secrets.vault import Vault
-from services.scheduler.secrets.wants import handed_out, wants_of
+from services.scheduler.secrets.wants import Wants, handed_out, wants_of
 from services.scheduler.world import World
 
 
@@ -38,8 +42,7 @@ def desired_state(world: World, node: str, epoch: int, vault: Vault | None = Non
     for instance in sorted(world.instances_on(node), key=lambda i: i.id):
         if order_of(instance) is None:
             continue
-        stored = world.version(instance.service, instance.version).spec_json
-        spec_json = concrete(world, stored)
+        spec_json, grace, wants = _read(world, instance)
         desired.assignments.add(
             id=instance.id,
             service=instance.service,
@@ -52,10 +55,21 @@ def desired_state(world: World, node: str, epoch: int, vault: Vault | None = Non
             stop=instance.stopping,
             resources=resources_to_proto(instance.resources),
             run=instance.run,
-            drain_ms=round(facts_of(stored).grace.total_seconds() * 1000),
+            drain_ms=round(grace.total_seconds() * 1000),
             isolated=instance.isolated or instance.detached,
-            secrets=handed_out(wants_of(spec_json), world.secrets, vault),
+            secrets=handed_out(wants, world.secrets, vault),
         )
     if known := world.nodes.get(node):
         desired.pulls.extend(pulls_for(world, known, vault))
     return desired
+
+
+def _read(world: World, instance: Instance) -> tuple[str, timedelta, Wants]:
+    """What the instance's document says; one that no longer parses is handed on as it is, and takes only
+    its own instance down with it."""
+    stored = world.version(instance.service, instance.version).spec_json
+    try:
+        spec_json = concrete(world, stored)
+        return spec_json, facts_of(stored).grace, wants_of(spec_json)
+    except InvalidSpec:
+        return stored, timedelta(seconds=DEFAULT_GRACE_SECONDS), Wants()

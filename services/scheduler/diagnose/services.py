@@ -9,6 +9,7 @@ from services.scheduler.diagnose.finding import Finding, Severity, finding
 from services.scheduler.diagnose.picture import Picture
 from services.scheduler.live import duration
 from services.scheduler.retention import WARNINGS, delete_at
+from services.scheduler.rollout.staging import standing
 from services.scheduler.secrets.wants import wants_of
 
 
@@ -61,19 +62,19 @@ def _update(picture: Picture, service: Service) -> Iterator[Finding]:
         return
     way = f"the update from version {rollout.from_version} to {rollout.version}"
     if rollout.phase is RolloutPhase.FAILED:
-        what = f"{way} failed: {rollout.why}"
+        what = f"{way} {standing(rollout)}"
         yield finding(Severity.ERROR, Cause.ROLLOUT_FAILED, service.name, what)
     elif rollout.phase is RolloutPhase.PAUSED:
         # One that a user pauses, or that waits for the next batch, is as it should be.
         asked = rollout.paused or bool(rollout.partition or rollout.batch_size)
         severity = Severity.NOTE if asked else Severity.ERROR
-        what = f"{way} is paused: {rollout.why}"
+        what = f"{way} is {standing(rollout)}"
         yield finding(severity, Cause.ROLLOUT_PAUSED, service.name, what)
 
 
 def _size(service: Service, instances: list[Instance]) -> Iterator[Finding]:
     counted = [i for i in instances if not i.detached]
-    ready = sum(i.routed for i in counted)
+    ready = sum(i.serves for i in counted)
     name = service.name
     if not service.wanted:
         what = f"{name} is scaled to 0 instances: callers get 503"

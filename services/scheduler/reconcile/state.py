@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from libs.domain.records import Instance, Rollout, Service
-from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState, RolloutPhase, ServiceState
+from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState, ServiceState
 from services.scheduler.rollout.groups import is_apart, serving
 from services.scheduler.rollout.obsolete import outdated
 from services.scheduler.rollout.situation import update_of
+from services.scheduler.rollout.staging import standing
 
 # What an agent says of these tells what it is busy with, or what the program does wrong.
 _STARTING = (
@@ -16,7 +17,6 @@ _STARTING = (
     InstanceState.WARMING_UP,
 )
 _SETTLED = (ServiceState.RUNNING, ServiceState.SCALING)
-_HELD_UP = (RolloutPhase.FAILED, RolloutPhase.PAUSED)
 
 
 def service_state(
@@ -42,7 +42,7 @@ def service_state(
 
 def running_version(service: Service, instances: Iterable[Instance]) -> int:
     """The version that answers: the one in force where it does, else the newest that does; 0 for none."""
-    answering = {i.version for i in instances if i.routed}
+    answering = {i.version for i in instances if i.serves}
     return service.version if service.version in answering else max(answering, default=0)
 
 
@@ -78,9 +78,9 @@ def _updating(service: Service, update: Rollout | None, current: list[Instance],
     remain = "1 old one remains" if len(old) == 1 else f"{len(old)} old ones remain"
     sentence = f"version {service.version}: {_ready(service, current)}, {remain}"
     troubled = [i for i in current if i.state in TROUBLED_STATES]
-    if update is not None and update.phase in _HELD_UP and update.why:
-        return f"{sentence}; paused: {update.why}"
-    return f"{sentence}; paused: {_first_why(troubled)}" if troubled else sentence
+    if held_up := standing(update) if update is not None else "":
+        return f"{sentence}; {held_up}"
+    return f"{sentence}; held up: {_first_why(troubled)}" if troubled else sentence
 
 
 def _ready(service: Service, current: list[Instance]) -> str:

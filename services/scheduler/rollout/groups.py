@@ -66,5 +66,5 @@ def is_apart(instance: Instance, service: Service) -> bool:
 
 
 def serving(instances: Iterable[Instance]) -> int:
-    """How many of these take traffic."""
-    return sum(i.routed for i in instances)
+    """How many of these do their work."""
+    return sum(i.serves for i in instances)

@@ -75,7 +75,7 @@ def _case(situation: Situation, groups: Groups, share: Shares, hold: str) -> Lea
     replaced = [
         Removal(i, of_another_version(i, service))
         for i in groups.old
-        if i.id not in kept and (share.replace_old or (hold and not i.routed))
+        if i.id not in kept and (share.replace_old or (hold and not i.serves))
     ]
     goes = {i.id for i in extra} | {removal.instance.id for removal in replaced}
     held = [i for i in groups.held if i.id not in goes]
@@ -93,8 +93,8 @@ def _case(situation: Situation, groups: Groups, share: Shares, hold: str) -> Lea
 
 def _kept(groups: Groups, share: Shares) -> list[Instance]:
     """Those that stay at the version before for now: what serves, and what is of that version."""
-    able = [i for i in groups.old if i.routed or i.version == share.old_version]
-    able.sort(key=lambda i: (not i.routed, i.version != share.old_version))
+    able = [i for i in groups.old if i.serves or i.version == share.old_version]
+    able.sort(key=lambda i: (not i.serves, i.version != share.old_version))
     return able[: share.old]
 
 

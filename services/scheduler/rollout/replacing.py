@@ -32,7 +32,7 @@ class Leaving:
 
 def leaving(case: Leaving) -> list[Removal]:
     """Those that may leave at once. Start-before-stop: what serves leaves only when enough others do."""
-    idle = [r for r in case.surplus if not r.instance.routed]
+    idle = [r for r in case.surplus if not r.instance.serves]
     useless = [r for r in case.stale if _never_comes(r.instance)]
     left = [*idle, *useless]
     left += _unhealthy(case, len(left))
@@ -44,14 +44,14 @@ def surplus_order(instances: Iterable[Instance]) -> list[Instance]:
 
     Of those that serve the oldest goes last of all, so that what is kept for inspection outlives no service.
     """
-    ranked = sorted(instances, key=lambda i: (i.isolated, i.routed, -i.created_at.timestamp(), i.id))
-    oldest = next((place for place in reversed(range(len(ranked))) if ranked[place].routed), None)
+    ranked = sorted(instances, key=lambda i: (i.isolated, i.serves, -i.created_at.timestamp(), i.id))
+    oldest = next((place for place in reversed(range(len(ranked))) if ranked[place].serves), None)
     return ranked if oldest is None else [*ranked[:oldest], *ranked[oldest + 1 :], ranked[oldest]]
 
 
 def _never_comes(instance: Instance) -> bool:
     """It never served, or has stopped trying for now: it only holds room that its successor needs."""
-    return not instance.routed and (instance.ready_at is None or instance.state in _USELESS)
+    return not instance.serves and (instance.ready_at is None or instance.state in _USELESS)
 
 
 def _unhealthy(case: Leaving, left: int) -> list[Removal]:
@@ -59,7 +59,7 @@ def _unhealthy(case: Leaving, left: int) -> list[Removal]:
 
     One that is coming back is worth more than a successor that has not served yet.
     """
-    waiting = [r for r in case.stale if not r.instance.routed and not _never_comes(r.instance)]
+    waiting = [r for r in case.stale if not r.instance.serves and not _never_comes(r.instance)]
     live = len(case.staying) + len(case.surplus) + len(case.stale) - left
     idle = len(case.staying) - serving(case.staying)
     spare = live - (case.target - case.unavailable) - idle
@@ -67,7 +67,7 @@ def _unhealthy(case: Leaving, left: int) -> list[Removal]:
 
 
 def _served_by_others(case: Leaving) -> list[Removal]:
-    candidates = [r for r in (*case.surplus, *case.stale) if r.instance.routed]
+    candidates = [r for r in (*case.surplus, *case.stale) if r.instance.serves]
     spare = serving(case.staying) + len(candidates) - case.target
     left = candidates[: max(0, spare)]
     rest = candidates[len(left) :]

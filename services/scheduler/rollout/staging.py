@@ -12,6 +12,9 @@ from services.scheduler.rollout.groups import Groups, serving
 from services.scheduler.rollout.situation import Situation
 
 
+PAUSED_BY_HAND = "paused by hand"
+
+
 @dataclass(frozen=True)
 class Shares:
     """How many instances there are to be at the version in force, and how many at `old_version`.
@@ -37,7 +40,7 @@ def advanced(situation: Situation, groups: Groups, hold: str) -> Rollout | None:
     if hold:
         return replace(update, phase=RolloutPhase.FAILED, why=hold)
     if update.paused:
-        return replace(update, phase=RolloutPhase.PAUSED, why="paused by hand")
+        return replace(update, phase=RolloutPhase.PAUSED, why=PAUSED_BY_HAND)
     if update.batch_size and not update.promoted:
         return _batched(update, serving(present) + len(groups.held), situation.wanted, situation.now)
     if update.partition and not update.promoted:
@@ -63,6 +66,17 @@ def shares(situation: Situation, groups: Groups, update: Rollout | None, hold: s
 def kept(update: Rollout, wanted: int) -> int:
     """How many instances a partition keeps at the version before."""
     return min(wanted, parse_count_or_percent(update.partition).of(wanted))
+
+
+def standing(update: Rollout) -> str:
+    """What holds an update up, after its state; empty while it goes on."""
+    match update.phase:
+        case RolloutPhase.FAILED:
+            return f"failed: {update.why}"
+        case RolloutPhase.PAUSED:
+            return update.why if update.paused else f"paused: {update.why}"
+        case _:
+            return ""
 
 
 def due_at(update: Rollout) -> datetime | None:

@@ -236,6 +236,10 @@ _PROBES = [
 ]
 
 _STORAGE = [
+    Malformed(
+        "warm-up outside buckets and mounts", _service(warm_up_data_path="oss://"), "warm_up_data_path"
+    ),
+    Malformed("warm-up by a relative path", _service(warm_up_data_path="warm.bin"), "warm_up_data_path"),
     Malformed("storage as an object", _service(storage={"mount_path": "/mnt/data"}), "storage"),
     Malformed("a mount without a path", _mounts({"empty_dir": {}}), "storage[0].mount_path"),
     Malformed("a relative mount", _mounts(_oss("oss://b/p/", at="mnt/data")), "storage[0].mount_path"),

@@ -56,6 +56,11 @@ def test_an_update_starts_the_new_instance_before_the_old_one_leaves() -> None:
     assert (created(after), removed(after)) == ([], ["old-0"])
 
 
+def test_instances_without_a_port_are_replaced_like_others() -> None:
+    assert removed(updated([*olds(1, port=0), *news(1, port=0)], wanted=1)) == ["old-0"]
+    assert removed(updated([*olds(1, port=0), starting()], wanted=1)) == []
+
+
 def test_an_update_without_a_record_goes_on_in_the_same_way() -> None:
     plan = planned([*olds(1), *news(1)], service={"version": 2})
 
