@@ -11,7 +11,6 @@ from services.scheduler.rollout.failing import in_trouble
 from services.scheduler.rollout.groups import Groups, serving
 from services.scheduler.rollout.situation import Situation
 
-
 PAUSED_BY_HAND = "paused by hand"
 
 

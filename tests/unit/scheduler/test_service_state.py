@@ -3,6 +3,7 @@
 from libs.domain.records import Rollout
 from libs.domain.states import InstanceState, RolloutPhase, ServiceState
 from services.scheduler.reconcile.state import running_version, service_state
+from services.scheduler.rollout.staging import PAUSED_BY_HAND
 from tests.support.builders import NOON, a_ready_instance, a_service, an_instance, at
 
 
@@ -31,14 +32,14 @@ def test_a_service_whose_instances_all_crash_has_failed_with_the_reason() -> Non
     )
 
 
-def test_an_update_with_a_failing_version_says_that_it_is_paused() -> None:
+def test_an_update_with_a_failing_version_says_what_holds_it_up() -> None:
     old = a_ready_instance("old", version=1)
     failing = an_instance("new", version=2, state=InstanceState.CRASH_LOOP_BACK_OFF, why="exited with code 1")
 
     state, why = service_state(a_service(version=2), None, [old, failing])
 
     assert state is ServiceState.UPDATING
-    assert why.endswith("paused: new: exited with code 1")
+    assert why.endswith("held up: new: exited with code 1")
 
 
 def test_a_stopped_service_is_stopping_until_nothing_is_left() -> None:
@@ -85,6 +86,17 @@ def test_an_update_that_is_held_up_says_what_it_waits_for() -> None:
 
     assert state is ServiceState.UPDATING
     assert sentence == f"version 2: 1 of 2 instances ready, 1 old one remains; paused: {why}"
+
+
+def test_an_update_that_failed_or_was_paused_by_hand_says_so_once() -> None:
+    instances = [a_ready_instance("old", version=1), a_ready_instance("new", version=2)]
+    failed = Rollout("digits", 2, 1, NOON, phase=RolloutPhase.FAILED, why="new: exited with code 1")
+    by_hand = Rollout("digits", 2, 1, NOON, phase=RolloutPhase.PAUSED, why=PAUSED_BY_HAND, paused=True)
+
+    assert service_state(a_service(version=2), failed, instances)[1].endswith(
+        "remains; failed: new: exited with code 1"
+    )
+    assert service_state(a_service(version=2), by_hand, instances)[1].endswith("remains; paused by hand")
 
 
 def test_an_isolated_instance_counts_and_a_detached_one_does_not() -> None:
