@@ -41,6 +41,7 @@ _SAFETY_LOCKS: dict[int, SafetyLock] = {number: lock for lock, number in SAFETY_
 _PHASES: dict[RolloutPhase, Any] = {
     phase: getattr(admin_pb2, f"ROLLOUT_PHASE_{phase.name}") for phase in RolloutPhase
 }
+_MODES = frozenset(admin_pb2.UpdateServiceRequest.Mode.values())
 _ACTIONS: dict[int, Action] = {
     getattr(admin_pb2.ControlRolloutRequest, f"ACTION_{action.name}"): action for action in Action
 }
@@ -106,6 +107,10 @@ def update_from_proto(message: admin_pb2.UpdateServiceRequest) -> UpdateAsk:
     """Raises InvalidRequest."""
     if not message.to_version and not message.spec_json:
         raise InvalidRequest("spec_json", "", "the JSON object to merge or to replace by")
+    if message.to_version and message.spec_json:
+        raise InvalidRequest("to_version", message.to_version, "a version or a change, not both")
+    if message.mode not in _MODES:
+        raise InvalidRequest("mode", message.mode, "merge or replace")
     return UpdateAsk(
         name=message.name,
         change=message.spec_json,

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from libs.domain.records import Instance, Rollout
 from libs.domain.states import LIVE_STATES, TROUBLED_STATES
 from libs.spec import parse_service
-from libs.spec.quantity import parse_count_or_percent
 from services.scheduler.admin.updating import Update
 from services.scheduler.facts import facts
+from services.scheduler.rollout.staging import kept
 
 
 def steps_of(update: Update, instances: Iterable[Instance]) -> tuple[str, ...]:
@@ -22,8 +22,8 @@ def steps_of(update: Update, instances: Iterable[Instance]) -> tuple[str, ...]:
         sentences.append(_resized(update))
     if update.before.stopped:
         number = update.version.number
-        return (*sentences, f"the service is stopped: version {number} runs once it is started")
-    if count := len(leaving) - len(failed):
+        sentences.append(f"the service is stopped: version {number} runs once it is started")
+    elif count := len(leaving) - len(failed):
         sentences.append(_replaced(update, count))
     return (*sentences, *_stages(update.rollout, update.after.wanted), *_taken_back(update))
 
@@ -56,7 +56,7 @@ def _stages(rollout: Rollout, wanted: int) -> list[str]:
     if rollout.paused:
         sentences.append("it begins paused: nothing is replaced until it is resumed")
     if rollout.partition:
-        held = parse_count_or_percent(rollout.partition).of(wanted)
+        held = kept(rollout, wanted)
         stay = _instances(held, "stays", "stay")
         sentences.append(f"{stay} at version {rollout.from_version} until the update is promoted")
     if rollout.batch_size:

@@ -128,6 +128,19 @@ async def test_only_another_version_that_is_there_can_be_gone_to(tmp_path: Path)
     assert none == (grpc.StatusCode.NOT_FOUND, "service 'digits' has no version 7")
 
 
+async def test_an_update_says_one_thing_in_a_way_that_there_is(tmp_path: Path) -> None:
+    async with a_scheduler(tmp_path) as scheduler:
+        await scheduler.create(a_spec())
+        both = await refusal(updated(scheduler, CPU, to_version=1))
+        odd = await refusal(updated(scheduler, CPU, mode=99))
+        neither = await refusal(updated(scheduler))
+
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    assert both == (invalid, "to_version: got 1, expected a version or a change, not both")
+    assert odd == (invalid, "mode: got 99, expected merge or replace")
+    assert neither[0] is invalid
+
+
 async def test_a_version_whose_resource_group_is_gone_is_refused(tmp_path: Path) -> None:
     async with a_scheduler(tmp_path) as scheduler:
         made = admin_pb2.CreateResourceGroupRequest(name="lab")

@@ -63,6 +63,12 @@ def test_a_stopped_service_waits_for_its_start() -> None:
     )
 
 
+def test_a_stopped_service_starts_in_the_stages_of_its_update() -> None:
+    said = steps(a_deployment(stopped=True), UpdateAsk("digits", CPU, plan=PlanAsked(partition="9")))
+
+    assert said[1:] == ("4 instances stay at version 1 until the update is promoted",)
+
+
 def test_what_failed_is_removed_first() -> None:
     world = a_deployment()
     world.apply(changes_of(decide_update(world, UpdateAsk("digits", CPU), NOON), "", NOON))
