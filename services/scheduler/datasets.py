@@ -152,10 +152,13 @@ def mounting(source: Mapping[str, object]) -> dict[str, object]:
 
 @lru_cache(maxsize=32_768)
 def uses_of(spec_json: str) -> tuple[Use, ...]:
-    """The mounts of datasets in an accepted document."""
+    """The mounts of datasets in an accepted document. One that cannot be read any more has none."""
     if '"dataset"' not in spec_json:
         return ()
-    return tuple(_uses(parse_service(spec_json).spec))
+    try:
+        return tuple(_uses(parse_service(spec_json).spec))
+    except InvalidSpec:
+        return ()
 
 
 def _uses(spec: ServiceSpec) -> Iterator[Use]:

@@ -33,10 +33,13 @@ _NOTHING = Wants()
 
 @lru_cache(maxsize=32_768)
 def wants_of(spec_json: str) -> Wants:
-    """What an accepted document wants, its datasets resolved."""
+    """What an accepted document wants, its datasets resolved. One that cannot be read any more wants nothing."""
     if SCHEME not in spec_json and "oss" not in spec_json:
         return _NOTHING
-    return wants(parse_service(spec_json).spec)
+    try:
+        return wants(parse_service(spec_json).spec)
+    except InvalidSpec:
+        return _NOTHING
 
 
 def wants(spec: ServiceSpec) -> Wants:

@@ -10,6 +10,7 @@ from libs.db.changes import Changes, Contents
 from libs.domain.errors import FailedPrecondition, InvalidSpec
 from libs.domain.records import ImagePull, Secret
 from libs.spec import parse_service
+from services.scheduler import datasets
 from services.scheduler.agents.desired import desired_state
 from services.scheduler.secrets import rules
 from services.scheduler.secrets.keys import read_keys
@@ -129,6 +130,15 @@ def test_a_secret_is_used_by_the_version_that_instances_still_run() -> None:
         rules.deleted(world, "hub", at(1))
     world.apply(Changes(delete=tuple(world.instances.values())))
     assert rules.deleted(world, "hub", at(1)).delete == (world.secrets["hub"],)
+
+
+def test_a_version_that_cannot_be_read_any_more_hides_no_secret_and_no_dataset() -> None:
+    odd = {**a_spec("odd", cpu="many"), "storage": [{"dataset": {"id": "d"}}], "token": "secret://hub/token"}
+    world = a_service_that_refers()
+    world.apply(Changes(put=(a_service("odd"), a_version("odd", spec=odd))))
+
+    assert rules.users_of(world) == {("hub", "token"): {"digits"}}
+    assert datasets.users_of(world) == {}
 
 
 def test_what_cannot_be_opened_is_left_out_of_the_order() -> None:
