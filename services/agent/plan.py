@@ -104,7 +104,15 @@ class Keep:
     running: Running
 
 
-Step: TypeAlias = Stop | End | Start | Hold | Keep
+@dataclass(frozen=True)
+class Leave:
+    """Runs as wanted, though this node could not start it now: it goes on as it is."""
+
+    running: Running
+    epoch: int
+
+
+Step: TypeAlias = Stop | End | Start | Hold | Keep | Leave
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,7 @@ class Plan:
     start: tuple[Start, ...] = ()
     hold: tuple[Hold, ...] = ()
     keep: tuple[Keep, ...] = ()
+    leave: tuple[Leave, ...] = ()
     gone: tuple[str, ...] = ()
 
     @property
@@ -172,6 +181,7 @@ def plan_node(seen: Observed, now: datetime) -> Plan:
         start=tuple(step for step in steps if isinstance(step, Start)),
         hold=tuple(step for step in steps if isinstance(step, Hold)),
         keep=tuple(step for step in steps if isinstance(step, Keep)),
+        leave=tuple(step for step in steps if isinstance(step, Leave)),
         gone=tuple(gone),
     )
 
@@ -180,6 +190,8 @@ def _step(wanted: Wanted, seen: Observed, now: datetime) -> Step | None:
     running, busy = seen.running.get(wanted.id), seen.busy.get(wanted.id)
     if busy is not None and busy.stopping:
         return None
+    if wanted.workload is None and running is not None and _runs_as_wanted(running, wanted):
+        return Leave(running, wanted.epoch)
     if wanted.stop or wanted.workload is None:
         return _end_of(wanted, seen)
     if busy is not None:
@@ -188,6 +200,11 @@ def _step(wanted: Wanted, seen: Observed, now: datetime) -> Step | None:
     if running is None:
         return _first_start(wanted.workload, seen.troubles.get(wanted.id), now)
     return _towards_running(wanted.workload, running, wanted.drain, seen, now)
+
+
+def _runs_as_wanted(running: Running, wanted: Wanted) -> bool:
+    """A secret or a directory that is gone by now takes nothing away from a program that has it already."""
+    return not wanted.stop and running.exit is None and running.spec_hash == wanted.spec_hash
 
 
 def _end_of(wanted: Wanted, seen: Observed) -> Stop | Hold | None:

@@ -123,6 +123,8 @@ class Reconciler:
     def _carry_out(self, plan: Plan, wanted: Mapping[str, Wanted]) -> None:
         for keep in plan.keep:
             self._keep(keep.running, keep.workload)
+        for leave in plan.leave:
+            self._leave(leave.running, leave.epoch)
         for hold in plan.hold:
             self._stop_watching(hold.id)
             self._showing.held(hold, wanted[hold.id])
@@ -211,6 +213,14 @@ class Reconciler:
         task = asyncio.create_task(watch.run())
         task.add_done_callback(partial(_say_broken, running.id))
         self._watches[running.id] = (running, task)
+
+    def _leave(self, running: Running, epoch: int) -> None:
+        """Goes on watching what was watched; of any other run, what is remembered of it is shown."""
+        watched = self._watches.get(running.id)
+        if watched is not None and watched[0].started_at == running.started_at:
+            self._showing.kept(running, epoch)
+        else:
+            self._showing.started(running, epoch, self._remembered.of_run(running.id, running.started_at))
 
     def _show_health(self, running: Running, workload: Workload, health: Health) -> None:
         before, now = self._remembered.of_run(running.id, running.started_at), self._clock()

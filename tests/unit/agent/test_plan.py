@@ -60,6 +60,16 @@ def test_what_runs_as_assigned_is_kept_whatever_its_epoch() -> None:
     assert plan.why == ""
 
 
+def test_what_runs_as_assigned_goes_on_when_the_node_could_not_start_it_any_more() -> None:
+    refused = Wanted("i-1", 4, refusal="there is no secret hf/token", spec_hash="h")
+
+    going_on, changed = planned(want=[refused], run=[running()]), replace(refused, spec_hash="new")
+
+    assert ([(step.running.id, step.epoch) for step in going_on.leave], going_on.stop) == ([("i-1", 4)], ())
+    assert [step.id for step in planned(want=[changed], run=[running()]).stop] == ["i-1"]
+    assert [step.id for step in planned(want=[replace(refused, stop=True)], run=[running()]).stop] == ["i-1"]
+
+
 def test_what_nobody_assigned_is_stopped() -> None:
     plan = planned(want=[], run=[running()])
 
