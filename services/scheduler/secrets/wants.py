@@ -33,7 +33,7 @@ _NOTHING = Wants()
 
 @lru_cache(maxsize=32_768)
 def wants_of(spec_json: str) -> Wants:
-    """What an accepted document wants, its datasets resolved. One that cannot be read any more wants nothing."""
+    """What an accepted document wants, its datasets resolved; nothing for one that no longer parses."""
     if SCHEME not in spec_json and "oss" not in spec_json:
         return _NOTHING
     try:
