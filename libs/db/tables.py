@@ -1,8 +1,8 @@
 """The tables. A column has its record field's name; a change here needs a migration beside it."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, String, Table
 
-from libs.db.column_types import Labels, Moment, Tuple, Word
+from libs.db.column_types import Labels, Moment, Sentence, Tuple, Word
 from libs.domain.states import (
     EventKind,
     InstanceState,
@@ -24,7 +24,7 @@ def _key(name: str) -> Column[str]:
 
 
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+    return Column(name, Sentence, nullable=False)
 
 
 def _number(name: str) -> Column[int]:

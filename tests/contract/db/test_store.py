@@ -32,6 +32,18 @@ async def test_what_was_committed_is_there_after_opening_again(url: str) -> None
         assert await store.events() == written.events
 
 
+async def test_what_programs_write_is_kept_whatever_characters_are_in_it(url: str) -> None:
+    why = "answered 500: \0\x01\u2028 \U0001f600"
+    async with open_store(url) as store:
+        await store.commit(Changes(put=(replace(INSTANCE, why=why),), events=(replace(EVENT, why=why),)))
+        assert await store.events(subject="\0") == ()
+
+    kept = why.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    async with open_store(url) as store:
+        assert [i.why for i in (await store.load()).instances] == [kept]
+        assert [event.why for event in await store.events()] == [kept]
+
+
 async def test_every_write_of_a_record_makes_its_revision_grow_by_one(store: Store) -> None:
     first = await store.commit(Changes(put=(SERVICE,)))
 
