@@ -24,8 +24,13 @@ def upgrade() -> None:
     op.add_column("instances", sa.Column("restart_asked_at", sa.DateTime(timezone=True)))
     op.add_column("instances", sa.Column("run", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("nodes", sa.Column("cuda_versions", sa.JSON(), nullable=False, server_default="[]"))
-    # What served before this migration is what an update falls back to.
-    op.execute("UPDATE services SET stable_version = version")
+    # What all instances ran before this migration is what an update falls back to; in the middle of an update
+    # that is not known.
+    op.execute(
+        "UPDATE services SET stable_version = version WHERE NOT EXISTS (SELECT 1 FROM instances "
+        "WHERE instances.service = services.name AND instances.version <> services.version "
+        "AND instances.state NOT IN ('Terminating', 'Lost'))"
+    )
     op.create_table(
         "rollouts",
         sa.Column("service", sa.String(), nullable=False),
