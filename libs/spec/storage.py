@@ -67,7 +67,10 @@ class Nfs(Section):
 class Git(Section):
     """A repository, cloned when the instance starts, and read-only."""
 
-    repo: Annotated[str, matching(r"https?://\S+", "the https address of a repository")]
+    repo: Annotated[
+        str,
+        matching(r"https?://[^\s/@]+(/\S*)?", "the https address of a repository, without a user in it"),
+    ]
     branch: Text = "master"
     commit: OptionalText = None
     username: OptionalText = None

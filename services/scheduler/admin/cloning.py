@@ -4,7 +4,7 @@ import json
 
 from libs.domain.errors import AlreadyExists, InvalidSpec
 from services.scheduler.admin.documents import in_force
-from services.scheduler.admin.specs import Accepted, accept, updated
+from services.scheduler.admin.specs import MASKED, Accepted, accept, updated
 from services.scheduler.world import World
 
 
@@ -17,7 +17,10 @@ def cloned(world: World, name: str, new_name: str, change: str) -> Accepted:
     document = in_force(service, world.version(name, service.version))
     document.pop("token", None)
     document["metadata"]["name"] = new_name
-    taken = accept(updated(json.dumps(document), change or "{}", False), world)
+    changed = updated(json.dumps(document), change or "{}", False)
+    if changed.get("token") == MASKED:
+        del changed["token"]
+    taken = accept(changed, world)
     if taken.spec.name != new_name:
         raise InvalidSpec("metadata.name", taken.spec.name, f"{new_name!r}, the name of the copy")
     if new_name in world.services:

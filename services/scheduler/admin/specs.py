@@ -15,6 +15,7 @@ from libs.spec import (
     parse_service,
     replace_update,
 )
+from libs.spec.refusal import Path, refused
 from libs.spec.secret_refs import parse_ref
 from services.scheduler.datasets import concrete, pinned
 from services.scheduler.facts import facts
@@ -38,19 +39,21 @@ class Accepted:
     warnings: tuple[str, ...]
 
 
-def accept(document: str | Mapping[str, Any], world: World, token: str = "") -> Accepted:
+def accept(given: str | Mapping[str, Any], world: World, token: str = "") -> Accepted:
     """Parses, pins the versions of datasets, and gives the service a token when the document names none.
 
-    Raises InvalidSpec, also for a group, a dataset or a secret that does not exist.
+    Raises InvalidSpec, also for a group, a dataset or a secret that does not exist, and for a hidden value.
     """
-    parsed = parse_service(document)
+    parsed = parse_service(given)
     spec = parsed.spec
     group = facts(spec).resource_group
     if group not in world.resource_groups:
         known = ", ".join(sorted(world.resource_groups))
         raise InvalidSpec("metadata.resource", group, f"an existing resource group ({known})")
     chosen = spec.token or token or secrets.token_urlsafe(24)
-    spec_json = json.dumps({**pinned(spec, dump_service(spec), world), "token": chosen}, sort_keys=True)
+    document = {**pinned(spec, dump_service(spec), world), "token": chosen}
+    refuse_masked(document)
+    spec_json = json.dumps(document, sort_keys=True)
     refuse_missing(wants_of(concrete(world, spec_json)), world.secrets)
     notices = (*parsed.warnings, *not_carried_out(spec))
     return Accepted(
@@ -80,6 +83,21 @@ def masked(spec_json: str) -> str:
     return json.dumps(_masked(json.loads(spec_json)), sort_keys=True)
 
 
+def refuse_masked(value: object, path: Path = ()) -> None:
+    """Raises InvalidSpec where a hidden value stands that nothing stored belongs to."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                if item == MASKED and key in SECRETS:
+                    raise refused(
+                        (*path, key), item, "the value itself, which is hidden where it is shown"
+                    )
+                refuse_masked(item, (*path, key))
+        case list():
+            for index, item in enumerate(value):
+                refuse_masked(item, (*path, index))
+
+
 def _masked(value: object) -> object:
     if isinstance(value, dict):
         return {k: MASKED if v and _is_secret(k, v) else _masked(v) for k, v in value.items()}
@@ -98,11 +116,19 @@ def _is_secret(key: str, value: object) -> bool:
 def _unmasked(value: object, stored: object) -> object:
     """Puts back what `masked` had hidden, so that a shown document can be edited and sent again."""
     if value == MASKED:
-        return stored
+        return value if stored is None else stored
     if isinstance(value, dict):
         known = stored if isinstance(stored, dict) else {}
         return {key: _unmasked(item, known.get(key)) for key, item in value.items()}
     if isinstance(value, list):
-        olds = stored if isinstance(stored, list) and len(stored) == len(value) else [None] * len(value)
-        return [_unmasked(item, old) for item, old in zip(value, olds, strict=True)]
+        olds = stored if isinstance(stored, list) else []
+        return [_unmasked(item, _old_of(item, index, len(value), olds)) for index, item in enumerate(value)]
     return value
+
+
+def _old_of(item: object, index: int, count: int, olds: list[object]) -> object:
+    """The stored item that was shown as this one, wherever it is now; else the one in its place."""
+    there = olds[index] if len(olds) == count else None
+    if there is not None and _masked(there) == item:
+        return there
+    return next((old for old in olds if _masked(old) == item), there)

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from libs.db.changes import Changes
+from libs.domain.errors import InvalidSpec
 from libs.domain.records import Dataset
-from services.scheduler.admin.specs import accept, masked
+from services.scheduler.admin.specs import accept, masked, updated
 from services.scheduler.datasets import concrete
 from tests.support.builders import a_spec, a_world, at
 
@@ -71,3 +74,26 @@ def test_references_are_shown_and_what_is_no_whole_reference_is_hidden() -> None
         "token": "********",
         "storage": [{"git": {"password": "********"}}],
     }
+
+
+def test_a_shown_document_can_be_edited_and_sent_again() -> None:
+    mounts = [
+        {"mount_path": f"/mnt/{name}", "git": {"repo": f"https://git.example/{name}", "password": name}}
+        for name in ("a", "b", "c")
+    ]
+    stored = json.dumps({**a_spec(), "storage": mounts})
+    shown = json.loads(masked(stored))
+
+    turned = updated(stored, json.dumps({"storage": shown["storage"][2:0:-1]}), replace=False)
+
+    assert turned["storage"] == mounts[2:0:-1]
+
+
+def test_a_hidden_value_that_was_never_stored_is_refused() -> None:
+    mount = {"mount_path": "/mnt/a", "git": {"repo": "https://git.example/new", "password": "********"}}
+    change = json.dumps({"storage": [mount]})
+
+    with pytest.raises(InvalidSpec, match=r"^storage\[0\].git.password: got a hidden value"):
+        accept(updated(json.dumps(a_spec()), change, replace=False), a_world())
+    with pytest.raises(InvalidSpec, match="^token: got a hidden value"):
+        accept({**a_spec(), "token": "********"}, a_world())

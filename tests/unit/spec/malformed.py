@@ -271,6 +271,11 @@ _STORAGE = [
         "storage[0].git.repo",
     ),
     Malformed(
+        "a git mount with a password in its address",
+        _mounts({"mount_path": "/code", "git": {"repo": "https://ann:pass@git.example/r.git"}}),
+        "storage[0].git.repo",
+    ),
+    Malformed(
         "an NFS mount without a server", _mounts({"mount_path": "/nas", "nfs": {}}), "storage[0].nfs.server"
     ),
     Malformed(
