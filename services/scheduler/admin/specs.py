@@ -89,9 +89,7 @@ def refuse_masked(value: object, path: Path = ()) -> None:
         case dict():
             for key, item in value.items():
                 if item == MASKED and key in SECRETS:
-                    raise refused(
-                        (*path, key), item, "the value itself, which is hidden where it is shown"
-                    )
+                    raise refused((*path, key), item, "the value itself, which is hidden where it is shown")
                 refuse_masked(item, (*path, key))
         case list():
             for index, item in enumerate(value):

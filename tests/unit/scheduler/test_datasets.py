@@ -95,5 +95,5 @@ def test_a_hidden_value_that_was_never_stored_is_refused() -> None:
 
     with pytest.raises(InvalidSpec, match=r"^storage\[0\].git.password: got a hidden value"):
         accept(updated(json.dumps(a_spec()), change, replace=False), a_world())
-    with pytest.raises(InvalidSpec, match="^token: got a hidden value"):
+    with pytest.raises(InvalidSpec, match=r"^token: got a hidden value"):
         accept({**a_spec(), "token": "********"}, a_world())
