@@ -32,6 +32,7 @@ class Told:
     def __init__(self) -> None:
         self.phases: list[tuple[InstanceState, str]] = []
         self.bytes: list[tuple[str, int, int]] = []
+        self.moves = 0
 
     def __call__(self, state: InstanceState, why: str) -> None:
         self.phases.append((state, why))
@@ -39,7 +40,8 @@ class Told:
     def progress(self, what: str, done_bytes: int, total_bytes: int = 0) -> None:
         self.bytes.append((what, done_bytes, total_bytes))
 
-    def moved(self) -> None: ...
+    def moved(self) -> None:
+        self.moves += 1
 
 
 @dataclass

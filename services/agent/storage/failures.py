@@ -19,8 +19,11 @@ _BROKE_OFF = {
 }
 
 
-class Changed(Exception):
+class Changed(PrepareFailed):
     """An object is no longer what was listed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: it was changed while it was read")
 
 
 def is_passing(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from services.agent.storage.background import for_each
 from services.agent.storage.digests import Seen
 from services.agent.storage.failures import disk_failure
 from services.agent.storage.layout import Layout, identity_of
-from services.agent.storage.locks import locked
+from services.agent.storage.locks import locked, on_change
 from services.agent.storage.object_store import ObjectStore, StoredObject
 from services.agent.storage.part import Part
 from services.agent.storage.sources import StoreSource
@@ -68,45 +68,54 @@ class Fetcher:
 
         Raises PrepareFailed, and Changed when the object is no longer what was listed.
         """
-        async with locked(self._layout.lock(wish.identity), lambda: None):
-            digest = await asyncio.to_thread(self.known, wish, partial(moved, 0))
+        lock = self._layout.lock(wish.identity)
+
+        def tell(count: int) -> None:
+            # Seen by those who wait for the lock.
+            lock.touch()
+            moved(count)
+
+        async with locked(lock, on_change(lock, partial(moved, 0))):
+            digest = await asyncio.to_thread(self.known, wish, partial(tell, 0))
             if digest is not None:
                 moved(wish.stored.size)
-                return digest
-            try:
-                return await self._fetch(store, wish, moved)
-            except OSError as refused:
-                raise disk_failure(refused, _name(wish)) from refused
+            else:
+                try:
+                    digest = await self._fetch(store, wish, tell)
+                except OSError as refused:
+                    raise disk_failure(refused, _name(wish)) from refused
+            lock.unlink(missing_ok=True)
+            return digest
 
     async def _fetch(self, store: ObjectStore, wish: Wish, moved: Callable[[int], None]) -> str:
         part = Part(self._layout.parts, wish.identity, wish.stored.size)
         encrypted = False
-        missing = await asyncio.to_thread(part.resume)
-        moved(part.done)
 
         async def get(index: int) -> None:
             nonlocal encrypted
             async with self._pieces:
                 begin, end = part.bounds(index)
-                piece = await store.piece(wish.stored, begin, end)
+                piece = await store.piece(wish.stored, begin, end, partial(moved, 0))
                 encrypted = encrypted or piece.encrypted
                 await asyncio.to_thread(part.put, index, piece.content)
             moved(end - begin)
 
         try:
+            missing = await asyncio.to_thread(part.resume, partial(moved, 0))
+            moved(part.done)
             await for_each(missing, get, _PIECES_OF_ONE)
-            return await asyncio.to_thread(self._keep, part, wish, encrypted)
+            return await asyncio.to_thread(self._keep, part, wish, encrypted, partial(moved, 0))
         finally:
             part.close()
 
-    def _keep(self, part: Part, wish: Wish, encrypted: bool) -> str:
+    def _keep(self, part: Part, wish: Wish, encrypted: bool, checked: Callable[[], None]) -> str:
         etag = wish.stored.etag
         if not encrypted and part.count and _MD5.fullmatch(etag) and part.md5() != etag:
             part.discard()
             raise PrepareFailed(f"{_name(wish)}: what came is not what the store says it has; fetching anew")
         digest = part.digest()
         blob = self._layout.blob(digest)
-        if self._seen.intact(blob, digest, lambda: None):
+        if self._seen.intact(blob, digest, checked):
             part.discard()
         else:
             part.publish(blob)

@@ -22,6 +22,23 @@ async def locked(path: Path, waiting: Callable[[], None]) -> AsyncIterator[int]:
         os.close(descriptor)
 
 
+def on_change(lock: Path, tell: Callable[[], None]) -> Callable[[], None]:
+    """For those who wait for a lock: calls `tell` whenever its holder has touched it."""
+    seen = 0
+
+    def look() -> None:
+        nonlocal seen
+        try:
+            changed = lock.stat().st_mtime_ns
+        except FileNotFoundError:
+            return
+        if changed != seen:
+            seen = changed
+            tell()
+
+    return look
+
+
 def try_lock(path: Path) -> int | None:
     """The lock, to be given back by closing it; None when it is held. Who holds it may remove the file."""
     while True:

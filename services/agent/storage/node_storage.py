@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import secrets
 import shutil
+import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from libs.domain.errors import EaselError
+from libs.files import replace_file
 from services.agent.mounts import Mount
 from services.agent.runtime.port import Phase
 from services.agent.storage.attended import Attended
@@ -65,6 +68,8 @@ class NodeStorage:
         self._ready = False
         self._unknown: set[str] = set()
         self._last_words: dict[str, asyncio.Task[None]] = {}
+        # Whoever removes a directory looks first whether it is wanted again.
+        self._removing = threading.Lock()
 
     async def ensure(self, workload: Workload, phase: Phase) -> None:
         """Fetches what the mounts need that this node has not. Raises PrepareFailed. Safe to repeat."""
@@ -80,10 +85,10 @@ class NodeStorage:
         directory = self._settings.own / instance
         if not await asyncio.to_thread(directory.is_dir):
             return
-        await asyncio.to_thread((directory / _RELEASED).touch)
+        word = await asyncio.to_thread(_released, directory)
         task = self._last_words.get(instance)
         if task is None:
-            task = self._last_words[instance] = asyncio.create_task(self._end(instance))
+            task = self._last_words[instance] = asyncio.create_task(self._end(instance, word))
             task.add_done_callback(lambda _: self._last_words.pop(instance, None))
         await asyncio.wait([task], timeout=self._settings.write_back_within.total_seconds())
 
@@ -102,7 +107,10 @@ class NodeStorage:
 
     async def look(self, here: Collection[str] | None) -> None:
         """One round of `run`."""
-        known = {path.name for path in self._settings.own.iterdir() if path.is_dir()}
+        there = {path.name for path in self._settings.own.iterdir() if path.is_dir()}
+        known = {name for name in there if not name.startswith(".")}
+        for left in there - known:
+            await asyncio.to_thread(shutil.rmtree, self._settings.own / left, ignore_errors=True)
         for instance in sorted(known):
             if (self._settings.own / instance / _RELEASED).exists():
                 await self.release(instance)
@@ -150,8 +158,9 @@ class NodeStorage:
             self._evictor.drop_orphans()
             self._ready = True
         directory = settings.own / instance
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (directory / _RELEASED).unlink(missing_ok=True)
+        with self._removing:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (directory / _RELEASED).unlink(missing_ok=True)
 
     async def _fill(self, copy: WorkingCopy, origin: StoreSource, phase: Phase) -> None:
         await asyncio.to_thread(copy.open_with, origin)
@@ -163,14 +172,24 @@ class NodeStorage:
         await asyncio.to_thread(copy.fill, snapshot, entries, phase.moved)
         link.unlink(missing_ok=True)
 
-    async def _end(self, instance: str) -> None:
+    async def _end(self, instance: str, word: str) -> None:
         try:
             if await self._background.run(self._write_back(instance, final=True)):
-                await asyncio.to_thread(shutil.rmtree, self._settings.own / instance, ignore_errors=True)
+                await asyncio.to_thread(self._remove, instance, word)
                 if self._ready:
                     await asyncio.to_thread(self._evictor.make_room, 0)
         except OSError as refused:
             log.warning("an instance left files behind", extra={"instance": instance, "why": str(refused)})
+
+    def _remove(self, instance: str, word: str) -> None:
+        """Unless it was wanted again since it was released with this word."""
+        directory = self._settings.own / instance
+        gone = directory.with_name(f".{instance}.{word}")
+        with self._removing:
+            if _word_in(directory) != word:
+                return
+            directory.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     async def _write_back(self, instance: str, *, final: bool) -> bool:
         """Whether nothing is left to be written back."""
@@ -186,3 +205,20 @@ class NodeStorage:
                 if count:
                     log.info("written back", extra={"instance": instance, "objects": count})
         return whole
+
+
+def _released(directory: Path) -> str:
+    """Marks a directory as one that nobody uses any more; the word of its mark. Blocks."""
+    word = _word_in(directory)
+    if word is None:
+        word = secrets.token_hex(8)
+        replace_file(directory / _RELEASED, word.encode())
+    return word
+
+
+def _word_in(directory: Path) -> str | None:
+    """None for one that is in use."""
+    try:
+        return (directory / _RELEASED).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None

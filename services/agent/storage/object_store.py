@@ -2,11 +2,11 @@
 
 import asyncio
 import importlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 from services.agent.storage.failures import Changed, failure_of, is_passing
@@ -14,6 +14,11 @@ from services.agent.storage.sources import StoreSource
 
 T = TypeVar("T")
 _WITHIN = 60.0
+# On a slow line a part of an upload takes long; nobody sees how far it is.
+_UPLOADED_WITHIN = 900.0
+_SILENT_FOR = 30.0
+_TOLD_EVERY = 1.0
+_READ_AT_ONCE = 1 << 18
 _WAITS = (0.2, 1.0, 3.0)
 _UPLOAD_PART = 16 << 20
 # Their buckets are part of the host name only.
@@ -149,19 +154,24 @@ class ObjectStore:
                 return found
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
-    async def piece(self, of: StoredObject, begin: int, end: int) -> Piece:
-        """The bytes from `begin` up to `end`, of the very object that was listed."""
+    async def piece(
+        self, of: StoredObject, begin: int, end: int, moved: Callable[[], None] = lambda: None
+    ) -> Piece:
+        """The bytes from `begin` up to `end`, of the very object that was listed.
+
+        It may take as long as it likes while something comes, of which `moved` is told now and then.
+        """
 
         async def get() -> Piece:
-            answer = await self._files._call_s3(
-                "get_object",
-                Bucket=self._source.bucket,
-                Key=of.key,
-                Range=f"bytes={begin}-{end - 1}",
-                **({"IfMatch": f'"{of.etag}"'} if of.etag else {}),
-            )
-            async with answer["Body"] as body:
-                content = await body.read()
+            async with asyncio.timeout(_WITHIN):
+                answer = await self._files._call_s3(
+                    "get_object",
+                    Bucket=self._source.bucket,
+                    Key=of.key,
+                    Range=f"bytes={begin}-{end - 1}",
+                    **({"IfMatch": f'"{of.etag}"'} if of.etag else {}),
+                )
+            content = await _content(answer["Body"], moved)
             if len(content) != end - begin:
                 raise ConnectionError(f"{len(content)} bytes came instead of {end - begin}")
             kms = str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
@@ -169,40 +179,40 @@ class ObjectStore:
 
         return await self._again(get, self._name(of.key))
 
-    async def put(self, key: str, file: Path) -> None:
-        """Puts a file in the place of an object, in one step."""
-        with await asyncio.to_thread(file.open, "rb") as content:
-            first = await asyncio.to_thread(content.read, _UPLOAD_PART)
-            second = await asyncio.to_thread(content.read, _UPLOAD_PART)
-            if not second:
-                await self._ask("put_object", self._name(key), Key=key, Body=first)
-                return
-            upload = await self._ask("create_multipart_upload", self._name(key), Key=key)
-            named = {"Key": key, "UploadId": upload["UploadId"]}
-            try:
-                parts: list[dict[str, Any]] = []
-                for part in (first, second):
-                    parts.append(await self._upload(named, len(parts) + 1, part))
-                while part := await asyncio.to_thread(content.read, _UPLOAD_PART):
-                    parts.append(await self._upload(named, len(parts) + 1, part))
-                whole = {"Parts": parts}
-                await self._ask("complete_multipart_upload", self._name(key), MultipartUpload=whole, **named)
-            except BaseException:
-                await asyncio.shield(self._abort(named))
-                raise
+    async def put(self, key: str, content: BinaryIO) -> None:
+        """Puts the rest of a file in the place of an object, in one step."""
+        first = await asyncio.to_thread(content.read, _UPLOAD_PART)
+        second = await asyncio.to_thread(content.read, _UPLOAD_PART)
+        if not second:
+            await self._ask("put_object", self._name(key), _UPLOADED_WITHIN, Key=key, Body=first)
+            return
+        upload = await self._ask("create_multipart_upload", self._name(key), Key=key)
+        named = {"Key": key, "UploadId": upload["UploadId"]}
+        try:
+            parts: list[dict[str, Any]] = []
+            for part in (first, second):
+                parts.append(await self._upload(named, len(parts) + 1, part))
+            while part := await asyncio.to_thread(content.read, _UPLOAD_PART):
+                parts.append(await self._upload(named, len(parts) + 1, part))
+            whole = {"Parts": parts}
+            await self._ask("complete_multipart_upload", self._name(key), MultipartUpload=whole, **named)
+        except BaseException:
+            await asyncio.shield(self._abort(named))
+            raise
 
     async def delete(self, key: str) -> None:
         """Safe to repeat."""
-        await self._ask("delete_object", self._name(key), Key=key)
+        # Some stores refuse to delete what is not there.
+        with suppress(Changed):
+            await self._ask("delete_object", self._name(key), Key=key)
 
     def key_of(self, path: str) -> str:
         """The key of a file below the prefix."""
         return f"{self._source.prefix}/{path}" if self._source.prefix else path
 
     async def _upload(self, named: dict[str, str], number: int, part: bytes) -> dict[str, Any]:
-        answer = await self._ask(
-            "upload_part", self._name(named["Key"]), PartNumber=number, Body=part, **named
-        )
+        name = self._name(named["Key"])
+        answer = await self._ask("upload_part", name, _UPLOADED_WITHIN, PartNumber=number, Body=part, **named)
         return {"ETag": answer["ETag"], "PartNumber": number}
 
     async def _abort(self, named: dict[str, str]) -> None:
@@ -212,9 +222,10 @@ class ObjectStore:
             # The store removes what is left of it by its own rules; the first refusal is the one that tells.
             return
 
-    async def _ask(self, method: str, name: str, **arguments: Any) -> Any:
+    async def _ask(self, method: str, name: str, within: float = _WITHIN, /, **arguments: Any) -> Any:
         async def ask() -> Any:
-            return await self._files._call_s3(method, Bucket=self._source.bucket, **arguments)
+            async with asyncio.timeout(within):
+                return await self._files._call_s3(method, Bucket=self._source.bucket, **arguments)
 
         return await self._again(ask, name)
 
@@ -222,8 +233,7 @@ class ObjectStore:
         waits = iter(_WAITS)
         while True:
             try:
-                async with asyncio.timeout(_WITHIN):
-                    return await call()
+                return await call()
             except self._refusals as error:
                 if _was_changed(error):
                     raise Changed(name) from error
@@ -234,6 +244,22 @@ class ObjectStore:
 
     def _name(self, key: str) -> str:
         return f"oss://{self._source.bucket}/{key}"
+
+
+async def _content(body: Any, moved: Callable[[], None]) -> bytes:
+    """All of an answer. Raises TimeoutError when nothing more comes for long."""
+    parts: list[bytes] = []
+    told = time.monotonic()
+    async with body:
+        while True:
+            async with asyncio.timeout(_SILENT_FOR):
+                part = await body.read(_READ_AT_ONCE)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+            if time.monotonic() - told >= _TOLD_EVERY:
+                told = time.monotonic()
+                moved()
 
 
 def _was_changed(error: BaseException) -> bool:

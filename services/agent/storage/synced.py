@@ -15,7 +15,7 @@ from services.agent.storage.eviction import Evictor
 from services.agent.storage.failures import Changed, disk_failure
 from services.agent.storage.fetch import Fetcher, Wish
 from services.agent.storage.layout import Layout, identity_of
-from services.agent.storage.locks import locked
+from services.agent.storage.locks import locked, on_change
 from services.agent.storage.object_store import ObjectStore, StoredObject, Stores
 from services.agent.storage.snapshots import Entry, Snapshots, use
 from services.agent.storage.sources import StoreSource
@@ -128,21 +128,13 @@ def _waiting(
     lock: Path, name: str, transfer: Callable[[], Transfer | None], phase: Phase
 ) -> Callable[[], None]:
     """What is told while another instance fetches the same: its progress, or that another agent goes on."""
-    seen = 0
+    look = on_change(lock, phase.moved)
 
     def waiting() -> None:
-        nonlocal seen
         under_way = transfer()
         if under_way is not None:
             phase.progress(name, under_way.done, under_way.total)
-            return
-        try:
-            changed = lock.stat().st_mtime_ns
-        except FileNotFoundError:
-            return
-        if changed != seen:
-            seen = changed
-            phase.moved()
+        look()
 
     return waiting
 
@@ -153,7 +145,7 @@ def _wishes(source: StoreSource, objects: Sequence[StoredObject]) -> list[Wish]:
     names = {each.path for each in files}
     for each in files:
         path = PurePosixPath(each.path)
-        fits = str(path) == each.path and not path.is_absolute() and ".." not in path.parts
+        fits = str(path) == each.path != "." and not path.is_absolute() and ".." not in path.parts
         if not fits or "\0" in each.path or any(len(part.encode()) > 255 for part in path.parts):
             raise PrepareFailed(f"{source.name}: {each.path!r} cannot be the name of a file")
         clash = next((str(parent) for parent in path.parents if str(parent) in names), None)

@@ -1,18 +1,22 @@
 """A directory that an instance writes into, filled from an object store and written back to it."""
 
 import asyncio
+import errno
 import fcntl
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
+from libs.domain.causes import Cause
 from libs.files import replace_file
+from services.agent.runtime.port import PrepareFailed
 from services.agent.storage.locks import locked
 from services.agent.storage.object_store import ObjectStore, Stores
 from services.agent.storage.snapshots import Entry
@@ -27,6 +31,8 @@ _SAVED_EVERY = 16
 _COPIED_AT_ONCE = 4 << 20
 _FICLONE = 0x40049409
 _ANYBODY_MAY_WRITE = 0o777
+# What one file met with, all others would meet with.
+_OF_THE_STORE = {Cause.STORAGE_UNREACHABLE, Cause.STORAGE_ACCESS_DENIED, Cause.STORAGE_NOT_FOUND}
 
 
 @dataclass(frozen=True)
@@ -104,23 +110,40 @@ class WorkingCopy:
                 return 0
             async with stores.opened(self._source()) as store:
                 try:
-                    await self._upload(store, due.upload, stored)
+                    refused = await self._upload(store, due.upload, stored)
                     await self._delete(store, due.delete, stored)
                 finally:
                     self._save(stored)
+            if refused is not None:
+                raise refused
             return len(due.upload) + len(due.delete)
 
-    async def _upload(self, store: ObjectStore, paths: Collection[str], stored: dict[str, State]) -> None:
+    async def _upload(
+        self, store: ObjectStore, paths: Collection[str], stored: dict[str, State]
+    ) -> Exception | None:
+        """What the first file met with that could not be uploaded while others could."""
+        refused: Exception | None = None
         for count, path in enumerate(paths, start=1):
-            file = self.tree / path
-            with suppress(FileNotFoundError):
-                before = _state(file)
-                await store.put(store.key_of(path), file)
-                # One that was written meanwhile is uploaded again the next time.
-                if _state(file) == before:
-                    stored[path] = before
+            try:
+                await self._upload_one(store, path, stored)
+            except FileNotFoundError:
+                continue
+            except (PrepareFailed, OSError) as error:
+                if isinstance(error, PrepareFailed) and error.cause in _OF_THE_STORE:
+                    raise
+                # One that cannot be read, or has a name that no object has.
+                refused = refused or error
             if count % _SAVED_EVERY == 0:
                 self._save(stored)
+        return refused
+
+    async def _upload_one(self, store: ObjectStore, path: str, stored: dict[str, State]) -> None:
+        with await asyncio.to_thread(opened_below, self.tree, path) as file:
+            before = _state_of(os.fstat(file.fileno()))
+            await store.put(store.key_of(path), file)
+            # One that was written meanwhile is uploaded again the next time.
+            if _state_of(os.fstat(file.fileno())) == before:
+                stored[path] = before
 
     async def _delete(self, store: ObjectStore, paths: Collection[str], stored: dict[str, State]) -> None:
         for path in paths:
@@ -160,8 +183,30 @@ def _states(tree: Path) -> dict[str, State]:
     return found
 
 
+def opened_below(tree: Path, path: str) -> BinaryIO:
+    """A regular file that an instance wrote. Raises OSError; FileNotFoundError when it is none any more.
+
+    The instance may have put a link in its place, or in that of its directory, since it was seen.
+    """
+    try:
+        descriptor = os.open(tree / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as refused:
+        if refused.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+            raise FileNotFoundError(path) from refused
+        raise
+    file = os.fdopen(descriptor, "rb")
+    place = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode) or place != f"{os.path.realpath(tree)}/{path}":
+        file.close()
+        raise FileNotFoundError(path)
+    return file
+
+
 def _state(file: Path) -> State:
-    info = file.stat()
+    return _state_of(file.lstat())
+
+
+def _state_of(info: os.stat_result) -> State:
     return info.st_size, info.st_mtime_ns
 
 

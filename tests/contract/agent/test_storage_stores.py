@@ -3,14 +3,19 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from libs.domain.causes import Cause
-from services.agent.runtime.port import PrepareFailed
+from services.agent.runtime.port import Attempt, PrepareFailed, Running, WarmUpFailed
+from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
+from services.agent.runtime.venvs import Venvs
 from services.agent.storage.digests import PIECE
 from services.agent.storage.sources import StoreSource
+from services.agent.warm_up import WarmUp
+from services.agent.workload import Workload
 from tests.support.free_ports import free_port
 from tests.support.s3_server import S3Server
 from tests.support.storage_stage import Node, Told
@@ -264,3 +269,51 @@ async def test_names_that_lead_out_of_the_mount_are_refused(s3: S3Server, node: 
     s3.put("model/a/../../../evil", b"x")
 
     assert "cannot be the name of a file" in str(await refused(node, s3.source()))
+
+
+async def test_what_another_mount_fetches_is_waited_for_as_long_as_it_goes_forward(
+    s3: S3Server, node: Node
+) -> None:
+    s3.put("model/deep/weights.bin", os.urandom(4 * PIECE))
+    s3.hold_after(1)
+    told = Told()
+    first = asyncio.create_task(node.ensure("i-1", s3.source("model")))
+    await until(lambda: node.journalled() == 1, "the first piece")
+    second = asyncio.create_task(node.ensure("i-2", s3.source("model/deep"), told=told))
+    await until(lambda: told.moves > 0, "the second to wait")
+
+    for pieces in (2, 3):
+        moves = told.moves
+        s3.hold_after(pieces - len(s3.gets))
+        await until(lambda moves=moves: told.moves > moves, "a sign of life of the other fetch")  # type: ignore[misc]
+
+    s3.hold_after(None)
+    await asyncio.gather(first, second)
+    assert len(s3.gets) == 4, "one for each piece"
+
+
+async def test_fetched_objects_leave_no_locks(s3: S3Server, node: Node) -> None:
+    for number in range(5):
+        s3.put(f"model/{number}", b"x" * number)
+
+    await node.ensure("i-1", s3.source())
+
+    assert len(list((node.directory / "cache" / "locks").iterdir())) == 1, "that of the directory"
+
+
+async def test_warm_up_data_that_change_while_they_are_read_are_a_failure_that_is_said(
+    s3: S3Server, tmp_path: Path
+) -> None:
+    runtime = ProcessRuntime(ProcessSettings(tmp_path, "127.0.0.1", range(0)), Venvs(tmp_path, "", {}))
+    path = f"oss://{s3.bucket}/model/warm.txt"
+    workload = Workload("i-1", "digits", 1, 1, "h", warm_up_path=path, warm_up_origin=s3.source())
+    running = Running("i-1", "digits", 1, 1, "h", Attempt(), "127.0.0.1", 1, datetime.now(UTC))
+    s3.put("model/warm.txt", b"one")
+    s3.hold_after(0)
+    warming = asyncio.create_task(WarmUp(runtime)(workload, running, lambda _: None))
+    await until(lambda: len(s3.gets) == 1, "the read to be held")
+    s3.put("model/warm.txt", b"two")
+    s3.hold_after(None)
+
+    with pytest.raises(WarmUpFailed, match="it was changed while it was read"):
+        await warming

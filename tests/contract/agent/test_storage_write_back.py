@@ -1,16 +1,20 @@
 """Mounts of object stores that instances write into."""
 
+import asyncio
 import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from services.agent.storage.sources import StoreSource
+from services.agent.storage.working_copy import opened_below
 from tests.support.s3_server import S3Server
 from tests.support.storage_stage import Node
+from tests.support.waiting import until
 
 MIB = 1 << 20
 
@@ -136,3 +140,58 @@ async def test_credentials_are_on_the_disk_for_their_owner_alone(s3: S3Server, n
     assert [(path.name, path.stat().st_mode & 0o777) for path in holding] == [("0.origin", 0o600)]
     assert json.loads(holding[0].read_text())["bucket"] == s3.bucket
     assert place.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_file_that_cannot_be_written_back_holds_up_no_other(s3: S3Server, node: Node) -> None:
+    s3.put("out/removed", b"before")
+    place = await writable(node, s3.source("out"))
+    (place / "removed").unlink()
+    (place / os.fsdecode(b"a-\xff-in-no-alphabet")).write_text("kept here")
+    (place / "b").write_text("written back")
+
+    await node.storage.release("i-1")
+
+    assert s3.keys() == ["out/b"]
+    assert place.exists()
+
+
+async def test_an_instance_that_is_wanted_again_while_its_end_is_written_back_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    times = {"write_back_within": timedelta(0), "write_back_every": timedelta(seconds=0.05)}
+    node, s3 = Node(tmp_path, settings=times), S3Server()
+    with s3.running():
+        place = await writable(node, s3.source("out"))
+    (place / "first").write_text("first")
+    await node.storage.release("i-1")
+
+    await writable(node, s3.source("out"))
+    (place / "second").write_text("second")
+    await node.storage.release("i-1")
+
+    async def nobody() -> set[str]:
+        return set()
+
+    with s3.running():
+        looking = asyncio.create_task(node.storage.run(nobody))
+        await until(lambda: not place.parent.exists(), "the end")
+        looking.cancel()
+        assert s3.keys() == ["out/first", "out/second"]
+    node.storage.close()
+
+
+@pytest.mark.parametrize("linked", ["deep", "deep/file"])
+def test_a_link_that_took_the_place_of_a_file_is_not_followed(tmp_path: Path, linked: str) -> None:
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    for directory in (tree / "deep", outside):
+        directory.mkdir(parents=True)
+        (directory / "file").write_text(str(directory))
+    with opened_below(tree, "deep/file") as file:
+        before = file.read().decode()
+    (tree / linked).rename(tmp_path / "aside")
+    (tree / linked).symlink_to(outside if linked == "deep" else outside / "file")
+
+    with pytest.raises(FileNotFoundError):
+        opened_below(tree, "deep/file")
+
+    assert before == str(tree / "deep")
