@@ -27,6 +27,9 @@ class GitServer:
     directory: Path
     login: tuple[str, str] | None = None
     asked: list[str] = field(default_factory=list)
+    # The logins that were given, and where it sends everybody who asks.
+    given: list[str] = field(default_factory=list)
+    moved_to: str = ""
     port: int = 0
 
     @property
@@ -84,6 +87,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bytes) -> None:
         owner = self.server_of
         owner.asked.append(self.path)
+        if "Authorization" in self.headers:
+            owner.given.append(self.headers["Authorization"])
+        if owner.moved_to:
+            self.send_response(302)
+            self.send_header("Location", f"{owner.moved_to}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if not self._may():
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')

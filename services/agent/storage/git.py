@@ -8,7 +8,6 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -54,7 +53,6 @@ class Repositories:
     layout: Layout
     snapshots: Snapshots
     environment: Mapping[str, str]
-    within: timedelta
 
     async def ensure(self, source: GitSource, place: Path, phase: Phase) -> None:
         """Makes `place` a link to a directory with the files of the commit. Raises PrepareFailed."""
@@ -68,9 +66,6 @@ class Repositories:
             await self._ensure(source, place, phase)
         except _Refused as refused:
             raise failure_of(source, str(refused)) from refused
-        except TimeoutError:
-            why = f"{source.repo}: it was not fetched within {self.within}"
-            raise PrepareFailed(why, Cause.STORAGE_UNREACHABLE) from None
         except OSError as refused:
             raise disk_failure(refused, source.repo) from refused
 
@@ -128,7 +123,7 @@ class _Git:
         """Puts the files of a commit into an empty directory."""
         index = self.directory / "easel-index"
         try:
-            words = ("--work-tree", str(place), "read-tree", "--reset", "-u", commit)
+            words = ("--work-tree", str(place), "read-tree", "--reset", "-u", "-v", commit)
             await self._run("--git-dir", str(self.directory), *words, more={"GIT_INDEX_FILE": str(index)})
         finally:
             index.unlink(missing_ok=True)
@@ -158,8 +153,10 @@ class _Git:
             return None
 
     async def _run(self, *words: str, more: Mapping[str, str] | None = None) -> str:
-        """What git wrote. Raises _Refused with its complaint, TimeoutError."""
-        helper = ("-c", "credential.helper=", "-c", f"credential.helper={_ANSWER}")
+        """What git wrote. Raises _Refused with its complaint."""
+        # For its own host alone: an answer of the server may send git elsewhere.
+        own = f"credential.{origin_of(self.source.repo)}"
+        helper = ("-c", "credential.helper=", "-c", f"{own}.helper={_ANSWER}")
         process = await asyncio.create_subprocess_exec(
             "git",
             *(helper if self.source.username or self.source.password else ()),
@@ -173,9 +170,8 @@ class _Git:
         )
         assert process.stdout is not None and process.stderr is not None  # noqa: S101
         try:
-            async with asyncio.timeout(self.owner.within.total_seconds()):
-                said, complaint = await asyncio.gather(process.stdout.read(), self._complaint(process.stderr))
-                await process.wait()
+            said, complaint = await asyncio.gather(process.stdout.read(), self._complaint(process.stderr))
+            await process.wait()
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
@@ -194,6 +190,12 @@ class _Git:
         lines = [line.strip() for line in kept.decode(errors="replace").replace("\r", "\n").splitlines()]
         telling = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))]
         return "; ".join(telling or [line for line in lines if line][-3:])
+
+
+def origin_of(repo: str) -> str:
+    """Scheme, host and port of an address."""
+    parts = urlsplit(repo)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def environment_of(source: GitSource) -> dict[str, str]:

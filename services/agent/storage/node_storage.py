@@ -45,8 +45,6 @@ class StorageSettings:
     write_back_every: timedelta = timedelta(seconds=30)
     # How long an end waits for the last write-back, which then goes on without it.
     write_back_within: timedelta = timedelta(minutes=2)
-    # A commit; what makes no progress is given up long before.
-    fetch_within: timedelta = timedelta(hours=6)
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -62,9 +60,7 @@ class NodeStorage:
         self._evictor = Evictor(self._layout, 0)
         self._stores = Stores()
         self._synced = SyncedStores(self._layout, seen, self._evictor, self._stores)
-        self._repositories = Repositories(
-            self._layout, Snapshots(self._layout, seen), settings.environment, settings.fetch_within
-        )
+        self._repositories = Repositories(self._layout, Snapshots(self._layout, seen), settings.environment)
         self._ready = False
         self._unknown: set[str] = set()
         self._last_words: dict[str, asyncio.Task[None]] = {}

@@ -170,3 +170,26 @@ async def test_a_node_without_git_says_so(tmp_path: Path, server: GitServer) -> 
 
     node.storage.close()
     assert "this node has no git" in str(why)
+
+
+async def test_a_login_is_for_the_host_it_was_given_for_wherever_that_sends_git(
+    server: GitServer, node: Node, tmp_path: Path
+) -> None:
+    elsewhere = GitServer(tmp_path / "elsewhere", login=("nobody", "knows"))
+    elsewhere.directory.mkdir()
+
+    with elsewhere.running():
+        server.moved_to = f"http://127.0.0.1:{elsewhere.port}"
+        why = await refused(node, GitSource(server.url, "main", "", "ada", "s3cret-word"))
+
+    assert why.cause is Cause.STORAGE_ACCESS_DENIED
+    assert (bool(elsewhere.asked), elsewhere.given) == (True, [])
+
+
+@pytest.mark.parametrize("branch", ["-b", "--upload-pack=touch evil", "a b", "a:b", "../main"])
+async def test_a_branch_is_a_name_and_never_an_option(server: GitServer, node: Node, branch: str) -> None:
+    server.commit(app__py="print(1)")
+
+    await refused(node, GitSource(server.url, branch))
+
+    assert not list(node.directory.rglob("evil"))
