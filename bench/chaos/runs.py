@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
-from bench.chaos.stages import SECOND_NODE, Stage, settle
+from bench.chaos.stages import CRASHES, SECOND_NODE, Stage, settle
 from easel_sdk import Easel
-from easel_sdk.types import Service
+from easel_sdk.types import RolloutPhase, Service
 
 SERVICES = ("chaos_web", "chaos_rpc")
 _RELEASES = count(2)
@@ -65,6 +65,36 @@ def restart(stage: Stage, easel: Easel) -> str:
     return f"{len(after - before)} new instances"
 
 
+def crash(stage: Stage, easel: Easel) -> str:
+    """An update to a release that ends as soon as it is started, held up, and taken back by hand."""
+    before = {name: easel.services.get(name).version for name in SERVICES}
+    for name in SERVICES:
+        easel.services.update(name, stage.spec(name, CRASHES, 4), replace=True)
+    for name in SERVICES:
+        settle(lambda name=name: _phase(easel, name) is RolloutPhase.FAILED, f"the update of {name} to fail")
+    found = {finding.cause for name in SERVICES for finding in easel.services.diagnose(name)}
+    for name, version in before.items():
+        easel.services.roll_to(name, version)
+    settled(easel)
+    return (
+        f"the update failed ({', '.join(sorted(found & {'Exited'}))}), no instance of the version before left"
+    )
+
+
+def by_hand(stage: Stage, easel: Easel) -> str:
+    """What can be done to one instance, one after the other."""
+    for name in SERVICES:
+        one, two, three = (i.id for i in easel.instances.list(service=name)[:3])
+        easel.instances.restart(one)
+        settle(lambda one=one: easel.instances.get(one).run == 1, "the soft restart to begin")
+        settle(lambda one=one: easel.instances.get(one).ready, "the restarted instance")
+        easel.instances.isolate(two)
+        easel.instances.isolate(two, isolated=False)
+        easel.instances.delete(three)
+    settled(easel)
+    return "one instance of each started anew, one isolated and put back, one deleted and replaced"
+
+
 def drain(stage: Stage, easel: Easel) -> str:
     moving = easel.nodes.drain(SECOND_NODE).moving
     settled(easel)
@@ -116,11 +146,18 @@ RUNS = (
     Run("roll-back", roll_back),
     Run("scale 4 → 1 → 4", scale),
     Run("rolling restart", restart),
+    Run("a release that crashes", crash),
+    Run("soft restart, isolation, deletion of an instance", by_hand),
     Run("drain of one of two nodes", drain),
     Run("kill -9 of an agent", kill_agent),
     Run("kill -9 of the scheduler in the middle of an update", kill_scheduler_in_update, 60.0),
     Run("kill -9 of the gateway", kill_gateway, 60.0),
 )
+
+
+def _phase(easel: Easel, service: str) -> RolloutPhase | None:
+    rollout = easel.services.get(service).rollout
+    return rollout.phase if rollout is not None else None
 
 
 def _begin_update(stage: Stage, easel: Easel) -> None:

@@ -21,6 +21,8 @@ from tests.support.free_ports import free_port
 HERE = Path(__file__).parent
 TOKEN = "a-token-of-the-chaos-runs"
 SECOND_NODE = "chaos-second"
+# The release of which the programs end as soon as they are started.
+CRASHES = 0
 IMAGE = "easel:0.1.0"
 _PROGRAMS = {"chaos_web": "web.py", "chaos_rpc": "notes.py"}
 
