@@ -16,6 +16,9 @@ from services.scheduler.secrets.vault import Vault
 from services.scheduler.secrets.wants import Wants, handed_out, wants_of
 from services.scheduler.world import World
 
+# Keys of a store that say where it is, not what opens it.
+_NO_SECRET = frozenset({"endpoint", "region", "addressing"})
+
 
 def order_of(instance: Instance) -> tuple[object, ...] | None:
     """What an agent is told of an instance, None when it must not run it; equal orders need no message."""
@@ -62,6 +65,12 @@ def desired_state(world: World, node: str, epoch: int, vault: Vault | None = Non
     if known := world.nodes.get(node):
         desired.pulls.extend(pulls_for(world, known, vault))
     return desired
+
+
+def secrets_of(world: World, instance: Instance, vault: Vault) -> frozenset[str]:
+    """The values that the instance is handed now and nobody may see."""
+    handed = handed_out(_read(world, instance)[2], world.secrets, vault)
+    return frozenset(value for name, value in handed.items() if name.rpartition("/")[2] not in _NO_SECRET)
 
 
 def _read(world: World, instance: Instance) -> tuple[str, timedelta, Wants]:

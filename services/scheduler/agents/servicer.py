@@ -56,6 +56,7 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
         epoch = max(await self._store.next("epoch"), hello.epoch + 1)
         session = self._sessions.open(hello.node, epoch, hello.agent)
         reading = None
+        session.hide_secrets(hello.running)
         try:
             await self._ledger.change(lambda world: said_hello(world, hello, epoch, self._clock()))
             await self._change(session, lambda world: self._moved(session, hello.running, world))
@@ -95,6 +96,7 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
         match message.WhichOneof("message"):
             case "reports":
                 reports = message.reports.instances
+                session.hide_secrets(reports)
                 await self._change(session, lambda world: self._reported(session, reports, world))
             case "heartbeat":
                 await self._beat(session, message.heartbeat)

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, KeysView
+from collections.abc import AsyncIterator, Callable, Iterable, KeysView
 from datetime import datetime, timedelta
 
 from easel.agent.v1 import agent_pb2
@@ -10,8 +10,9 @@ from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, NotFound, Unavailable
 from libs.domain.records import ImagePull, Instance, Node, Secret
 from libs.domain.states import NodeState
-from services.scheduler.agents.desired import desired_state, order_of
+from services.scheduler.agents.desired import desired_state, order_of, secrets_of
 from services.scheduler.agents.logs import LogInbox
+from services.scheduler.secrets.hiding import without
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World
 
@@ -73,11 +74,17 @@ class Session:
                 yield agent_pb2.ConnectResponse(desired=desired)
 
     def secrets_of(self, instance: str) -> frozenset[str]:
-        """The values of secrets that the instance was handed."""
-        assignments = self._sent.assignments if self._sent else ()
-        return frozenset(
-            value for each in assignments if each.id == instance for value in each.secrets.values()
-        )
+        """The values of secrets that the instance is handed."""
+        known = self._world.instances.get(instance)
+        if known is None or self._vault is None:
+            return frozenset()
+        return secrets_of(self._world, known, self._vault)
+
+    def hide_secrets(self, reports: Iterable[agent_pb2.InstanceReport]) -> None:
+        """Takes out of these reports the secrets that a program or an installer has printed."""
+        for report in reports:
+            if (report.why or report.last_exit) and (values := self.secrets_of(report.id)):
+                report.why, report.last_exit = without(report.why, values), without(report.last_exit, values)
 
     def heard_log(self, chunk: agent_pb2.LogChunk) -> None:
         chunks = self._logs.get(chunk.request_id)

@@ -15,13 +15,12 @@ from services.scheduler.diagnose.picture import Picture
 from services.scheduler.live import Live
 from services.scheduler.liveness.watch import NodeWatch
 from services.scheduler.routes.gateways import Gateways
+from services.scheduler.secrets.hiding import without
 from services.scheduler.world import World
 
 _LINES = 10
 _LINE_LENGTH = 500
 _LOGS_WITHIN = 2.0
-# What is shorter would be found in words that have nothing to do with it.
-_SHORTEST_SECRET = 4
 
 
 class Diagnoses:
@@ -84,9 +83,6 @@ class Diagnoses:
 
 def last_lines(output: bytes, hidden: set[str]) -> tuple[str, ...]:
     """The last lines of an output that say something, without any of the values to hide. Pure."""
-    text = output.decode(errors="replace")
-    for value in sorted(hidden, key=len, reverse=True):
-        if len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, "******")
+    text = without(output.decode(errors="replace"), hidden)
     lines = [line.rstrip()[:_LINE_LENGTH] for line in text.splitlines() if line.strip()]
     return tuple(lines[-_LINES:])

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 
 from easel.admin.v1 import admin_pb2
 from easel.agent.v1 import agent_pb2
+from easel.common.v1 import common_pb2
 from tests.support.builders import a_spec
 from tests.support.scheduler_harness import (
     DEADLINE,
@@ -122,6 +123,26 @@ async def test_the_key_file_is_made_readable_by_its_owner_alone(tmp_path: Path) 
         pass
 
     assert (tmp_path / "keys" / "of-secrets").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_secret_that_an_instance_prints_is_hidden_in_what_is_told_of_it(tmp_path: Path) -> None:
+    async with a_scheduler(tmp_path) as scheduler, an_agent(scheduler) as agent:
+        await put(scheduler, "hub", token=VALUE)
+        await scheduler.create(referring())
+        instance = (await the_assignment(agent)).id
+        failing = common_pb2.INSTANCE_STATE_CRASH_LOOP_BACK_OFF
+        agent.say(instance, state=failing, restarts=1, why=f"no {VALUE}!", last_exit=f"exit 1: {VALUE}")
+        shown = await until(lambda: crashed(scheduler), "the crash")
+        request = admin_pb2.ListEventsRequest(subject=instance)
+        events = str(await scheduler.events.ListEvents(request, timeout=DEADLINE))
+
+    assert (shown.why, shown.last_exit) == ("no ******!", "exit 1: ******")
+    assert "exit 1: ******" in events
+    assert VALUE not in events
+
+
+async def crashed(scheduler: RunningScheduler) -> admin_pb2.Instance | None:
+    return next((each for each in await scheduler.instances_of("digits") if each.restarts), None)
 
 
 async def test_a_changed_secret_reaches_running_instances_without_another_order(tmp_path: Path) -> None:

@@ -379,6 +379,14 @@ def test_lines_that_are_shown_hide_the_values_of_secrets() -> None:
     assert lines == ("one", "key is ******")
 
 
+def test_no_part_of_a_secret_with_many_lines_is_shown() -> None:
+    key = "-----BEGIN KEY-----\nMIIEpAIBAAKC\nq0x93Hd8==\n-----END KEY-----\n"
+
+    lines = last_lines(b"MIIEpAIBAAKC\n  q0x93Hd8==\n-----END KEY-----\ncannot read it\n", {key})
+
+    assert lines == ("******", "  ******", "******", "cannot read it")
+
+
 def test_only_the_last_lines_are_shown() -> None:
     lines = last_lines("\n".join(f"line {n}" for n in range(50)).encode(), set())
 
