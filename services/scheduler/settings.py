@@ -7,6 +7,9 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# What is longer than this is never, and no date is as late.
+LONGEST = timedelta(days=100 * 365)
+
 
 class Settings(BaseSettings):
     """Read once from EASEL_SCHEDULER_* variables."""
@@ -34,7 +37,7 @@ class Settings(BaseSettings):
     # A removal waits this long for a gateway that does not answer.
     gateway_ack_timeout: timedelta = timedelta(seconds=30)
     # A service that does not run for so long is deleted, with warnings 30, 7 and 1 days before; 0 for never.
-    delete_idle_after: timedelta = Field(default=timedelta(days=180), ge=timedelta())
+    delete_idle_after: timedelta = Field(default=timedelta(days=180), ge=timedelta(), le=LONGEST)
     events_kept: int = Field(default=100_000, ge=1_000)
     drain_for: timedelta = timedelta(seconds=3)
     log_level: str = "INFO"

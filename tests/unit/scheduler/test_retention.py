@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from libs.domain.records import Service
 from libs.domain.states import SafetyLock, ServiceState
@@ -127,3 +128,13 @@ def test_the_time_is_set_as_a_duration_or_as_zero(text: str, means: timedelta, t
 
 def test_what_is_being_deleted_is_left_alone() -> None:
     assert not retained([a_service(deleting=True)], lambda _: False, HALF_A_YEAR, NOON)
+
+
+def test_a_time_that_no_date_is_late_enough_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="delete_idle_after"):
+        Settings(
+            database_url="sqlite://",
+            admin_token_file=tmp_path / "a",
+            join_token_file=tmp_path / "j",
+            delete_idle_after=timedelta(days=999_999_999),
+        )
