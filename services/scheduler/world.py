@@ -101,6 +101,20 @@ class World:
             raise NotFound(f"there is no resource group {name!r}")
         return found
 
+    def secret(self, name: str) -> Secret:
+        """Raises NotFound."""
+        found = self.secrets.get(name)
+        if found is None:
+            raise NotFound(f"there is no secret {name!r}")
+        return found
+
+    def image_pull(self, pull_id: str) -> ImagePull:
+        """Raises NotFound."""
+        found = self.image_pulls.get(pull_id)
+        if found is None:
+            raise NotFound(f"there is no image pull {pull_id!r}")
+        return found
+
     def instances_of(self, service: str) -> Iterable[Instance]:
         return self._of_service.get(service, _NONE).values()
 

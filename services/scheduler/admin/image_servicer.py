@@ -40,7 +40,7 @@ class ImageServicer(admin_pb2_grpc.ImageServiceServicer):
                 self._clock(),
             )
         )
-        return admin_pb2.PullImageResponse(pull=self._view(self._world.image_pulls[pull_id]))
+        return admin_pb2.PullImageResponse(pull=self._view(self._world.image_pull(pull_id)))
 
     async def ListImagePulls(
         self, request: admin_pb2.ListImagePullsRequest, context: Context

@@ -29,7 +29,7 @@ class SecretServicer(admin_pb2_grpc.SecretServiceServicer):
         await self._ledger.change(
             lambda world: rules.put(world, self._vault, request.name, values, request.replace, self._clock())
         )
-        return admin_pb2.PutSecretResponse(secret=self._views([self._world.secrets[request.name]])[0])
+        return admin_pb2.PutSecretResponse(secret=self._views([self._world.secret(request.name)])[0])
 
     async def ListSecrets(
         self, request: admin_pb2.ListSecretsRequest, context: Context

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes
-from libs.domain.errors import InvalidRequest, NotFound
+from libs.domain.errors import InvalidRequest
 from libs.domain.records import PUBLIC_GROUP, Event, ImagePull, Node
 from libs.domain.states import EventKind, Runtime
 from libs.spec.refusal import Words
@@ -45,9 +45,7 @@ def asked(
 
 def deleted(world: World, pull_id: str, now: datetime) -> Changes:
     """Raises NotFound."""
-    pull = world.image_pulls.get(pull_id)
-    if pull is None:
-        raise NotFound(f"there is no image pull {pull_id!r}")
+    pull = world.image_pull(pull_id)
     why = f"{pull.image} stays where it is; nodes that join {pull.resource_group} are not asked for it"
     return Changes(delete=(pull,), events=(_event("ImagePullDeleted", why, pull_id, now),))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from libs.db.changes import Changes
-from libs.domain.errors import FailedPrecondition, InvalidRequest, NotFound
+from libs.domain.errors import FailedPrecondition, InvalidRequest
 from libs.domain.records import Dataset, Event, ImagePull, Secret
 from libs.domain.states import EventKind
 from libs.spec.refusal import Words
@@ -62,9 +62,7 @@ def put(
 
 def deleted(world: World, name: str, now: datetime) -> Changes:
     """Raises NotFound, and FailedPrecondition while something refers to it."""
-    record = world.secrets.get(name)
-    if record is None:
-        raise NotFound(f"there is no secret {name!r}")
+    record = world.secret(name)
     _refuse_removal(world, name, ("", *record.keys))
     return Changes(delete=(record,), events=(_event("SecretDeleted", "deleted by hand", name, now),))
 
