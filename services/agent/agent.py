@@ -57,7 +57,8 @@ class Obedience:
         if desired is None:
             return
         try:
-            await asyncio.wait_for(self._told.wait(), after)
+            async with asyncio.timeout(after):
+                await self._told.wait()
         except TimeoutError:
             log.warning("no word from the scheduler; keeping up what it wanted last")
             self._want(desired)
@@ -81,7 +82,8 @@ class View:
         images: tuple[str, ...] = ()
         # An engine that is away or hangs is no word about the node, and keeps no heartbeat back.
         with suppress(Unavailable, TimeoutError):
-            images = tuple(await asyncio.wait_for(self.runtime.images(), _IMAGES_WITHIN))
+            async with asyncio.timeout(_IMAGES_WITHIN):
+                images = tuple(await self.runtime.images())
         return await asyncio.to_thread(self._look, images)
 
     def _look(self, images: tuple[str, ...]) -> Inventory:

@@ -1,6 +1,6 @@
 """How long to wait before what failed is tried again."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(minutes=5)
@@ -11,6 +11,11 @@ def back_off(failures: int) -> timedelta:
     if failures <= 1:
         return timedelta(0)
     return min(LONGEST_DELAY, FIRST_DELAY * (1 << min(failures - 2, 10)))
+
+
+def due(failed_at: datetime, delay: timedelta, now: datetime) -> datetime:
+    """When it is tried again: now, if it failed in the future, by a clock that was set back since."""
+    return failed_at + delay if failed_at <= now else now
 
 
 def shown(delay: timedelta) -> str:

@@ -14,6 +14,8 @@ from libs.domain.errors import EaselError
 from services.agent.runtime.port import Running, Runtime
 
 LOOK_EVERY = 0.05
+# A look costs more than nothing, and many may drain at once for long.
+SLOWEST_LOOK = 0.5
 TOLD_EVERY = 1.0
 # A connection may be made between two looks by a gateway that is just hearing of the change.
 CALM_LOOKS = 2
@@ -41,7 +43,7 @@ async def drained(
     `tell` hears their number, once a second at most.
     """
     ends = time.monotonic() + within.total_seconds()
-    waiting, told, told_at = Waiting(), 0, 0.0
+    waiting, told, told_at, wait = Waiting(), 0, 0.0, LOOK_EVERY
     while time.monotonic() < ends:
         try:
             connections = await runtime.connections(running)
@@ -56,6 +58,7 @@ async def drained(
         if connections != told and time.monotonic() - told_at >= TOLD_EVERY:
             told, told_at = connections, time.monotonic()
             tell(connections)
-        await asyncio.sleep(min(LOOK_EVERY, max(0.0, ends - time.monotonic())))
+        wait = min(SLOWEST_LOOK, wait * 1.2) if connections else LOOK_EVERY
+        await asyncio.sleep(min(wait, max(0.0, ends - time.monotonic())))
     if told:
         tell(0)

@@ -12,7 +12,7 @@ from easel.agent.v1 import agent_pb2 as pb
 from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
 from libs.domain.states import InstanceState
-from services.agent.backing_off import back_off
+from services.agent.backing_off import back_off, due
 from services.agent.reporting import Reporting
 from services.agent.runtime.port import Progress, PullFailed, Told
 from services.agent.stalling import Patience, while_it_moves
@@ -56,19 +56,19 @@ class Store(Protocol):
     async def ensure_image(self, image: str, login: tuple[str, str] | None, told: Told) -> None: ...
 
 
-def due_at(standing: Standing) -> datetime | None:
+def due_at(standing: Standing, now: datetime) -> datetime | None:
     """When a failed wish is tried again; None for one that has not failed."""
     if standing.failed_at is None:
         return None
-    return standing.failed_at + back_off(standing.streak + 1)
+    return due(standing.failed_at, back_off(standing.streak + 1), now)
 
 
 def next_wish(wishes: Iterable[Wish], standings: Mapping[str, Standing], now: datetime) -> Wish | None:
     """The one to carry out now: those that never failed first, in the order they were asked for."""
     open_ones = [wish for wish in wishes if not standings.get(wish.id, Standing()).over]
-    due = {wish.id: due_at(standings.get(wish.id, Standing())) for wish in open_ones}
-    ready = [wish for wish in open_ones if (at := due[wish.id]) is None or at <= now]
-    return min(ready, key=lambda wish: due[wish.id] is not None, default=None)
+    times = {wish.id: due_at(standings.get(wish.id, Standing()), now) for wish in open_ones}
+    ready = [wish for wish in open_ones if (at := times[wish.id]) is None or at <= now]
+    return min(ready, key=lambda wish: times[wish.id] is not None, default=None)
 
 
 def utc_now() -> datetime:
@@ -106,10 +106,11 @@ class ImageKeeper:
             if wish is not None:
                 await self._carry_out(wish)
                 continue
-            due = [at for each in self._standings.values() if (at := due_at(each)) and not each.over]
-            wait = max((min(due, default=now + _RESYNC) - now).total_seconds(), _SHORTEST)
+            times = [at for each in self._standings.values() if (at := due_at(each, now)) and not each.over]
+            wait = max((min(times, default=now + _RESYNC) - now).total_seconds(), _SHORTEST)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), min(wait, _RESYNC.total_seconds()))
+                async with asyncio.timeout(min(wait, _RESYNC.total_seconds())):
+                    await self._wake.wait()
 
     def all(self) -> list[pb.ImagePullReport]:
         """Every wish, as a level; what changed before counts as told by it."""

@@ -109,7 +109,8 @@ class _Session:
         """Until the stream ends. Raises AioRpcError."""
         stub = AgentLinkServiceStub(channel)
         self._stream = stub.Connect(timeout=None)
-        hello = await asyncio.wait_for(self._voice.hello(), HELLO_WITHIN)
+        async with asyncio.timeout(HELLO_WITHIN):
+            hello = await self._voice.hello()
         hello.running.extend(report_of(status) for status in self._board.all())
         tasks: list[asyncio.Task[None]] = []
         try:

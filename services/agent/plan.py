@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from libs.domain.causes import Cause
 from libs.domain.states import InstanceState
-from services.agent.backing_off import back_off, shown
+from services.agent.backing_off import back_off, due, shown
 from services.agent.runtime.port import Attempt, Finding, Running
 from services.agent.workload import Workload
 
@@ -191,7 +191,7 @@ def _step(wanted: Wanted, seen: Observed, now: datetime) -> Step | None:
     if busy is not None and busy.stopping:
         return None
     if wanted.workload is None and running is not None and _runs_as_wanted(running, wanted):
-        return Leave(running, wanted.epoch)
+        return Leave(running, wanted.epoch) if busy is None else None
     if wanted.stop or wanted.workload is None:
         return _end_of(wanted, seen)
     if busy is not None:
@@ -247,11 +247,13 @@ def _is_about(trouble: Trouble, workload: Workload) -> bool:
 
 def _again(workload: Workload, attempt: Attempt, trouble: Trouble, now: datetime) -> Start | Hold:
     delay = back_off(trouble.streak + 1)
-    due = trouble.at + delay
-    if now >= due:
+    until = due(trouble.at, delay, now)
+    if now >= until:
         return Start(workload, attempt, f"another try after: {trouble.why}")
     why = f"{trouble.why}; trying again in {shown(delay)}"
-    return Hold(workload.id, trouble.state, why, due, attempt.restarts, cause=trouble.cause, run=workload.run)
+    return Hold(
+        workload.id, trouble.state, why, until, attempt.restarts, cause=trouble.cause, run=workload.run
+    )
 
 
 def _after_exit(
@@ -259,23 +261,25 @@ def _after_exit(
 ) -> Start | Hold:
     assert running.exit is not None  # noqa: S101
     ended, before, trouble = running.exit, running.attempt, seen.troubles.get(workload.id)
+    met_since = trouble is not None and (trouble.at > ended.at or ended.at > now)
     # What it was ended for says more than how it ended.
     said = failing.finding if failing is not None else Finding(ended.cause, ended.why)
     if running.run < workload.run:
         asked = Attempt(before.restarts)
-        if trouble is not None and trouble.at > ended.at and _is_about(trouble, workload):
+        if trouble is not None and met_since and _is_about(trouble, workload):
             return _again(workload, asked, trouble, now)
         return Start(workload, asked, "its owner asked for a restart")
     if kept := _why_kept(workload):
         return _held(workload, running, f"{said.why}; {kept}", said.cause)
     next_run = Attempt(before.restarts + 1, 1 if _was_healthy(running, seen) else before.streak + 1)
-    if trouble is not None and trouble.at > ended.at and _is_about(trouble, workload):
+    if trouble is not None and met_since and _is_about(trouble, workload):
         return _again(workload, next_run, trouble, now)
     delay = back_off(next_run.streak)
-    if now >= ended.at + delay:
+    until = due(ended.at, delay, now)
+    if now >= until:
         return Start(workload, next_run, f"{said.why}; restart {next_run.restarts}")
     why = f"{said.why}; restarting in {shown(delay)} (restart {next_run.restarts})"
-    return _held(workload, running, why, said.cause, ended.at + delay)
+    return _held(workload, running, why, said.cause, until)
 
 
 def _why_kept(workload: Workload) -> str:

@@ -89,8 +89,10 @@ class Reconciler:
                         if str(refused) != away:
                             log.warning("runtime is away", extra={"why": str(refused)})
                         away, wait = str(refused), timedelta(seconds=1)
+                    # Unlike wait_for, this never takes a cancellation for the end of the wait.
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), max(wait.total_seconds(), SHORTEST_WAIT))
+                        async with asyncio.timeout(max(wait.total_seconds(), SHORTEST_WAIT)):
+                            await self._wake.wait()
             finally:
                 await self._let_go()
 
@@ -202,7 +204,8 @@ class Reconciler:
     def _keep(self, running: Running, workload: Workload) -> None:
         """Watches it, unless that is done already: what is known of its health stays."""
         watched = self._watches.get(running.id)
-        if watched is not None and watched[0].started_at == running.started_at:
+        same = watched is not None and watched[0].started_at == running.started_at
+        if watched is not None and same and not _is_broken(watched[1]):
             self._showing.kept(running, workload.epoch)
             return
         self._stop_watching(running.id)
@@ -266,6 +269,11 @@ class Reconciler:
             await asyncio.wait(tasks)
 
 
+def _is_broken(watch: asyncio.Task[None]) -> bool:
+    """One that ended by itself has nothing more to see."""
+    return watch.done() and not watch.cancelled() and watch.exception() is not None
+
+
 def _say_broken(instance: str, watch: asyncio.Task[None]) -> None:
-    if not watch.cancelled() and watch.exception() is not None:
+    if _is_broken(watch):
         log.error("watching an instance broke", extra={"instance": instance}, exc_info=watch.exception())

@@ -116,7 +116,8 @@ class WarmUp:
 async def _turn(request: Request, send: Callable[[Request], Awaitable[Answer]], patience: float) -> Answer:
     began = time.monotonic()
     try:
-        answer = await asyncio.wait_for(send(request), patience)
+        async with asyncio.timeout(patience):
+            answer = await send(request)
     except TimeoutError:
         return Answer(0, f"was not answered within {patience:g} s")
     if not answer.is_success:

@@ -66,7 +66,7 @@ async def _beginning(reader: asyncio.StreamReader, length: int | None, chunked: 
 
 def _anybody() -> ssl.SSLContext:
     """Takes every certificate, as a program's own is seldom one that is known here."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

@@ -120,7 +120,8 @@ class Watch:
         """Asks until cancelled; the startup check until it has passed once."""
         probe = probe_of(self._workload.probes, check)
         assert probe is not None  # noqa: S101
-        age = (datetime.now(UTC) - self._running.started_at).total_seconds()
+        # Not below 0, where the clock was set back since it started.
+        age = max(0.0, (datetime.now(UTC) - self._running.started_at).total_seconds())
         await asyncio.sleep(max(0.0, probe.initial_delay_seconds - age))
         while True:
             answer = await ask(probe, self._running, self._workload, self._means.runtime)
@@ -137,7 +138,8 @@ class Watch:
             return
         self._news.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
 
     async def _stay_alive(self) -> None:
         """Until it is ready, a program that does nothing at all for long has stalled."""

@@ -88,7 +88,8 @@ class Within:
             raise Unavailable(f"no container {name} to run a command in") from gone
         running = asyncio.ensure_future(in_own_thread(partial(self._run, asked)))
         try:
-            output = await asyncio.wait_for(running, within.total_seconds())
+            async with asyncio.timeout(within.total_seconds()):
+                output = await running
         except EaselError as refused:
             return Executed(127, str(refused))
         except (TimeoutError, asyncio.CancelledError) as ended:

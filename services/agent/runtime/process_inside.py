@@ -39,7 +39,8 @@ async def execute(directory: InstanceDirectory, command: Sequence[str], within: 
         process = await asyncio.shield(starting)
         reading = asyncio.create_task(_first_words(process))
         try:
-            code = await asyncio.wait_for(process.wait(), within.total_seconds())
+            async with asyncio.timeout(within.total_seconds()):
+                code = await process.wait()
             await asyncio.wait([reading], timeout=_LAST_WORDS_WITHIN)
         except TimeoutError:
             return Executed(None)

@@ -152,8 +152,7 @@ class ProcessRuntime:
             return None
         found = await asyncio.to_thread(listeners_of_tree, launcher)
         advice = f"was given port {running.port}: let it read the environment variable PORT"
-        outside = not ipaddress.ip_address(running.address).is_loopback
-        return finding_of(found, running.port, advice, from_outside=outside)
+        return finding_of(found, running.port, advice, from_outside=not _is_loopback(running.address))
 
     async def connections(self, running: Running) -> int | None:
         return await asyncio.to_thread(connections_to, running.port)
@@ -312,6 +311,12 @@ class ProcessRuntime:
             if time.monotonic() > ends:
                 return
             await asyncio.sleep(_LOOK_EVERY)
+
+
+def _is_loopback(address: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(address).is_loopback
+    return address == "localhost"
 
 
 def _exit_of(directory: InstanceDirectory, state: Mapping[str, Any]) -> Exit:

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 import httpx
+import pytest
 
 from easel.agent.v1 import agent_pb2 as pb
 from easel.common.v1 import common_pb2 as common
@@ -282,10 +283,11 @@ async def test_a_port_that_another_program_took_is_told_as_busy_before_the_troub
         assert port in scheduler.heartbeats[-1].inventory.busy_ports
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost"])
 async def test_a_program_that_listens_elsewhere_is_told_where_to_listen(
-    scheduler: FakeScheduler, agent: AgentProcess
+    scheduler: FakeScheduler, agent: AgentProcess, address: str
 ) -> None:
-    agent.start()
+    agent.start(address=address)
     elsewhere = free_port()
 
     scheduler.assign("i-1", f"export PORT={elsewhere}; {SERVER}")

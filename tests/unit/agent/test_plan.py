@@ -70,6 +70,14 @@ def test_what_runs_as_assigned_goes_on_when_the_node_could_not_start_it_any_more
     assert [step.id for step in planned(want=[replace(refused, stop=True)], run=[running()]).stop] == ["i-1"]
 
 
+def test_what_is_being_ended_is_not_shown_as_going_on_when_it_could_not_be_started_any_more() -> None:
+    refused = Wanted("i-1", 4, refusal="there is no secret hf/token", spec_hash="h")
+
+    plan = planned(want=[refused], run=[running()], busy={"i-1": Busy(stopping=False, spec_hash="h")})
+
+    assert plan == Plan()
+
+
 def test_what_nobody_assigned_is_stopped() -> None:
     plan = planned(want=[], run=[running()])
 
@@ -112,6 +120,19 @@ def test_a_second_crash_waits_and_says_so() -> None:
     assert hold.state is InstanceState.CRASH_LOOP_BACK_OFF
     assert hold.why == "exited with code 3; restarting in 10 s (restart 2)"
     assert plan.next_due() == NOON + timedelta(seconds=15)
+
+
+def test_after_a_clock_that_was_set_back_nothing_waits_for_the_hour_of_its_crash() -> None:
+    crashed = ended(timedelta(hours=1), attempt=Attempt(restarts=1, streak=1))
+    trouble = Trouble(NOON, "denied", InstanceState.IMAGE_PULL_BACK_OFF, "h", streak=1)
+
+    again = planned(want=[wanted()], run=[crashed])
+    failed = planned(want=[wanted()], run=[crashed], troubles={"i-1": trouble}, now=timedelta(seconds=1))
+
+    assert [step.attempt.restarts for step in again.start] == [2]
+    assert [(hold.why, hold.until) for hold in failed.hold] == [
+        ("denied; trying again in 10 s", NOON + timedelta(seconds=10))
+    ]
 
 
 def test_a_crash_after_ten_healthy_minutes_counts_as_the_first() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ from services.agent.mounts import HostDirectories, Mount, MountKind
 from services.agent.plan import Wanted
 from services.agent.reconciler import Reconciler
 from services.agent.runtime import threads
-from services.agent.runtime.port import PrepareFailed
+from services.agent.runtime.port import Attempt, PrepareFailed, Running
 from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
 from services.agent.runtime.venvs import Venvs
 from services.agent.settings import Settings
+from services.agent.workload import Workload
 from tests.support.waiting import until
 
 
@@ -126,3 +128,40 @@ async def test_a_status_without_an_instance_is_gone_for_the_scheduler(tmp_path: 
 
     (told,) = await board.changes()
     assert (told.id, told.epoch, told.gone) == ("i-1", 3, True)
+
+
+class Surprising(ProcessRuntime):
+    """A runtime that breaks, in a way that nobody expects, the first time it is asked."""
+
+    def __init__(self, settings: ProcessSettings, venvs: Venvs) -> None:
+        super().__init__(settings, venvs)
+        self.asked = 0
+
+    async def instances(self) -> Sequence[Running]:
+        facts = ("i-1", "digits", 1, 1, "h", Attempt(), "127.0.0.1", 20000, datetime(2026, 1, 1, tzinfo=UTC))
+        return [Running(*facts)]
+
+    async def listening(self, running: Running) -> bool:
+        self.asked += 1
+        if self.asked == 1:
+            raise RuntimeError("a bug")
+        return True
+
+
+async def test_a_watch_that_broke_is_begun_anew(tmp_path: Path) -> None:
+    board = Board()
+    settings = ProcessSettings(tmp_path / "instances", "127.0.0.1", range(1, 2))
+    with configure_traces("test", "") as traces:
+        reconciler = Reconciler(Surprising(settings, Venvs(tmp_path, "python3", {})), board, traces)
+        reconciler.want(
+            {"i-1": Wanted("i-1", 1, workload=Workload("i-1", "digits", 1, 1, "h"), spec_hash="h")}
+        )
+        looking = asyncio.create_task(reconciler.run())
+
+        def is_ready() -> bool:
+            reconciler.wake()
+            return board.get("i-1").ready
+
+        await until(is_ready, "a second watch")
+        looking.cancel()
+        await asyncio.wait([looking])
