@@ -1,7 +1,7 @@
 """Keeps the cache within its bound: what no instance uses goes, what was used longest ago first."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +31,17 @@ class Evictor:
     def __init__(self, layout: Layout, max_bytes: int) -> None:
         self._layout, self.max_bytes = layout, max_bytes
 
-    def make_room(self, wanted: int) -> int:
-        """Evicts until `wanted` more bytes have room in the bound and on the disk; how many lack it then."""
+    def make_room(self, wanted: int, moved: Callable[[], None] = lambda: None) -> int:
+        """Evicts until `wanted` more bytes have room in the bound and on the disk; how many lack it then.
+
+        `moved` is told of each thing that goes.
+        """
         lacking = self._lacking(wanted)
         if lacking <= 0:
             return 0
         for victim in victims(self._kept(), self._layout.in_use()):
             self._evict(victim)
+            moved()
             lacking = self._lacking(wanted)
             if lacking <= 0:
                 return 0

@@ -15,7 +15,7 @@ from libs.files import replace_file
 from services.agent.mounts import Mount
 from services.agent.runtime.port import Phase
 from services.agent.storage.attended import Attended
-from services.agent.storage.background import Background
+from services.agent.storage.background import Background, for_each
 from services.agent.storage.digests import Seen
 from services.agent.storage.eviction import Evictor
 from services.agent.storage.failures import disk_failure
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _SHARE_OF_DISK = 0.8
 _GIB = 1 << 30
 _RELEASED = "released"
+# A store that is away holds up those of others only when so many wait for it.
+_LOOKED_AFTER_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class NodeStorage:
         self._stores = Stores()
         self._synced = SyncedStores(self._layout, seen, self._evictor, self._stores)
         self._repositories = Repositories(self._layout, Snapshots(self._layout, seen), settings.environment)
-        self._ready = False
+        self._ready, self._beginning = False, threading.Lock()
         self._unknown: set[str] = set()
         self._last_words: dict[str, asyncio.Task[None]] = {}
         # Whoever removes a directory looks first whether it is wanted again.
@@ -107,15 +109,16 @@ class NodeStorage:
         known = {name for name in there if not name.startswith(".")}
         for left in there - known:
             await asyncio.to_thread(shutil.rmtree, self._settings.own / left, ignore_errors=True)
-        for instance in sorted(known):
-            if (self._settings.own / instance / _RELEASED).exists():
-                await self.release(instance)
-            else:
-                await self._background.run(self._write_back(instance, final=False))
+        await for_each(sorted(known), self._look_after, _LOOKED_AFTER_AT_ONCE)
         unknown = known - set(here) if here is not None else set()
-        for instance in sorted(unknown & self._unknown):
-            await self.release(instance)
+        await for_each(sorted(unknown & self._unknown), self.release, _LOOKED_AFTER_AT_ONCE)
         self._unknown = unknown
+
+    async def _look_after(self, instance: str) -> None:
+        if (self._settings.own / instance / _RELEASED).exists():
+            await self.release(instance)
+        else:
+            await self._background.run(self._write_back(instance, final=False))
 
     def close(self) -> None:
         """Ends what is under way. What was fetched and what was written stays for the next agent."""
@@ -144,19 +147,24 @@ class NodeStorage:
                 await self._fill(WorkingCopy(place), origin, phase)
 
     def _prepare(self, instance: str) -> None:
-        settings = self._settings
-        if not self._ready:
-            self._layout.create()
-            self._layout.join(settings.own)
-            disk = shutil.disk_usage(settings.cache).total
-            bound = disk * _SHARE_OF_DISK if settings.max_gib is None else settings.max_gib * _GIB
-            self._evictor.max_bytes = int(bound)
-            self._evictor.drop_orphans()
-            self._ready = True
-        directory = settings.own / instance
+        with self._beginning:
+            if not self._ready:
+                self._begin()
+                self._ready = True
+        directory = self._settings.own / instance
         with self._removing:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             (directory / _RELEASED).unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        """Before the first fetch: what an earlier agent left half-done is not told from one under way."""
+        settings = self._settings
+        self._layout.create()
+        self._layout.join(settings.own)
+        disk = shutil.disk_usage(settings.cache).total
+        bound = disk * _SHARE_OF_DISK if settings.max_gib is None else settings.max_gib * _GIB
+        self._evictor.max_bytes = int(bound)
+        self._evictor.drop_orphans()
 
     async def _fill(self, copy: WorkingCopy, origin: StoreSource, phase: Phase) -> None:
         await asyncio.to_thread(copy.open_with, origin)

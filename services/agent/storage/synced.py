@@ -114,7 +114,7 @@ class SyncedStores:
     def _make_room(self, name: str, wishes: Sequence[Wish], checked: Callable[[], None]) -> None:
         missing = [wish for wish in wishes if self._fetcher.known(wish, checked) is None]
         wanted = sum(wish.stored.size - self._fetcher.begun(wish) for wish in missing)
-        lacking = self._evictor.make_room(wanted) if missing else 0
+        lacking = self._evictor.make_room(wanted, checked) if missing else 0
         if lacking > 0:
             bound = f"{self._evictor.max_bytes / _MIB:.0f} MiB" if self._evictor.max_bytes else "its disk"
             raise PrepareFailed(

@@ -145,6 +145,14 @@ async def test_a_drain_waits_for_the_last_connection(runtime: Scripted) -> None:
     assert (told[0], told[-1]) == (2, 0)
 
 
+async def test_a_drain_that_loses_sight_for_a_moment_goes_on(runtime: Scripted) -> None:
+    runtime.open_connections = [1, None, None, 1, 0, 0]
+
+    await drained(RUNNING, runtime, timedelta(minutes=1), timedelta(seconds=20), lambda _: None)
+
+    assert runtime.open_connections == [0]
+
+
 async def test_a_drain_without_sight_waits_as_long_as_a_request_may_take(runtime: Scripted) -> None:
     runtime.open_connections = [None]
 
