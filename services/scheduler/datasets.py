@@ -15,6 +15,7 @@ from libs.domain.states import EventKind
 from libs.spec import ServiceSpec, parse_service
 from libs.spec.document import load
 from libs.spec.refusal import Words, path_of
+from services.scheduler.masking import refuse_masked
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.secrets.wants import refuse_missing, refuse_unreadable, wants
 from services.scheduler.world import World
@@ -190,6 +191,7 @@ def _accepted_source(source_json: str, world: World, vault: Vault) -> str:
             found = Words(" and ".join(sorted(source))[:80] or "nothing")
             raise InvalidRequest("source_json", found, f"exactly one of {', '.join(SOURCES)}")
         parsed = parse_service(mounting(source))
+        refuse_masked(mounting(source))
         wanted = wants(parsed.spec)
         refuse_missing(wanted, world.secrets)
         refuse_unreadable(wanted, vault)

@@ -4,7 +4,8 @@ import json
 
 from libs.domain.errors import AlreadyExists, InvalidSpec
 from services.scheduler.admin.documents import in_force
-from services.scheduler.admin.specs import MASKED, Accepted, accept, updated
+from services.scheduler.admin.specs import Accepted, accept, updated
+from services.scheduler.masking import MASKED
 from services.scheduler.world import World
 
 

@@ -11,8 +11,8 @@ from libs.db.changes import Changes
 from libs.domain.records import Dataset
 from libs.rpc.convert import time_to_proto
 from services.scheduler import datasets
-from services.scheduler.admin.specs import masked
 from services.scheduler.ledger import Ledger
+from services.scheduler.masking import masked
 from services.scheduler.paging import page
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from libs.spec.document import same
 from libs.spec.refusal import Path, path_of
 from services.scheduler.admin.documents import Document
-from services.scheduler.admin.specs import masked
+from services.scheduler.masking import masked
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from libs.domain.records import Service, ServiceVersion
-from services.scheduler.admin.specs import masked
+from services.scheduler.masking import masked
 
 Document = Mapping[str, Any]
 

@@ -8,7 +8,6 @@ import grpc
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
 from services.scheduler.admin.services import Services
-from services.scheduler.admin.specs import masked
 from services.scheduler.admin.views import ServiceViews
 from services.scheduler.admin.watching import changed_services
 from services.scheduler.convert import (
@@ -21,6 +20,7 @@ from services.scheduler.convert import (
 )
 from services.scheduler.diagnose.asking import Diagnoses
 from services.scheduler.ledger import Ledger
+from services.scheduler.masking import masked
 from services.scheduler.paging import page
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]

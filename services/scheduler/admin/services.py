@@ -12,7 +12,7 @@ from libs.domain.states import SafetyLock, ServiceState
 from services.scheduler.admin import marks, rollouts
 from services.scheduler.admin.cloning import cloned
 from services.scheduler.admin.diff import Changed, changed_keys
-from services.scheduler.admin.specs import Accepted, accept, ensure_secrets, masked
+from services.scheduler.admin.specs import Accepted, accept, ensure_secrets
 from services.scheduler.admin.steps import steps_of
 from services.scheduler.admin.updating import (
     Update,
@@ -24,6 +24,7 @@ from services.scheduler.admin.updating import (
 from services.scheduler.admin.writing import changeable, service_event, takeable, written
 from services.scheduler.facts import facts
 from services.scheduler.ledger import Decision, Ledger
+from services.scheduler.masking import masked
 from services.scheduler.rollout.begin import Action, PlanAsked
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World

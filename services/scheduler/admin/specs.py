@@ -15,18 +15,12 @@ from libs.spec import (
     parse_service,
     replace_update,
 )
-from libs.spec.refusal import Path, refused
-from libs.spec.secret_refs import parse_ref
 from services.scheduler.datasets import concrete, pinned
 from services.scheduler.facts import facts
+from services.scheduler.masking import MASKED, refuse_masked, without_secrets
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.secrets.wants import refuse_missing, refuse_unreadable, wants_of
 from services.scheduler.world import World
-
-MASKED = "********"
-SECRETS = frozenset({"token", "dockerAuth", "password", "decryption_key"})
-# Where a reference to a secret may stand, which is none itself.
-_MAY_REFER = frozenset({"dockerAuth", "password"})
 
 
 @dataclass(frozen=True)
@@ -78,39 +72,6 @@ def updated(stored: str, change: str, replace: bool) -> dict[str, object]:
     return {key: _unmasked(value, before.get(key)) for key, value in after.items()}
 
 
-def masked(spec_json: str) -> str:
-    """The document fit to be shown: tokens, passwords and keys in it are hidden; references stay."""
-    return json.dumps(_masked(json.loads(spec_json)), sort_keys=True)
-
-
-def refuse_masked(value: object, path: Path = ()) -> None:
-    """Raises InvalidSpec where a hidden value stands that nothing stored belongs to."""
-    match value:
-        case dict():
-            for key, item in value.items():
-                if item == MASKED and key in SECRETS:
-                    raise refused((*path, key), item, "the value itself, which is hidden where it is shown")
-                refuse_masked(item, (*path, key))
-        case list():
-            for index, item in enumerate(value):
-                refuse_masked(item, (*path, index))
-
-
-def _masked(value: object) -> object:
-    if isinstance(value, dict):
-        return {k: MASKED if v and _is_secret(k, v) else _masked(v) for k, v in value.items()}
-    return [_masked(item) for item in value] if isinstance(value, list) else value
-
-
-def _is_secret(key: str, value: object) -> bool:
-    if key not in SECRETS:
-        return False
-    try:
-        return not (key in _MAY_REFER and isinstance(value, str) and parse_ref(value))
-    except ValueError:
-        return True
-
-
 def _unmasked(value: object, stored: object) -> object:
     """Puts back what `masked` had hidden, so that a shown document can be edited and sent again."""
     if value == MASKED:
@@ -127,6 +88,6 @@ def _unmasked(value: object, stored: object) -> object:
 def _old_of(item: object, index: int, count: int, olds: list[object]) -> object:
     """The stored item that was shown as this one, wherever it is now; else the one in its place."""
     there = olds[index] if len(olds) == count else None
-    if there is not None and _masked(there) == item:
+    if there is not None and without_secrets(there) == item:
         return there
-    return next((old for old in olds if _masked(old) == item), there)
+    return next((old for old in olds if without_secrets(old) == item), there)

@@ -166,10 +166,12 @@ async def test_what_a_stored_version_of_a_service_mounts_stays(tmp_path: Path) -
     ]
 
 
-async def test_a_password_in_a_source_is_shown_masked(tmp_path: Path) -> None:
+async def test_a_password_in_a_source_is_shown_masked_and_not_taken_so(tmp_path: Path) -> None:
     async with a_scheduler(tmp_path) as scheduler:
         made = await register(
             scheduler, "code", git={"repo": "https://host/r.git", "username": "u", "password": "hidden"}
         )
+        with pytest.raises(grpc.aio.AioRpcError, match=r"source_json.git.password: got a hidden value"):
+            await register(scheduler, "copy", **json.loads(made.source_json))
 
     assert json.loads(made.source_json)["git"]["password"] == "********"

@@ -7,8 +7,9 @@ import pytest
 from libs.db.changes import Changes
 from libs.domain.errors import InvalidSpec
 from libs.domain.records import Dataset
-from services.scheduler.admin.specs import accept, masked, updated
+from services.scheduler.admin.specs import accept, updated
 from services.scheduler.datasets import concrete
+from services.scheduler.masking import masked
 from tests.support.builders import a_spec, a_world, at
 
 
