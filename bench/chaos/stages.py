@@ -4,6 +4,7 @@ Both have two nodes, so that one can be drained.
 """
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,6 @@ from easel_sdk import Easel, EaselError
 from easel_sdk.context import Context
 from tests.support.compose import ComposedEasel, composed_easel
 from tests.support.embedded import EmbeddedEasel, embedded_easel
-from tests.support.free_ports import free_port
 
 HERE = Path(__file__).parent
 TOKEN = "a-token-of-the-chaos-runs"
@@ -64,6 +64,12 @@ def settle(condition: Callable[[], bool], what: str, within: float = 120.0) -> N
         time.sleep(0.1)
 
 
+def _listening() -> socket.socket:
+    taken = socket.create_server(("127.0.0.1", 0))
+    taken.listen()
+    return taken
+
+
 def _spec(service: str, release: int, instances: int, container: dict[str, Any]) -> dict[str, Any]:
     return {
         "metadata": {
@@ -87,7 +93,8 @@ class Embedded:
     def __init__(self, easel: EmbeddedEasel) -> None:
         self._easel = easel
         self.context = easel.context
-        self._ports = {service: free_port() for service in _PROGRAMS}
+        # Taken, so that no instance gets the port it declares: both nodes are on this host.
+        self._taken = {service: _listening() for service in _PROGRAMS}
         first = 25_000
         self._settings = {
             **os.environ,
@@ -103,7 +110,10 @@ class Embedded:
     def spec(self, service: str, release: int, instances: int) -> dict[str, Any]:
         program = f"exec {sys.executable} {HERE / _PROGRAMS[service]}"
         return _spec(
-            service, release, instances, {"image": "none", "script": program, "port": self._ports[service]}
+            service,
+            release,
+            instances,
+            {"image": "none", "script": program, "port": self._taken[service].getsockname()[1]},
         )
 
     def kill_agent(self) -> str:
@@ -122,6 +132,8 @@ class Embedded:
     def close(self) -> None:
         self._second.terminate()
         self._second.wait(20)
+        for taken in self._taken.values():
+            taken.close()
 
     def _agent(self) -> "subprocess.Popen[bytes]":
         with (self._easel.home / "second.log").open("ab") as log:
