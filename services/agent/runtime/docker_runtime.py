@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -267,4 +267,5 @@ def _exit_of(container: str, labels: Mapping[str, str], api: Any) -> Exit:
     state = api.inspect_container(container)["State"]
     last = api.logs(container, tail=5) if state["ExitCode"] in TELLING else b""
     lines = "; ".join(line.strip() for line in last.decode(errors="replace").splitlines() if line.strip())
-    return exit_from(state, int(labels["easel.memory"]), lines[-1000:])
+    begun_at = datetime.fromisoformat(labels["easel.started"])
+    return exit_from(state, int(labels["easel.memory"]), lines[-1000:], begun_at=begun_at)

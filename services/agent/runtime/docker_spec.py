@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -183,11 +183,11 @@ def host_of(
     }
 
 
-def exit_from(state: Mapping[str, Any], memory_mib: int, last_lines: str = "") -> Exit:
-    """How a container ended, from the engine's account of its state."""
+def exit_from(state: Mapping[str, Any], memory_mib: int, last_lines: str = "", *, begun_at: datetime) -> Exit:
+    """How a container ended, from the engine's account of its state; one that never began, when it was to."""
     if state.get("Status") == "created":
         why = state.get("Error") or "the agent ended while starting it"
-        return Exit(f"could not start: {why}", datetime.now(UTC), cause=start_cause(why))
+        return Exit(f"could not start: {why}", begun_at, cause=start_cause(why))
     code, at = int(state["ExitCode"]), _instant(state["FinishedAt"])
     if state.get("OOMKilled"):
         why = f"out of memory (limit {memory_mib} MiB)"

@@ -138,4 +138,10 @@ def test_mounts_become_binds_volumes_and_memory() -> None:
 def test_the_end_of_a_container_has_its_reason(state: dict[str, object], lines: str, why: str) -> None:
     state = {"FinishedAt": "2026-01-01T12:00:00.123456789Z", **state}
 
-    assert exit_from(state, 64, lines).why == why
+    assert exit_from(state, 64, lines, begun_at=NOON).why == why
+
+
+def test_a_container_that_never_began_waits_from_the_time_it_was_to_begin() -> None:
+    ended = exit_from({"Status": "created", "ExitCode": 0}, 64, begun_at=NOON)
+
+    assert ended.at == NOON, "and not from each look at it, which would never end"
