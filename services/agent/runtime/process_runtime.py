@@ -272,7 +272,7 @@ class ProcessRuntime:
         if workload.host_port:
             if is_free(workload.host_port):
                 return workload.host_port
-            why = f"port {workload.host_port} is taken by another program of this node"
+            why = f"port {workload.host_port} is taken by {self._holder(workload.host_port)} of this node"
             raise StartFailed(why, Cause.PORT_TAKEN)
         known = {running.id: running.port for running in self._scan()}
         before = known.pop(workload.id, 0)
@@ -281,6 +281,10 @@ class ProcessRuntime:
                 return port
         why = f"no free port in {self._settings.ports.start}-{self._settings.ports.stop - 1}"
         raise StartFailed(why, Cause.PORT_TAKEN)
+
+    def _holder(self, port: int) -> str:
+        near = (running for running in self._scan() if running.exit is None and running.port == port)
+        return next((f"instance {running.id}" for running in near), "another program")
 
     def _tell(self, directory: InstanceDirectory, number: signal.Signals) -> bool:
         """Signals the launcher; False when none is alive. Waits for one that is just being born."""

@@ -60,7 +60,11 @@ class Unplaced:
 
 @dataclass(frozen=True)
 class Held:
-    """What one instance keeps from others on its node, until it is released."""
+    """What one instance keeps from others on its node, until it is released.
+
+    `host_port` is what it was given, `listens_on` what its agent says: one that was placed where the runtime
+    chooses, and found by an agent that runs processes, has only the second.
+    """
 
     instance: str
     service: str
@@ -68,6 +72,7 @@ class Held:
     resources: Resources
     gpu_uuids: tuple[str, ...] = ()
     host_port: int = 0
+    listens_on: int = 0
 
 
 def held_by_placement(placement: Placement) -> Held:
@@ -84,4 +89,5 @@ def held_by_instance(instance: Instance) -> Held:
         instance.resources,
         instance.gpu_uuids,
         instance.host_port,
+        instance.port,
     )

@@ -40,7 +40,11 @@ class NodeView:
 
 def taken_ports(node: Node, held: tuple[Held, ...]) -> frozenset[int]:
     """Ports that are in use on the host or promised to an instance."""
-    return frozenset(node.busy_ports) | {each.host_port for each in held if each.host_port}
+    taken = {each.host_port for each in held}
+    # Elsewhere that is a port that the engine published, or one of a network of containers.
+    if node.runtime is Runtime.PROCESS:
+        taken |= {each.listens_on for each in held}
+    return frozenset(node.busy_ports) | (taken - {0})
 
 
 def port_range(node: Node) -> range:

@@ -195,7 +195,7 @@ class Snapshot:
             self._write_load(row)
             columns.services.setdefault(held.service, Tally()).add(row, sign)
             self._drop_if_empty(held.service)
-            if held.host_port:
+            if held.host_port or held.listens_on:
                 self._write_ports(row)
             if held.gpu_uuids:
                 self._write_gpus(held.node)

@@ -106,12 +106,19 @@ class Turn:
             now=self.now,
             auto_rollback=facts.auto_rollback if facts else False,
             makes_room=lambda leaving: self._makes_room(leaving, instances),
+            port_holder=self._port_holder,
         )
 
     def _makes_room(self, leaving: Instance, instances: Iterable[Instance]) -> bool:
         """Whether one that waits for room would find it in the place of this one."""
         waiting = {i.version: i for i in instances if i.state is InstanceState.PENDING and i.why}
         return any(self.placer.fits_without(i, self._facts_for(i), leaving) for i in waiting.values())
+
+    def _port_holder(self, instance: Instance) -> str:
+        """The other instance of its node that listens on the port that this one was given."""
+        near = (i for i in self.world.instances_on(instance.node) if i.id != instance.id)
+        holders = (i.id for i in near if i.port == instance.host_port and i.state is not InstanceState.LOST)
+        return next(holders, "")
 
     def _facts_for(self, instance: Instance) -> Facts:
         return facts_of(self.world.version(instance.service, instance.version).spec_json)

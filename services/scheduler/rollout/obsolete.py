@@ -41,9 +41,12 @@ def must_leave(instance: Instance, situation: Situation) -> str:
 
 def _port_is_taken(instance: Instance, situation: Situation) -> str:
     node = situation.nodes.get(instance.node)
-    if node is None or instance.state not in TROUBLED_STATES or instance.host_port not in node.busy_ports:
+    if node is None or instance.state not in TROUBLED_STATES or not instance.host_port:
         return ""
-    return f"port {instance.host_port} of node {node.name} belongs to another program"
+    taken = f"port {instance.host_port} of node {node.name} belongs to"
+    if holder := situation.port_holder(instance):
+        return f"{taken} instance {holder}"
+    return f"{taken} another program" if instance.host_port in node.busy_ports else ""
 
 
 def _gpu_is_fenced(instance: Instance, situation: Situation) -> str:

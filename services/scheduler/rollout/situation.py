@@ -11,7 +11,8 @@ from libs.domain.records import GpuFence, Instance, Node, Rollout, Service
 class Situation:
     """`fences` are by node and UUID, also lifted ones; `auto_rollback` is what the version in force says.
 
-    `makes_room` says whether one that waits for room would find it once this instance is gone.
+    `makes_room` says whether one that waits for room would find it once this instance is gone; `port_holder`
+    is the other instance of its node that listens on the port that this instance was given, empty for none.
     """
 
     service: Service
@@ -24,6 +25,7 @@ class Situation:
     now: datetime
     auto_rollback: bool = False
     makes_room: Callable[[Instance], bool] = lambda _: True
+    port_holder: Callable[[Instance], str] = lambda _: ""
 
     @property
     def wanted(self) -> int:

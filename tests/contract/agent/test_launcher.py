@@ -32,10 +32,18 @@ async def test_a_launcher_that_is_killed_takes_its_whole_tree_along(stage: Stage
 
 
 async def test_a_port_of_another_program_is_refused_before_the_start(stage: Stage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        with pytest.raises(StartFailed, match=f"port {port} is taken by another program of this node"):
+            await stage.start(stage.a_workload(host_port=port))
+
+
+async def test_a_port_of_another_instance_is_refused_with_its_name(stage: Stage) -> None:
     taken = await stage.start(stage.a_workload("a", host_port=free_port()))
     await stage.listening(taken)
 
-    with pytest.raises(StartFailed, match=f"port {taken.port} is taken by another program of this node"):
+    with pytest.raises(StartFailed, match=f"port {taken.port} is taken by instance {taken.id} of this node"):
         await stage.start(stage.a_workload("b", host_port=taken.port))
 
 

@@ -72,6 +72,23 @@ def placed(ledger: Ledger, service: str) -> list[str]:
     return [i.node for i in ledger.world.instances_of(service) if i.state is InstanceState.SCHEDULED]
 
 
+async def test_an_instance_is_placed_anew_where_another_one_listens_on_its_port() -> None:
+    stuck = {"state": InstanceState.CRASH_LOOP_BACK_OFF, "host_port": 20_000, "port": 0, "ready": False}
+    blocked = a_ready_instance("digits-a", node="n1", **stuck)
+    # It was placed when its node left the choice of ports to an engine.
+    other = a_ready_instance("letters-a", service="letters", node="n1", host_port=0, port=20_000)
+    node = a_node(first_port=20_000, last_port=20_009)
+    ledger = await a_ledger(node, *a_deployment("digits"), *a_deployment("letters"), blocked, other)
+
+    async with running(a_reconciler(ledger)):
+        await until(lambda: placed(ledger, "digits"), "the successor placed")
+
+    successor = next(i for i in ledger.world.instances_of("digits") if i.id != blocked.id)
+    left = ledger.world.instances.get(blocked.id)
+    assert successor.host_port not in (0, 20_000)
+    assert left is None or left.why == "port 20000 of node n1 belongs to instance letters-a"
+
+
 async def test_what_was_left_undone_before_a_start_is_done_without_waiting_for_the_resync() -> None:
     ledger = await a_ledger(a_node(), *a_deployment("digits"))
 

@@ -24,6 +24,7 @@ class Cluster(RuleBasedStateMachine):
         self.snapshot = Snapshot()
         self.nodes: dict[str, Node] = {}
         self.placed: dict[str, Placement] = {}
+        self.listens: dict[str, int] = {}
         self.fences: dict[tuple[str, str], GpuFence] = {}
 
     @rule(node=nodes())
@@ -73,15 +74,21 @@ class Cluster(RuleBasedStateMachine):
     def an_instance_is_gone(self, data: st.DataObject) -> None:
         instance = data.draw(st.sampled_from(sorted(self.placed)))
         del self.placed[instance]
+        self.listens.pop(instance, None)
         self.snapshot.release(instance)
 
     @precondition(lambda self: self.placed)
-    @rule(data=st.data(), state=st.sampled_from([InstanceState.RUNNING, InstanceState.LOST]))
-    def an_instance_is_reported(self, data: st.DataObject, state: InstanceState) -> None:
+    @rule(
+        data=st.data(),
+        state=st.sampled_from([InstanceState.RUNNING, InstanceState.LOST]),
+        port=st.sampled_from([0, 8_000, 20_000, 20_001]),
+    )
+    def an_instance_is_reported(self, data: st.DataObject, state: InstanceState, port: int) -> None:
         name = data.draw(st.sampled_from(sorted(self.placed)))
+        self.listens[name] = port
         self.snapshot.upsert_instance(self.record(self.placed[name], state))
         if state is InstanceState.LOST:
-            del self.placed[name]
+            del self.placed[name], self.listens[name]
 
     @invariant()
     def no_gpu_belongs_to_two_instances(self) -> None:
@@ -141,7 +148,10 @@ class Cluster(RuleBasedStateMachine):
         return {gpu.uuid for gpu in node.gpus if gpu.healthy and (node.name, gpu.uuid) not in standing}
 
     def taken_ports(self, name: str) -> set[int]:
-        return {*self.nodes[name].busy_ports, *(each.host_port for each in self.on(name))} - {0}
+        taken = {*self.nodes[name].busy_ports, *(each.host_port for each in self.on(name))}
+        if self.nodes[name].runtime is Runtime.PROCESS:
+            taken |= {self.listens.get(each.ask.instance, 0) for each in self.on(name)}
+        return taken - {0}
 
     def check_gift(self, gift: Placement) -> None:
         node = self.nodes[gift.node]
@@ -159,6 +169,7 @@ class Cluster(RuleBasedStateMachine):
             node=placement.node,
             gpu_uuids=placement.gpu_uuids,
             host_port=placement.host_port,
+            port=self.listens.get(ask.instance, 0),
             resources=Resources(ask.cpu_milli, ask.memory_mib, ask.disk_mib, ask.gpus),
         )
 

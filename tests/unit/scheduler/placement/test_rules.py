@@ -183,6 +183,17 @@ def test_two_instances_on_a_node_get_different_ports() -> None:
     assert [answer.host_port for answer in answers if isinstance(answer, Placement)] == [8_000, 20_000]
 
 
+@pytest.mark.parametrize(("runtime", "given"), [(Runtime.PROCESS, 20_001), (Runtime.DOCKER, 0)])
+def test_a_port_that_an_instance_listens_on_unasked_is_taken(runtime: Runtime, given: int) -> None:
+    snapshot = Snapshot.of([a_node("n1", runtime=runtime)], [an_instance("a", node="n1")])
+    snapshot.upsert_instance(an_instance("a", node="n1", port=20_000))
+
+    answer = place(an_ask("b"), snapshot)
+
+    assert isinstance(answer, Placement)
+    assert answer.host_port == given
+
+
 def test_a_declared_port_can_be_had_where_the_range_is_used_up() -> None:
     full = a_node("n1", first_port=20_000, last_port=20_000, busy_ports=(20_000,))
 

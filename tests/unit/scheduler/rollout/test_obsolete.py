@@ -54,6 +54,15 @@ def test_an_instance_whose_port_another_program_took_is_placed_anew_and_says_so(
     assert plan.remove[0].why == "port 8000 of node n1 belongs to another program"
 
 
+def test_an_instance_whose_port_another_instance_listens_on_is_placed_anew_and_says_so() -> None:
+    blocked = crashing("blocked", version=1, host_port=20_002)
+
+    plan = planned([blocked], port_holder=lambda instance: "other-a" if instance is blocked else "")
+
+    assert (created(plan), removed(plan)) == ([1], ["blocked"])
+    assert plan.remove[0].why == "port 20002 of node n1 belongs to instance other-a"
+
+
 def test_what_is_isolated_counts_and_stays_through_a_fence_of_its_gpu() -> None:
     isolated = a_ready_instance("isolated", isolated=True, gpu_uuids=("GPU-7",))
 
