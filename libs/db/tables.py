@@ -83,6 +83,7 @@ rollouts = Table(
     _number("released"),
     Column("stepped_at", Moment),
     Column("finished_at", Moment),
+    _text("because"),
     _number("revision"),
 )
 

@@ -82,7 +82,8 @@ class Rollout:
 
     `partition` and `batch_size` are numbers or percents, empty where not asked for; `interval_s` is the pause
     between batches, None for one that a user ends. `released` counts the instances that the batches so far
-    let go; `stepped_at` is when the newest batch was done.
+    let go; `stepped_at` is when the newest batch was done. `because` is the failure that the service went
+    back from by itself; empty for an update that somebody asked for.
     """
 
     service: str
@@ -99,6 +100,7 @@ class Rollout:
     released: int = 0
     stepped_at: datetime | None = None
     finished_at: datetime | None = None
+    because: str = ""
     revision: int = 0
 
 

@@ -81,6 +81,7 @@ def rollout(message: pb.Rollout) -> t.Rollout:
         wanted=message.wanted,
         started_at=_at(message, "started_at"),
         finished_at=_at(message, "finished_at"),
+        because=message.because,
     )
 
 
@@ -190,6 +191,7 @@ def node(message: pb.Node) -> t.Node:
         allocated=_resources(message.allocated),
         gpus=tuple(_gpu(each) for each in message.gpus),
         gpu_note=message.gpu_note,
+        draining=message.draining,
         labels=dict(message.labels),
         instances=message.instances,
         agent_version=message.agent_version,

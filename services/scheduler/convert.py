@@ -147,6 +147,7 @@ def rollout_to_proto(rollout: Rollout, updated: int, wanted: int) -> admin_pb2.R
         wanted=wanted,
         started_at=time_to_proto(rollout.started_at),
         finished_at=time_to_proto(rollout.finished_at),
+        because=rollout.because,
     )
 
 
@@ -199,6 +200,7 @@ def node_to_proto(
         instances=instances,
         agent_version=node.agent_version,
         gpu_note=node.gpu_note,
+        draining=node.draining,
     )
 
 

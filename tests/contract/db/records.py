@@ -70,6 +70,7 @@ ROLLOUT = Rollout(
     released=1,
     stepped_at=NOW,
     finished_at=NOW,
+    because="version 2 failed: web-1: exited with code 3",
 )
 FENCE = GpuFence("n1", "GPU-1", "GpuXid", "XID 79: it fell off the bus", NOW, 3, NOW)
 SECRET = Secret("registry", ("password", "user"), "gAAAA", NOW, NOW)

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("released", sa.BigInteger(), nullable=False),
         sa.Column("stepped_at", sa.DateTime(timezone=True)),
         sa.Column("finished_at", sa.DateTime(timezone=True)),
+        sa.Column("because", sa.Text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("service", name="pk_rollouts"),
     )

@@ -241,6 +241,7 @@ class Rollout(_message.Message):
     WANTED_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     from_version: _builtins.int
     phase: Global___RolloutPhase.ValueType
@@ -249,6 +250,8 @@ class Rollout(_message.Message):
     updated: _builtins.int
     """Ready instances of the new version, and how many there will be at the end."""
     wanted: _builtins.int
+    because: _builtins.str
+    """Why the service went back by itself, also once that is done; empty for an update that somebody asked for."""
     @_builtins.property
     def plan(self) -> Global___RolloutPlan: ...
     @_builtins.property
@@ -267,10 +270,11 @@ class Rollout(_message.Message):
         wanted: _builtins.int = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
         finished_at: _timestamp_pb2.Timestamp | None = ...,
+        because: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["finished_at", b"finished_at", "plan", b"plan", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finished_at", b"finished_at", "from_version", b"from_version", "phase", b"phase", "plan", b"plan", "started_at", b"started_at", "updated", b"updated", "version", b"version", "wanted", b"wanted", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "finished_at", b"finished_at", "from_version", b"from_version", "phase", b"phase", "plan", b"plan", "started_at", b"started_at", "updated", b"updated", "version", b"version", "wanted", b"wanted", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1814,6 +1818,7 @@ class Node(_message.Message):
     INSTANCES_FIELD_NUMBER: _builtins.int
     AGENT_VERSION_FIELD_NUMBER: _builtins.int
     GPU_NOTE_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     resource_group: _builtins.str
     state: _common_pb2.NodeState.ValueType
@@ -1826,6 +1831,8 @@ class Node(_message.Message):
     agent_version: _builtins.str
     gpu_note: _builtins.str
     """Why it has no GPU, when it has none."""
+    draining: _builtins.bool
+    """Its instances are moved elsewhere."""
     @_builtins.property
     def capacity(self) -> _common_pb2.Resources:
         """What the node offers to instances, and what is placed on it."""
@@ -1857,10 +1864,11 @@ class Node(_message.Message):
         instances: _builtins.int = ...,
         agent_version: _builtins.str = ...,
         gpu_note: _builtins.str = ...,
+        draining: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "capacity", b"capacity", "last_seen", b"last_seen"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent_version", b"agent_version", "allocated", b"allocated", "capacity", b"capacity", "gpu_note", b"gpu_note", "gpus", b"gpus", "instances", b"instances", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "resource_group", b"resource_group", "runtime", b"runtime", "schedulable", b"schedulable", "state", b"state", "why", b"why", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent_version", b"agent_version", "allocated", b"allocated", "capacity", b"capacity", "draining", b"draining", "gpu_note", b"gpu_note", "gpus", b"gpus", "instances", b"instances", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "resource_group", b"resource_group", "runtime", b"runtime", "schedulable", b"schedulable", "state", b"state", "why", b"why", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
