@@ -47,8 +47,6 @@ class Rollout:
     finished_at: datetime | None
     # Why the service went back by itself; empty for an update that somebody asked for.
     because: str = ""
-    # Why it was begun, where that was not a user's wish: the reason of a roll-back.
-    because: str = ""
 
 
 class Action(StrEnum):
@@ -227,11 +225,11 @@ class Node:
     allocated: Resources
     gpus: tuple[Gpu, ...]
     gpu_note: str
-    draining: bool = False
     labels: Mapping[str, str]
     instances: int
     agent_version: str
     last_seen: datetime | None
+    draining: bool = False
 
 
 @dataclass(frozen=True)
