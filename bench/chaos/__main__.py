@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.chaos.load import KINDS, Counts, steady_load
+from bench.chaos.load import KINDS, Counts, LoadBroke, steady_load
 from bench.chaos.runs import RUNS, Run
 from bench.chaos.stages import TOKEN, Stage, composed, embedded
 from bench.document import put_section
@@ -44,14 +44,14 @@ class Outcome:
 
 
 def made(run: Run, stage: Stage, easel: Easel) -> Outcome:
-    """One run under load. What has not settled when the load ends makes the run void, and it says so."""
+    """One run under load. Raises LoadBroke when Easel had not settled before the load ended."""
     with steady_load(stage.context.gateway, TOKEN, run.seconds) as load:
         time.sleep(_LEAD_S)
         began = time.monotonic()
         seen = run.act(stage, easel)
         took = time.monotonic() - began
         if load.over:
-            seen += " (the load ended before: this run counts for nothing)"
+            raise LoadBroke(f"the load of {run.seconds:g} s ended before {run.name!r} had settled")
     return Outcome(run.name, seen, took, load.counts)
 
 

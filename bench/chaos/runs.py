@@ -18,7 +18,7 @@ class Run:
 
     name: str
     act: Callable[[Stage, Easel], str]
-    seconds: float = 45.0
+    seconds: float = 30.0
 
 
 def settled(easel: Easel, instances: int = 4, version: int = 0) -> None:
@@ -150,8 +150,8 @@ RUNS = (
     Run("soft restart, isolation, deletion of an instance", by_hand),
     Run("drain of one of two nodes", drain),
     Run("kill -9 of an agent", kill_agent),
-    Run("kill -9 of the scheduler in the middle of an update", kill_scheduler_in_update, 60.0),
-    Run("kill -9 of the gateway", kill_gateway, 60.0),
+    Run("kill -9 of the scheduler in the middle of an update", kill_scheduler_in_update, 45.0),
+    Run("kill -9 of the gateway", kill_gateway, 45.0),
 )
 
 
