@@ -22,7 +22,7 @@ class Creator:
         self._bounds_disk = True
 
     def start(self, workload: Workload, attempt: Attempt, prepared: Prepared, api: Any) -> None:
-        """A container that was created and not started is shown as ended. Raises APIError."""
+        """A container that was created, and that nobody starts, is shown as ended. Raises APIError."""
         name = name_of(workload.id)
         values = container_of(workload, prepared.installed)
         values["labels"] = labels_of(workload, attempt, self._node, datetime.now(UTC))

@@ -49,6 +49,8 @@ _WITHOUT_SIGTERM = timedelta(seconds=1)
 _IMAGES_KEPT = 15.0
 _RECONNECT = 1.0
 _LINES_KEPT = 500
+# What the engine calls a container that was made and not started yet.
+_MADE = "created"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class DockerRuntime:
         self._within = Within(self._engine)
         self._inside: dict[str, tuple[str, int]] = {}
         self._died: set[str] = set()
+        # The instances whose containers are being made and started right now.
+        self._starting: set[str] = set()
         self._strange: set[str] = set()
         # The last words of the run before the present one.
         self._previous: dict[str, bytes] = {}
@@ -90,10 +94,16 @@ class DockerRuntime:
         label = f"{NODE}={self._settings.node}"
         died = set(self._died)
         found = await self._engine.ask(lambda api: api.containers(all=True, filters={"label": [label]}))
-        looked = await asyncio.gather(*(self._running(container) for container in found))
+        running = await asyncio.gather(*(self._running(container) for container in found))
+        looked = {container["Id"]: each for container, each in zip(found, running, strict=True)}
+        # Where a start was in the way, the list says nothing of how it went, and where its port is.
+        made = {each["Id"]: each["Labels"].get(INSTANCE, "") for each in found if each["State"] == _MADE}
+        while again := [each for each, instance in made.items() if instance not in self._starting]:
+            for each in again:
+                looked[each] = await self._find(made.pop(each))
         # Of those that the list shows as ended by now, or not at all, nothing more is to be remembered.
         self._died -= died - {container["Id"] for container in found if container["State"] != "exited"}
-        return [running for running in looked if running is not None]
+        return [each for each in looked.values() if each is not None]
 
     async def prepare(self, workload: Workload, phase: Phase) -> None:
         if self._storage is not None:
@@ -108,7 +118,7 @@ class DockerRuntime:
         try:
             if existing is not None:
                 await self._engine.ask(partial(self._replace, workload.id))
-            await self._engine.tell(partial(self._creator.start, workload, attempt, prepared))
+            await self._engine.tell(partial(self._start, workload, attempt, prepared))
         except APIError as refused:
             raise refusal_of(workload, str(refused.explanation or refused)) from refused
         running = await self._find(workload.id)
@@ -227,8 +237,12 @@ class DockerRuntime:
     async def _facts(self, container: Mapping[str, Any]) -> Running:
         labels = container["Labels"]
         ended = None
+        # What is being started has not ended, whatever the engine says meanwhile. This is asked first: of a
+        # start that is over by now the engine's answer is true.
+        starting = container["State"] == _MADE and labels[INSTANCE] in self._starting
         # The engine tells of an end before its list shows it.
-        if container["State"] not in ("running", "paused") or container["Id"] in self._died:
+        looks_ended = container["State"] not in ("running", "paused") or container["Id"] in self._died
+        if looks_ended and not starting:
             ended = await self._engine.ask(partial(_exit_of, container["Id"], labels))
         declared = int(labels["easel.port"])
         networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
@@ -239,6 +253,14 @@ class DockerRuntime:
             return running_from(labels, inside, declared, ended)
         published = (port.get("PublicPort") for port in container.get("Ports") or ())
         return running_from(labels, self._settings.address, next(filter(None, published), 0), ended)
+
+    def _start(self, workload: Workload, attempt: Attempt, prepared: Prepared, api: Any) -> None:
+        """In its own thread, which goes on when the caller is cancelled."""
+        self._starting.add(workload.id)
+        try:
+            self._creator.start(workload, attempt, prepared, api)
+        finally:
+            self._starting.discard(workload.id)
 
     def _replace(self, instance: str, api: Any) -> None:
         """Removes an ended run. What it said last is kept, for those who ask why it ended."""
@@ -263,8 +285,11 @@ class DockerRuntime:
             self._engine.closed.wait(_RECONNECT)
 
 
-def _exit_of(container: str, labels: Mapping[str, str], api: Any) -> Exit:
+def _exit_of(container: str, labels: Mapping[str, str], api: Any) -> Exit | None:
+    """None for one that runs: the engine's list may be older."""
     state = api.inspect_container(container)["State"]
+    if state["Running"]:
+        return None
     last = api.logs(container, tail=5) if state["ExitCode"] in TELLING else b""
     lines = "; ".join(line.strip() for line in last.decode(errors="replace").splitlines() if line.strip())
     begun_at = datetime.fromisoformat(labels["easel.started"])
