@@ -60,7 +60,7 @@ def outcome(
     if service is None:
         return Outcome(False, "the service was deleted meanwhile")
     if wanted.goal is Goal.STOPPED or service.wanted == 0:
-        return Outcome(True, service.why) if service.state is ServiceState.STOPPED else None
+        return Outcome(True, service.why) if _nothing_runs(service, instances, wanted) else None
     if wanted.goal is Goal.UPDATED:
         return _updated(service.rollout)
     if failure := _failure(service, instances, wanted, waited):
@@ -71,6 +71,13 @@ def outcome(
     if service.state is ServiceState.RUNNING and service.ready >= service.wanted and ready >= service.wanted:
         return Outcome(True, service.why)
     return None
+
+
+def _nothing_runs(service: Service, instances: Sequence[Instance], wanted: Wanted) -> bool:
+    """Whether it is stopped; one that was scaled to 0 is there once no instance is left but detached ones."""
+    left = any(not each.detached for each in instances)
+    emptied = wanted.goal is not Goal.STOPPED and not left and not service.ready
+    return service.state is ServiceState.STOPPED or emptied
 
 
 def under_way(rollout: Rollout | None) -> Rollout | None:
@@ -109,9 +116,8 @@ def _failure(service: Service, instances: Sequence[Instance], wanted: Wanted, wa
     if service.state is ServiceState.FAILED and fresh:
         return service.why or "the service failed"
     rollout = service.rollout
-    if wanted.version and service.version != wanted.version:  # Rolled back by itself, or changed by another.
-        why = f": {rollout.why}" if rollout is not None and rollout.why else ""
-        return f"version {service.version} is in force by now{why}"
+    if superseded(service, wanted):
+        return other_in_force(service, "" if rollout is None else rollout.because or rollout.why)
     failed = rollout is not None and rollout.phase is RolloutPhase.FAILED
     fresh = not wanted.released or waited > STALE_SECONDS
     if rollout is not None and failed and rollout.version == service.version and fresh:
@@ -123,6 +129,23 @@ def _failure(service: Service, instances: Sequence[Instance], wanted: Wanted, wa
         if each.state is InstanceState.FAILED or looping:
             return f"{each.id}: {each.why or each.last_exit}"
     return ""
+
+
+def superseded(service: Service, wanted: Wanted) -> bool:
+    """Whether another version is in force: it was rolled back by itself, or changed by another."""
+    return bool(wanted.version) and service.version != wanted.version
+
+
+def other_in_force(service: Service, why: str) -> str:
+    """The sentence on a service that is superseded."""
+    return f"version {service.version} is in force by now" + (f": {why}" if why else "")
+
+
+def readiness(service: Service, noun: str = "") -> str:
+    """How many serve of those that are wanted: "3 of 3 ready, 1 more is leaving"."""
+    more = service.ready - service.wanted
+    surplus = f", {more} more {'is' if more == 1 else 'are'} leaving" if more > 0 else ""
+    return f"{min(service.ready, service.wanted)} of {service.wanted} {noun}ready{surplus}"
 
 
 def too_large(pending: Sequence[Instance], nodes: Sequence[Node], group: str) -> str:
@@ -175,7 +198,7 @@ def standing(service: Service, instances: Sequence[Instance]) -> str:
     states = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no instance yet"
     rollout = under_way(service.rollout)
     updated = f"; version {rollout_text(rollout)}" if rollout else ""
-    return f"{service.state}: {service.ready} of {service.wanted} ready ({states}){updated}"
+    return f"{service.state}: {readiness(service)} ({states}){updated}"
 
 
 def moves(before: Mapping[str, str], instances: Sequence[Instance]) -> dict[str, str]:

@@ -106,6 +106,7 @@ def rollout_lines(rollout: "Rollout") -> list[tuple[str, object]]:
     return [
         ("phase", rollout.phase),
         ("why", rollout.why),
+        ("because", rollout.because),
         ("version", f"{rollout.from_version} → {rollout.version}"),
         ("updated", f"{bar(rollout.updated, rollout.wanted)}, {share}" if rollout.wanted else share),
         ("plan", plan_text(rollout.plan)),

@@ -3,11 +3,22 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from cli.output import err
-from cli.phases import Outcome, Said, Wanted, moves, outcome, standing, told, too_large
+from cli.phases import (
+    Outcome,
+    Said,
+    Wanted,
+    moves,
+    other_in_force,
+    outcome,
+    standing,
+    superseded,
+    told,
+    too_large,
+)
 from cli.progress import milestone, progress_text
 from cli.session import alone, listed
 from easel_sdk.errors import DeadlineExceeded, EaselError
@@ -17,7 +28,6 @@ if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
 
 _LOOK_EVERY = 0.5
-_TAIL = 20
 _LATEST = 200
 
 
@@ -62,9 +72,19 @@ class Lines:
             err().print(f"{at:7.1f} s   {instance.id} {progress_text(instance.progress)}", markup=False)
 
 
-async def follow(easel: "AsyncEasel", name: str, wanted: Wanted, after_event: int, timeout: float) -> Outcome:
-    """Shows progress until the service is there or cannot be. Raises `DeadlineExceeded` after `timeout` s."""
-    seen = _Seen(after_event)
+async def follow(
+    easel: "AsyncEasel",
+    name: str,
+    wanted: Wanted,
+    after_event: int,
+    timeout: float,
+    listen: Callable[[Sequence[Instance]], None] = lambda _: None,
+) -> Outcome:
+    """Shows progress until the service is there or cannot be, and hands `listen` the instances of each look.
+
+    Raises `DeadlineExceeded` after `timeout` s.
+    """
+    seen = _Seen(after_event, listen)
     with contextlib.ExitStack() as shown:
         display = _display(shown)
         watches = [
@@ -72,7 +92,8 @@ async def follow(easel: "AsyncEasel", name: str, wanted: Wanted, after_event: in
             asyncio.create_task(_watch_events(easel, name, after_event, seen, display)),
         ]
         try:
-            return await _until_there(easel, name, wanted, timeout, seen, display)
+            ended = await _until_there(easel, name, wanted, timeout, seen, display)
+            return await _with_reason(easel, ended, seen.service, wanted, after_event)
         finally:
             for watch in watches:
                 watch.cancel()
@@ -91,7 +112,8 @@ async def _show_the_rest(easel: "AsyncEasel", name: str, seen: "_Seen", display:
 class _Seen:
     """What the watches have learnt so far."""
 
-    def __init__(self, last_event: int) -> None:
+    def __init__(self, last_event: int, listen: Callable[[Sequence[Instance]], None]) -> None:
+        self.listen = listen
         self.began = time.monotonic()
         self.service: Service | None = None
         self.known = False
@@ -109,6 +131,7 @@ async def _until_there(
 ) -> Outcome:
     while True:
         instances = await listed(easel.instances.list(service=name))
+        seen.listen(instances)
         if seen.failure is not None:
             raise seen.failure
         if seen.known:
@@ -124,6 +147,20 @@ async def _until_there(
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(seen.news.wait(), min(_LOOK_EVERY, left))
         seen.news.clear()
+
+
+async def _with_reason(
+    easel: "AsyncEasel", ended: Outcome, service: Service | None, wanted: Wanted, after_event: int
+) -> Outcome:
+    """What ended because another version is in force says why, where only an event tells."""
+    if ended.ok or service is None or not superseded(service, wanted):
+        return ended
+    if service.rollout is not None and service.rollout.because:
+        return ended
+    for event in await listed(easel.events.list(service=service.name), _LATEST):
+        if event.id > after_event and event.reason == "RolloutRolledBack":
+            return Outcome(False, other_in_force(service, event.why))
+    return ended
 
 
 async def _without_hope(
@@ -181,21 +218,6 @@ def _display(shown: contextlib.ExitStack) -> Display:
     from cli.live import Picture
 
     return shown.enter_context(Picture(err()))
-
-
-async def last_words(easel: "AsyncEasel", name: str) -> None:
-    """Shows the end of what a troubled instance wrote, when there is one and it wrote something."""
-    troubled = [each for each in await listed(easel.instances.list(service=name)) if not each.ready]
-    for each in troubled[:1]:
-        text = b""
-        with contextlib.suppress(EaselError, TimeoutError):
-            async with asyncio.timeout(5):
-                async for piece in easel.instances.logs(each.id, tail=_TAIL):
-                    text += piece
-        if text:
-            err().print(f"the end of what {each.id} wrote:", markup=False)
-            for line in text.decode("utf-8", errors="replace").splitlines()[-_TAIL:]:
-                err().print(f"  | {line}", markup=False)
 
 
 async def gone(easel: "AsyncEasel", name: str, timeout: float) -> None:

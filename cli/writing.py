@@ -84,24 +84,27 @@ def _wanted(service: "Service", stopping: bool, anew: bool, command: str) -> "Wa
 async def _followed(
     easel: "AsyncEasel", service: "Service", wanted: "Wanted", after_event: int, timeout: float
 ) -> _Result:
-    from cli.waiting import follow, last_words
+    from cli.last_words import LastWords
+    from cli.waiting import follow
     from easel_sdk.errors import NotFound
 
-    ended = await follow(easel, service.name, wanted, after_event, timeout)
-    try:
-        service = await easel.services.get(service.name)
-    except NotFound:
-        return _Result(service, ended)
-    if not ended.ok:
-        await last_words(easel, service.name)
+    async with LastWords(easel, service.name, wanted.version) as words:
+        ended = await follow(easel, service.name, wanted, after_event, timeout, words.listen)
+        try:
+            service = await easel.services.get(service.name)
+        except NotFound:
+            return _Result(service, ended)
+        if not ended.ok:
+            await words.show()
     return _Result(service, ended)
 
 
 def _show_end(service: "Service", why: str, *, endpoint: bool) -> None:
+    from cli.phases import readiness
     from easel_sdk.types import ServiceState
 
     stopped = service.state is ServiceState.STOPPED
-    ready = "" if stopped else f": {service.ready} of {service.wanted} instances ready"
+    ready = "" if stopped else f": {readiness(service, 'instances ')}"
     held = f"; {why}" if service.state is ServiceState.UPDATING and why else ""
     typer.echo(f"{service.name} is {service.state}{ready}{held}")
     if endpoint and service.endpoint:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from easel_sdk import AsyncEasel
-    from easel_sdk.types import UpdatePlan, Written
+    from easel_sdk.types import Service, UpdatePlan, Written
 
 Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")]
 
@@ -49,7 +49,11 @@ def modify(
 
         return await send_change(easel, name, given, ask)
 
+    before: list[Service] = []
+
     async def change(easel: "AsyncEasel") -> "Written":
+        before.append(await easel.services.get(name))
+
         async def send(spec: str, revision: int) -> "Written":
             services = easel.services
             return await services.update(name, spec, replace=replace, if_revision=revision, plan=stages)
@@ -61,11 +65,18 @@ def modify(
     return write(
         "modify",
         change,
-        lambda service: f"{name} is changed; it is at version {service.version}",
+        lambda service: _changed(before[0], service),
         wait=wait,
         timeout=timeout,
         output=output,
     )
+
+
+def _changed(before: "Service", after: "Service") -> str:
+    if before.revision == after.revision and before.version == after.version:
+        return f"nothing changes: {after.name} stays at version {after.version}"
+    stays = "stays" if before.version == after.version else "is"
+    return f"{after.name} is changed; it {stays} at version {after.version}"
 
 
 def show_plan(

@@ -77,7 +77,7 @@ def promote(name: Name, wait: Wait = False, timeout: Timeout = 900, output: Outp
     write(
         "promote",
         lambda easel: easel.services.rollout_promote(name),
-        f"the rest of {name} is updated",
+        f"the rest of {name} is being updated",
         wait=wait,
         timeout=timeout,
         output=output,
@@ -87,10 +87,16 @@ def promote(name: Name, wait: Wait = False, timeout: Timeout = 900, output: Outp
 @rollouts.command("undo")
 def undo(name: Name, wait: Wait = False, timeout: Timeout = 900, output: Output = Format.TABLE) -> None:
     """Go back to the version before the update."""
+    before: list[int] = []
+
+    async def change(easel: "AsyncEasel") -> "Service":
+        before.append((await easel.services.get(name)).version)
+        return await easel.services.rollout_undo(name)
+
     write(
         "undo",
-        lambda easel: easel.services.rollout_undo(name),
-        lambda service: f"{name} goes back to version {service.version}",
+        change,
+        lambda service: f"{name} goes back from version {before[0]} to version {service.version}",
         wait=wait,
         timeout=timeout,
         output=output,

@@ -7,7 +7,7 @@ A created service goes through its phases at once, as far as `fate` says; tests 
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from enum import StrEnum
@@ -80,6 +80,10 @@ class FakeAdmin:
         # How many of the next calls end without an answer, as if the scheduler were restarting.
         self.away_for = 0
         self.watch_breaks = 0
+        # How many instances were made; no id is given twice.
+        self.made = 0
+        # Called when somebody has read what an instance wrote.
+        self.heard: Callable[[], None] = lambda: None
         self.calls: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
@@ -199,7 +203,8 @@ class FakeAdmin:
         self.changed()
 
     def _add_instance(self, service: pb.Service) -> None:
-        number = 1 + max((int(each.rsplit("-", 1)[1]) for each in self.instances), default=0)
+        self.made += 1
+        number = self.made
         instance = pb.Instance(
             id=f"{service.name}-{number}",
             service=service.name,
@@ -249,6 +254,8 @@ class FakeAdmin:
             raise Conflict(f"{request.name} changed since revision {request.if_revision}; read it again")
         self.updates.append(request)
         spec = self.after(request)
+        if not request.to_version and json.dumps(spec, sort_keys=True) == service.spec_json:
+            return service
         versions, before = self.specs[request.name], service.version
         service.spec_json = json.dumps(spec, sort_keys=True)
         if not request.to_version:
@@ -282,6 +289,15 @@ class FakeAdmin:
         self.resize(name)
         service.state = common.SERVICE_STATE_UPDATING
         return service
+
+    def take_back(self, name: str, why: str, because: str = "") -> None:
+        """Goes back to the version before by itself, as a scheduler does with an update that fails."""
+        service = self.service(name)
+        failed = service.version
+        self.update(pb.UpdateServiceRequest(name=name, to_version=service.rollout.from_version))
+        service.rollout.from_version, service.rollout.because = failed, because
+        self.heard = lambda: None
+        self.happened("RolloutRolledBack", why, name, warning=True)
 
     def roll(self, name: str) -> pb.Service:
         """Takes the update to its end."""

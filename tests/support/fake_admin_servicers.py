@@ -188,6 +188,7 @@ class Instances(Servicer, rpc.InstanceServiceServicer):
         self._one(request.id)
         for line in self.fake.logs.get(request.id, [])[-(request.tail or 100) :]:
             yield pb.StreamInstanceLogsResponse(text=line)
+        self.fake.heard()
 
 
 class Nodes(Servicer, rpc.NodeServiceServicer):
@@ -224,7 +225,7 @@ class Nodes(Servicer, rpc.NodeServiceServicer):
 
     async def DrainNode(self, request, context):
         node = self.fake.node(request.name)
-        node.schedulable, node.why = False, request.why or "drained by admin"
+        node.schedulable, node.draining, node.why = False, True, request.why or "drained by admin"
         moving = sum(each.node == node.name for each in self.fake.instances.values())
         return pb.DrainNodeResponse(node=node, moving=moving)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cli.live import phase_line, reached
-from cli.phases import Goal, Outcome, Said, Wanted, moves, outcome, standing, too_large
+from cli.phases import Goal, Outcome, Said, Wanted, moves, outcome, readiness, standing, too_large
 from easel_sdk.types import (
     Instance,
     InstanceState,
@@ -181,6 +181,14 @@ def test_an_update_that_went_back_by_itself_ends_the_wait() -> None:
     )
 
 
+def test_why_an_update_went_back_by_itself_is_said_rather_than_where_the_way_back_is() -> None:
+    way_back = replace(a_rollout(RolloutPhase.RUNNING, why="1 of 2 updated"), because="echo-2: it crashed")
+
+    assert outcome(replace(a_service(), rollout=way_back), [], TO_2, 5.0) == Outcome(
+        False, "version 1 is in force by now: echo-2: it crashed"
+    )
+
+
 @pytest.mark.parametrize(
     "plan", [RolloutPlan(partition="1"), RolloutPlan(batch_size="1"), RolloutPlan(paused=True)]
 )
@@ -246,6 +254,24 @@ def test_a_stop_is_over_when_the_service_is_stopped() -> None:
     assert outcome(a_service(ServiceState.STOPPING), [], stopping, 1.0) is None
     assert outcome(a_service(ServiceState.STOPPED, 0, 0, "by admin"), [], stopping, 1.0) == Outcome(
         True, "by admin"
+    )
+
+
+def test_what_was_scaled_to_0_is_there_when_nothing_is_left_but_what_is_detached() -> None:
+    empty = a_service(ServiceState.RUNNING, 0, 0, "no instance is wanted")
+    leaving = an_instance(InstanceState.TERMINATING, ready=False)
+
+    assert outcome(empty, [leaving], READY, 1.0) is None
+    assert outcome(empty, [replace(leaving, detached=True)], READY, 1.0) == Outcome(True, empty.why)
+    assert outcome(empty, [], READY, 1.0) == Outcome(True, empty.why)
+    assert outcome(empty, [], Wanted(Goal.STOPPED), 1.0) is None
+
+
+def test_more_than_is_wanted_is_told_beside_what_is_wanted() -> None:
+    assert readiness(a_service(ready=2, wanted=3)) == "2 of 3 ready"
+    assert readiness(a_service(ready=4, wanted=3)) == "3 of 3 ready, 1 more is leaving"
+    assert readiness(a_service(ready=5, wanted=3), "instances ") == (
+        "3 of 3 instances ready, 2 more are leaving"
     )
 
 

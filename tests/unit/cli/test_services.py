@@ -174,6 +174,16 @@ def test_scaling_stopping_starting_and_restarting_say_where_it_goes(
     assert "echo is Running" in started.out
 
 
+def test_a_wait_for_0_instances_ends_whatever_the_service_is_called_then(
+    easel: CommandLine, fake: FakeAdmin, echo_file: str
+) -> None:
+    easel("create", echo_file)
+
+    ran = easel("scale", "echo", "0", "--wait", "--timeout", "20")
+
+    assert ran.code == 0 and "echo is Stopped" in ran.out
+
+
 def test_a_deleted_service_is_gone_and_its_name_unknown(easel: CommandLine, echo_file: str) -> None:
     easel("create", echo_file)
 

@@ -1,13 +1,14 @@
 """Planning, staging and steering updates, against an admin API in memory."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
 
 from easel.admin.v1 import admin_pb2 as pb
 from tests.support.command_line import CommandLine
-from tests.support.fake_admin import FakeAdmin
+from tests.support.fake_admin import FakeAdmin, Fate
 
 
 @pytest.fixture
@@ -106,8 +107,39 @@ def test_an_update_is_undone(echo: CommandLine, fake: FakeAdmin) -> None:
 
     undone = echo("rollout", "undo", "echo", "--wait")
 
-    assert undone.code == 0 and "echo goes back to version 1" in undone.err
+    assert undone.code == 0 and "echo goes back from version 2 to version 1" in undone.err
     assert fake.services["echo"].version == 1
+
+
+def test_a_change_that_changes_nothing_says_so(echo: CommandLine) -> None:
+    ran = echo("modify", "echo", "-D", "containers.0.port=8000")
+
+    assert (ran.code, ran.err) == (0, "nothing changes: echo stays at version 1\n")
+
+
+def test_a_promote_says_that_the_rest_is_on_its_way(echo: CommandLine) -> None:
+    echo("modify", "echo", "-D", "x=1", "--partition", "1")
+
+    assert echo("rollout", "promote", "echo").err == "the rest of echo is being updated\n"
+
+
+@pytest.mark.parametrize("because", ["", "echo-2: exited with code 3"])
+def test_a_wait_for_a_version_that_is_taken_back_says_why_and_shows_what_it_wrote(
+    echo: CommandLine, fake: FakeAdmin, because: str
+) -> None:
+    why = because or "echo-2: exited with code 3"
+
+    def back() -> None:
+        fake.fate = Fate.READY
+        fake.take_back("echo", why, because)
+
+    fake.fate, fake.heard = Fate.CRASHES, back
+    ran = echo("modify", "echo", "-D", "x=1", "--wait")
+
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1] == (f"easel: echo did not get there: version 1 is in force by now: {why}")
+    assert re.search(r"the end of what echo-[34] wrote:\n  \| Traceback: no module named flask", ran.err)
+    assert ("because" in echo("rollout", "status", "echo").out) is bool(because)
 
 
 def test_an_update_is_followed_to_its_end(echo: CommandLine) -> None:
