@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cli.mounts import mounts
 from cli.output import facts, out, put, table
+from cli.phases import readiness
 from cli.plans import plan_text, rollout_text
 from cli.session import listed
-from cli.views import EVENTS, instance_columns, labels_text
+from cli.views import EVENTS, apart_text, instance_columns, labels_text
 from cli.writing import calling
 from easel_sdk.types import Event, Instance, RolloutPhase, SafetyLock, Service
 
@@ -45,7 +47,7 @@ async def described(easel: "AsyncEasel", name: str) -> Description:
 def show_description(description: Description) -> None:
     service = description.service
     console = out()
-    put(facts([*_heading(service), *_summary(service.spec)]))
+    put(facts([*_heading(service, description.instances), *_summary(service.spec)]))
     for title, lines in (
         ("update", _update(service)),
         ("pending", service.pending_reasons),
@@ -63,7 +65,7 @@ def show_description(description: Description) -> None:
         put(table(description.events[::-1], EVENTS))
 
 
-def _heading(service: Service) -> list[tuple[str, object]]:
+def _heading(service: Service, instances: list[Instance]) -> list[tuple[str, object]]:
     notes = [] if service.running_version == service.version else [f"running: {service.running_version}"]
     if service.latest_version > service.version:
         notes.append(f"newest: {service.latest_version}")
@@ -71,7 +73,7 @@ def _heading(service: Service) -> list[tuple[str, object]]:
         ("service", service.name),
         ("state", service.state),
         ("why", service.why),
-        ("instances", f"{service.ready} of {service.wanted} ready, {service.pending} pending"),
+        ("instances", ", ".join([readiness(service), f"{service.pending} pending", *apart_text(instances)])),
         ("version", f"{service.version} ({', '.join(notes)})" if notes else service.version),
         ("lock", "" if service.safety_lock is SafetyLock.NONE else _LOCKS[service.safety_lock]),
         ("deleted", _deletion(service)),
@@ -89,11 +91,18 @@ def _deletion(service: Service) -> str:
 
 
 def _update(service: Service) -> list[str]:
-    """The newest update, unless it is over and went well."""
+    """The newest update, unless it is over and went well by a user's wish."""
     rollout = service.rollout
+    if rollout is not None and rollout.phase is RolloutPhase.COMPLETED and rollout.because:
+        return [f"version {rollout_text(rollout)}", rollout.because]
     if rollout is None or rollout.phase is RolloutPhase.COMPLETED:
         return []
-    lines = [f"version {rollout_text(rollout)}", rollout.why, f"plan: {plan_text(rollout.plan)}"]
+    lines = [
+        f"version {rollout_text(rollout)}",
+        rollout.why,
+        rollout.because,
+        f"plan: {plan_text(rollout.plan)}",
+    ]
     return [line for line in lines if line]
 
 
@@ -111,11 +120,7 @@ def _summary(spec: "Mapping[str, Any]") -> list[tuple[str, object]]:
     for key in ("processor", "model_path"):
         if spec.get(key):
             lines.append((key, spec[key]))
-    for each in spec.get("storage") or []:
-        if isinstance(each, dict) and each.get("mount_path"):
-            source = next((value.get("path") for value in each.values() if isinstance(value, dict)), "")
-            lines.append(("mount", f"{each['mount_path']} from {source}" if source else each["mount_path"]))
-    return lines
+    return [*lines, *(("mount", each) for each in mounts(spec.get("storage")))]
 
 
 def _sized(value: object, unit: str) -> str:

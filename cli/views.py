@@ -1,7 +1,8 @@
 """Which columns a person sees of each noun."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cli.output import Columns
@@ -67,9 +68,28 @@ def _update(service: Service) -> str:
     return rollout_text(rollout) if rollout else ""
 
 
-def service_columns(services: Sequence[Service]) -> Columns[Service]:
+def apart_text(instances: Iterable[Instance]) -> list[str]:
+    """How many were put out of traffic by hand: "1 isolated", "2 detached"."""
+    found = list(instances)
+    detached = sum(each.detached for each in found)
+    isolated = sum(each.isolated and not each.detached for each in found)
+    return [f"{number} {word}" for number, word in ((isolated, "isolated"), (detached, "detached")) if number]
+
+
+def ready_text(service: Service, instances: Iterable[Instance] = ()) -> str:
+    """How many serve of those wanted, and beside them what is not among these."""
+    more = service.ready - service.wanted
+    beside = [f"{more} more"] if more > 0 else []
+    mine = apart_text(each for each in instances if each.service == service.name)
+    return ", ".join([f"{min(service.ready, service.wanted)}/{service.wanted}", *beside, *mine])
+
+
+def service_columns(services: Sequence[Service], instances: Sequence[Instance] = ()) -> Columns[Service]:
     """The columns for these services: of updates and locks only where there are some."""
-    columns = list(SERVICES)
+    columns = [
+        (title, partial(ready_text, instances=instances) if title == "READY" else value)
+        for title, value in SERVICES
+    ]
     if any(each.safety_lock is not SafetyLock.NONE for each in services):
         columns.insert(4, ("LOCK", lambda each: each.safety_lock))
     if any(under_way(each.rollout) for each in services):
@@ -85,10 +105,17 @@ def instance_columns(instances: Sequence[Instance]) -> Columns[Instance]:
     return columns
 
 
+def node_marks(node: Node) -> list[str]:
+    """What a user did with the node: cordoned, or draining, which is over when nothing runs there."""
+    if node.draining:
+        return ["draining" if node.instances else "drained"]
+    return [] if node.schedulable else ["cordoned"]
+
+
 SERVICES: Columns[Service] = (
     ("NAME", lambda each: each.name),
     ("STATE", lambda each: each.state),
-    ("READY", lambda each: f"{each.ready}/{each.wanted}"),
+    ("READY", ready_text),
     ("VERSION", lambda each: each.version),
     ("GROUP", lambda each: each.resource_group),
     ("AGE", lambda each: each.created_at),
@@ -113,7 +140,7 @@ VERSIONS: "Columns[Standing]" = (
 )
 NODES: Columns[Node] = (
     ("NODE", lambda each: each.name),
-    ("STATE", lambda each: each.state if each.schedulable else f"{each.state},cordoned"),
+    ("STATE", lambda each: ",".join([each.state, *node_marks(each)])),
     ("GROUP", lambda each: each.resource_group),
     ("RUNTIME", lambda each: each.runtime),
     ("USED", lambda each: used_of(each.allocated, each.capacity)),
@@ -224,7 +251,7 @@ def node_lines(node: Node) -> list[tuple[str, object]]:
     """What `easel node desc` says, as labels and values."""
     lines: list[tuple[str, object]] = [
         ("node", node.name),
-        ("state", node.state if node.schedulable else f"{node.state}, cordoned"),
+        ("state", ", ".join([node.state, *node_marks(node)])),
         ("why", node.why),
         ("resource group", node.resource_group),
         ("runtime", node.runtime),

@@ -57,7 +57,9 @@ def uncordon(name: Name, output: Output = Format.TABLE) -> None:
 def drain(name: Name, why: Why = "", output: Output = Format.TABLE) -> None:
     """Cordon a node and move its instances elsewhere, replacements first."""
     draining = with_easel(lambda easel: easel.nodes.drain(name, why=why), "node drain")
-    _done(draining, output, f"{name} is draining: {draining.moving} instances move elsewhere")
+    moving = draining.moving
+    moves = f"draining: {moving} {'instance moves' if moving == 1 else 'instances move'} elsewhere"
+    _done(draining, output, f"{name} is {moves if moving else 'drained: no instance is on it'}")
 
 
 @nodes.command("label")

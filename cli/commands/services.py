@@ -13,6 +13,7 @@ from cli.writing import Timeout, Wait, write
 
 if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
+    from easel_sdk.types import Instance, Service
 
 Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")]
 
@@ -60,10 +61,20 @@ def ls(
     from cli.views import service_columns
 
     wanted = pairs(labels or [], "KEY=VALUE")
-    found = with_easel(lambda easel: listed(easel.services.list(containing=containing, labels=wanted)), "ls")
+
+    async def work(easel: "AsyncEasel") -> "tuple[list[Service], list[Instance]]":
+        found = await listed(easel.services.list(containing=containing, labels=wanted))
+        # Only where some do not serve may there be instances that stand apart.
+        apart = output is Format.TABLE and any(each.total > each.ready for each in found)
+        return found, await listed(easel.instances.list()) if apart else []
+
+    found, instances = with_easel(work, "ls")
     none = "no service yet; `easel create FILE` makes one of a service.json"
     show_rows(
-        found, output, service_columns(found), "no service is like that" if containing or wanted else none
+        found,
+        output,
+        service_columns(found, instances),
+        "no service is like that" if containing or wanted else none,
     )
 
 

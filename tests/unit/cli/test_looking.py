@@ -78,7 +78,7 @@ def test_a_node_is_listed_described_cordoned_labelled_moved_and_drained(
     assert easel("node", "label", "n1", "rack=7", "-o", "json").value["labels"] == {"rack": "7"}
     assert easel("node", "label", "n1", "rack=", "-o", "json").value["labels"] == {}
     assert "n1 is in resource group gpus" in easel("node", "move", "n1", "gpus").err
-    assert "0 instances move elsewhere" in easel("node", "drain", "n1").err
+    assert easel("node", "drain", "n1").err == "n1 is drained: no instance is on it\n"
 
 
 def test_a_node_that_still_holds_instances_is_not_deleted(easel: CommandLine, fake: FakeAdmin) -> None:
@@ -117,3 +117,27 @@ def test_a_services_token_can_be_pasted_into_a_header(easel: CommandLine, echo_f
     easel("create", echo_file)
 
     assert easel("token", "service", "echo").out == "token-of-echo\n"
+
+
+def test_a_node_is_draining_until_nothing_is_left_on_it(easel: CommandLine, fake: FakeAdmin) -> None:
+    node = fake.add_node("n1", instances=2)
+    node.draining, node.schedulable = True, False
+
+    assert "Ready,draining" in easel("node", "ls").out
+    node.instances = 0
+    assert "Ready,drained" in easel("node", "ls").out
+    assert "Ready, drained" in easel("node", "desc", "n1").out
+    assert easel("node", "ls", "-o", "json").value[0]["draining"] is True
+
+
+def test_what_serves_is_listed_against_what_is_wanted_and_what_stands_apart_beside_it(
+    easel: CommandLine, fake: FakeAdmin, echo_file: str
+) -> None:
+    easel("create", echo_file)
+    service, first = fake.services["echo"], fake.instances["echo-1"]
+    first.isolated, service.ready = True, 1
+
+    assert "1/2, 1 isolated" in easel("ls").out
+    assert "1 of 2 ready, 0 pending, 1 isolated" in easel("desc", "echo").out
+    first.isolated, first.detached, service.ready, service.total = False, True, 3, 4
+    assert "2/2, 1 more, 1 detached" in easel("ls").out
