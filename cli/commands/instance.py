@@ -10,6 +10,8 @@ from cli.session import listed, with_easel
 from cli.writing import Timeout, Wait
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from easel_sdk import AsyncEasel
     from easel_sdk.types import Instance
 
@@ -29,7 +31,10 @@ def desc(name: Name, output: Output = Format.TABLE) -> None:
 
 @instances.command("restart")
 def restart(name: Name, wait: Wait = False, timeout: Timeout = 900, output: Output = Format.TABLE) -> None:
-    """Start the program anew in the same instance, out of traffic first; nothing is fetched again."""
+    """Start the program anew in the same instance, out of traffic first; nothing is fetched again.
+
+    It takes no reason to keep: the instance stays the one it is.
+    """
 
     async def work(easel: "AsyncEasel") -> "Instance":
         before = (await easel.instances.get(name)).run
@@ -80,7 +85,10 @@ def detach(name: Name, why: Why = "", output: Output = Format.TABLE) -> None:
 
 @instances.command("delete")
 def delete(name: Name, wait: Wait = False, timeout: Timeout = 900, output: Output = Format.TABLE) -> None:
-    """Replace an instance: a new one is ready first, then it is drained and stopped."""
+    """Replace an instance: a new one is ready first, then it is drained and stopped.
+
+    One that does not serve leaves at once; a detached one is not replaced again.
+    """
     _delete([name], wait, timeout, output)
 
 
@@ -116,18 +124,39 @@ def dw(
 
 
 def _delete(names: list[str], wait: bool, timeout: float, output: Format) -> None:
-    async def work(easel: "AsyncEasel") -> None:
+    async def work(easel: "AsyncEasel") -> list[str]:
+        before = [await easel.instances.get(name) for name in names]
         for name in names:
             await easel.instances.delete(name)
         if wait:
             for name in names:
                 await _gone(easel, name, timeout)
+        return told_of_deleted(before)
 
-    with_easel(work, "instance delete")
+    told = with_easel(work, "instance delete")
     if output is not Format.TABLE:
         return dump({"deleted": names}, output)
-    are = "is" if len(names) == 1 else "are"
-    return say(f"{', '.join(names)} {are} {'gone' if wait else 'being replaced'}")
+    for sentence in [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} gone"] if wait else told:
+        say(sentence)
+    return None
+
+
+def told_of_deleted(instances: "Sequence[Instance]") -> list[str]:
+    """What becomes of instances that were deleted while they were like that, alike ones in one sentence."""
+    found: dict[str, list[str]] = {}
+    for each in instances:
+        found.setdefault(_fate(each), []).append(each.id)
+    return [
+        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {fate}" for fate, names in found.items()
+    ]
+
+
+def _fate(instance: "Instance") -> str:
+    if instance.detached:
+        return "being deleted; no other comes for what was detached, one took its place then"
+    if instance.isolated or not instance.ready:
+        return "being deleted at once, serving nothing; another comes where one is wanted"
+    return "being replaced: stopped once another is ready in place"
 
 
 async def _gone(easel: "AsyncEasel", name: str, timeout: float) -> None:

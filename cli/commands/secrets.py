@@ -13,6 +13,8 @@ from cli.session import listed, with_easel
 
 secrets = typer.Typer(help="Keep passwords, keys and tokens for services.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The secret's name.")]
+# What a secret of an object store says beside its secrets: anybody may see it.
+_NO_SECRETS = ("endpoint", "region", "addressing", "access_key_id")
 
 
 @secrets.command("set")
@@ -53,8 +55,7 @@ def _values(name: str, given: Sequence[str], files: Sequence[str], stdin: str) -
         raise typer.BadParameter("give KEY=VALUE, --from-file KEY=PATH or --stdin KEY")
     if len({*typed, *read, *asked}) < len(typed) + len(read) + len(asked) or len(typed) < len(given):
         raise typer.BadParameter("a key is given twice")
-    if any(typed.values()):
-        key = next(key for key, value in typed.items() if value)
+    if key := next((key for key, value in typed.items() if value and key not in _NO_SECRETS), ""):
         warn(
             "values on a command line are seen by other users of this machine and kept by the shell; "
             f"`easel secret set {name} --stdin {key}` is not"

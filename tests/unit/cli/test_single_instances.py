@@ -50,8 +50,23 @@ def test_deleted_instances_are_replaced(echo: CommandLine, fake: FakeAdmin) -> N
     more = echo("dw", "echo", "echo-2,echo-3")
 
     assert (one.code, one.err) == (0, "echo-1 is gone\n")
-    assert (more.code, more.err) == (0, "echo-2, echo-3 are being replaced\n")
+    assert (more.code, more.err) == (
+        0,
+        "echo-2, echo-3 are being replaced: stopped once another is ready in place\n",
+    )
     assert len(fake.instances) == 2
+
+
+def test_what_becomes_of_a_deleted_instance_is_told_as_it_is(echo: CommandLine, fake: FakeAdmin) -> None:
+    fake.instances["echo-1"].detached = True
+    fake.instances["echo-2"].isolated = True
+
+    ran = echo("dw", "echo", "echo-1", "echo-2")
+
+    assert ran.err.splitlines() == [
+        "echo-1 is being deleted; no other comes for what was detached, one took its place then",
+        "echo-2 is being deleted at once, serving nothing; another comes where one is wanted",
+    ]
 
 
 def test_only_instances_of_the_named_service_are_deleted(echo: CommandLine) -> None:

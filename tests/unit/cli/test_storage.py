@@ -26,6 +26,9 @@ def test_values_of_a_secret_come_from_the_line_a_file_and_standard_input_and_are
 def test_a_value_on_the_command_line_is_warned_of_and_one_from_elsewhere_is_not(easel: CommandLine) -> None:
     assert "`easel secret set s3 --stdin id` is not" in easel("secret", "set", "s3", "id=x").err
     assert "warning" not in easel("secret", "set", "s3", "--stdin", "id", stdin="x").err
+    plain = ("endpoint=http://s", "region=r", "addressing=path", "access_key_id=AK1A")
+    assert "warning" not in easel("secret", "set", "oss-store", *plain).err
+    assert "--stdin secret_access_key" in easel("secret", "set", "oss", *plain, "secret_access_key=x").err
 
 
 def test_keys_stay_are_removed_or_go_with_what_is_replaced(easel: CommandLine, fake: FakeAdmin) -> None:
