@@ -4,14 +4,16 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cli.buckets import keep
 from cli.data_dir import Running, bound_log, locked, prepare
+from cli.host_roots import keep_roots
 from cli.parts import Part, Patience, Run, run_parts
 from cli.ports import ensure_free
 from libs.domain.errors import EaselError
@@ -26,7 +28,8 @@ _LOG_LOOK = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user asked `easel up` for. `buckets` maps bucket names to host directories."""
+    """What the user asked `easel up` for. `buckets` maps bucket names to host directories;
+    below `host_roots` instances may ask for any directory."""
 
     data_dir: Path
     runtime: str = "process"
@@ -35,6 +38,7 @@ class Wish:
     admin_host: str = "127.0.0.1"
     admin_port: int = 8801
     buckets: Mapping[str, Path] = field(default_factory=dict)
+    host_roots: Sequence[Path] = ()
     context: str = "local"
     otlp_endpoint: str = ""
     log_level: str = "INFO"
@@ -62,6 +66,7 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
         me = Running(os.getpid(), wish.scheduler, wish.gateway, wish.runtime)
         lock.tell(me)
         keep(wish.data_dir, wish.buckets)
+        keep_roots(wish.data_dir, wish.host_roots)
 
         # Collecting while a thousand modules load finds nothing and takes a tenth of the start.
         gc.disable()
@@ -172,7 +177,10 @@ def _agent(wish: Wish) -> Run:
     from services.agent.__main__ import run
     from services.agent.settings import Settings
 
+    # Without a directory of its own, EASEL_AGENT_HOST_ROOTS says which.
+    roots: dict[str, Any] = {"host_roots": tuple(wish.host_roots)} if wish.host_roots else {}
     settings = Settings(
+        **roots,
         scheduler=wish.scheduler,
         join_token_file=wish.data_dir / "join.token",
         runtime=Runtime(wish.runtime),

@@ -55,10 +55,20 @@ def up(
             "NAME= forgets it.",
         ),
     ] = None,
+    host_root: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host-root",
+            metavar="DIR",
+            help="Let services mount directories below it with host_path; kept for the next start. "
+            "DIR= forgets it.",
+        ),
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Start Easel on this machine, and make it the one the commands talk to."""
     from cli.buckets import kept, merged
+    from cli.host_roots import kept_roots, merged_roots
     from cli.session import chosen
     from cli.up import Wish
 
@@ -72,6 +82,7 @@ def up(
         admin_host=admin_host,
         admin_port=admin_port,
         buckets=merged(kept(where), _buckets(bucket or [])),
+        host_roots=merged_roots(kept_roots(where), _roots(host_root or [])),
         context=chosen() or "local",
         otlp_endpoint=settings.otlp_endpoint,
         log_level=settings.log_level,
@@ -86,6 +97,17 @@ def _buckets(given: list[str]) -> dict[str, Path | None]:
         if path is not None and not path.is_dir():
             raise typer.BadParameter(f"--bucket {name}: {path} is not a directory")
         found[name] = path
+    return found
+
+
+def _roots(given: list[str]) -> dict[Path, bool]:
+    """Whether each directory is one from now on; `DIR=` is none any more."""
+    found: dict[Path, bool] = {}
+    for text in given:
+        path, stays = Path(text.removesuffix("=")).expanduser().absolute(), not text.endswith("=")
+        if stays and not path.is_dir():
+            raise typer.BadParameter(f"--host-root: {path} is not a directory")
+        found[path] = stays
     return found
 
 
@@ -118,6 +140,7 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
             "data_dir": str(wish.data_dir),
             "runtime": wish.runtime,
             "buckets": {name: str(path) for name, path in wish.buckets.items()},
+            "host_roots": [str(path) for path in wish.host_roots],
             "context": wish.context,
             "pid": pid,
             "seconds": round(took, 3),
@@ -131,6 +154,7 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
         f"  data       {wish.data_dir}",
         f"  runtime    {wish.runtime}",
         *(f"  bucket     oss://{name}/ is {path}" for name, path in wish.buckets.items()),
+        *(f"  host root  {path}" for path in wish.host_roots),
         "",
         "next",
         "  easel create SERVICE.JSON --wait    deploy a service",

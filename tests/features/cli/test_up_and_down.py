@@ -106,12 +106,14 @@ def test_down_leaves_no_process_and_up_brings_the_services_back(tmp_path: Path, 
     assert "echo is Running" in waited.stdout
 
 
-def test_a_bucket_named_once_is_there_after_a_stop(tmp_path: Path) -> None:
-    with embedded_easel(tmp_path / "home", "--bucket", f"code={tmp_path}") as easel:
+def test_a_bucket_and_a_host_root_named_once_are_there_after_a_stop(tmp_path: Path) -> None:
+    more = ("--bucket", f"code={tmp_path}", "--host-root", str(tmp_path))
+    with embedded_easel(tmp_path / "home", *more) as easel:
         done(easel.down())
         again = done(EmbeddedEasel(easel.home, "-o", "json").try_up())
 
     assert json.loads(again.stdout)["buckets"] == {"code": str(tmp_path)}
+    assert json.loads(again.stdout)["host_roots"] == [str(tmp_path)]
 
 
 def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
