@@ -48,6 +48,7 @@ class Cause(StrEnum):
     NODE_SUSPECT = "NodeSuspect"
     NODE_CORDONED = "NodeCordoned"
     NODE_DRAINING = "NodeDraining"
+    DRAIN_HELD_UP = "DrainHeldUp"
     AGENT_AWAY = "AgentAway"
     EVICTION_FROZEN = "EvictionFrozen"
     # On its way
@@ -63,6 +64,7 @@ class Cause(StrEnum):
     NO_GATEWAY = "NoGateway"
     ROLLOUT_PAUSED = "RolloutPaused"
     ROLLOUT_FAILED = "RolloutFailed"
+    ROLLED_BACK = "RolledBack"
     SCALED_TO_ZERO = "ScaledToZero"
     SERVICE_STOPPED = "ServiceStopped"
     SERVICE_IDLE = "ServiceIdle"
@@ -86,7 +88,9 @@ ADVICE: dict[Cause, str] = {
         "Mend containers[0].prepare; the installer's last lines say which requirement fails."
     ),
     Cause.STORAGE_UNREACHABLE: "Check the address of the storage, and that it answers from the node.",
-    Cause.STORAGE_NOT_FOUND: "Check the path under storage; nothing is there by that name.",
+    Cause.STORAGE_NOT_FOUND: (
+        "Check what the storage entry names: nothing is there by that path, image, branch or commit."
+    ),
     Cause.STORAGE_ACCESS_DENIED: (
         "Check the secret that the storage entry uses, and what its account may read."
     ),
@@ -134,6 +138,7 @@ ADVICE: dict[Cause, str] = {
     Cause.NODE_SUSPECT: "Look after the node and its network; it is given up on when it stays silent.",
     Cause.NODE_CORDONED: "Open it again with `easel node uncordon NODE` when that is over.",
     Cause.NODE_DRAINING: "Nothing: its instances are replaced elsewhere by themselves.",
+    Cause.DRAIN_HELD_UP: "Add a node or free one, or open this one again with `easel node uncordon NODE`.",
     Cause.AGENT_AWAY: (
         "Start the agent of the node; what runs there goes on, but nothing is started or stopped meanwhile."
     ),
@@ -154,6 +159,7 @@ ADVICE: dict[Cause, str] = {
         "or go back with `easel rollout undo SERVICE`."
     ),
     Cause.ROLLOUT_FAILED: "Mend the service.json and update again; the version before serves meanwhile.",
+    Cause.ROLLED_BACK: "Mend the service.json and update again; the version before is in force meanwhile.",
     Cause.SCALED_TO_ZERO: "Scale it up with `easel scale SERVICE N`.",
     Cause.SERVICE_STOPPED: "Start it with `easel start SERVICE`.",
     Cause.SERVICE_IDLE: "Start it, or keep it with `easel lock SERVICE dangerous`.",

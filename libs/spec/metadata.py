@@ -12,6 +12,7 @@ from libs.spec.scalars import (
     Milliseconds,
     OptionalText,
     PositiveCount,
+    PositiveSeconds,
     ScalarText,
     Seconds,
     ServiceName,
@@ -25,6 +26,8 @@ from libs.spec.scalars import (
 from libs.spec.section import Section
 
 DEFAULT_KEEPALIVE_MS = 5000
+# As long as Kubernetes gives a deployment.
+DEFAULT_PROGRESS_DEADLINE_S = 600
 DEFAULT_SURGE = CountOrPercent(2, percent=True)
 
 
@@ -63,6 +66,8 @@ class RollingStrategy(Section):
     max_unavailable: InstanceShare | None = None
     # Easel's own: a new version that fails is taken back by itself.
     auto_rollback: Flag = False
+    # Easel's own: what has named a cause for so long does not mend itself.
+    progress_deadline_seconds: PositiveSeconds = DEFAULT_PROGRESS_DEADLINE_S
 
 
 class Eas(Section):

@@ -22,6 +22,8 @@ class Facts:
     spread: str
     headroom: Headroom
     auto_rollback: bool
+    # How long an instance of which is known why it is not ready may take before the update has failed.
+    progress_deadline: timedelta
     keepalive: timedelta
     grace: timedelta
     keep_path: bool
@@ -63,6 +65,7 @@ def facts(spec: ServiceSpec) -> Facts:
         spread=metadata.scheduling.spread.policy,
         headroom=spec.headroom,
         auto_rollback=metadata.rolling_strategy.auto_rollback,
+        progress_deadline=timedelta(seconds=metadata.rolling_strategy.progress_deadline_seconds),
         keepalive=timedelta(milliseconds=metadata.rpc.keepalive),
         grace=timedelta(seconds=spec.termination_grace_seconds),
         keep_path=metadata.rpc.proxy_path == "/",

@@ -25,6 +25,12 @@ def same_but_for_instances(one: Document, other: Document) -> bool:
     return _comparable(one) == _comparable(other)
 
 
+def only_labels_differ(one: Document, other: Document) -> bool:
+    """Whether the labels differ, and nothing else does."""
+    rest, others = ({key: value for key, value in each.items() if key != "labels"} for each in (one, other))
+    return one != other and rest == others
+
+
 def _comparable(document: Document) -> str:
     return json.dumps(_with(document, 0, document.get("labels", {})), sort_keys=True)
 

@@ -7,7 +7,7 @@ from libs.domain.errors import FailedPrecondition
 from libs.domain.records import Rollout, Service
 from services.scheduler.admin.updating import UpdateAsk
 from services.scheduler.admin.writing import changeable, service_event
-from services.scheduler.rollout.begin import Action, PlanAsked, controlled, replanned
+from services.scheduler.rollout.begin import Action, PlanAsked, controlled, is_back, replanned
 from services.scheduler.world import World
 
 _ASKED = {
@@ -35,10 +35,14 @@ def planned(world: World, name: str, plan: PlanAsked, now: datetime) -> Changes:
 
 def way_back(world: World, name: str) -> UpdateAsk:
     """The update that undoes the newest one, in no stages. Raises NotFound, FailedPrecondition."""
-    service, rollout = _updated(world, name)
-    if service.version == rollout.from_version:
-        raise FailedPrecondition(f"service {name!r} is at version {service.version} already")
-    return UpdateAsk(name, to_version=rollout.from_version, plan=PlanAsked())
+    _, rollout = _updated(world, name)
+    if is_back(rollout):
+        # Also what an undo of before has made: asked for again after a lost answer, it changes nothing.
+        raise FailedPrecondition(
+            f"the newest update went back to version {rollout.version} already; "
+            f"choose one with `easel version {name} N`"
+        )
+    return UpdateAsk(name, to_version=rollout.from_version, plan=PlanAsked(), undoes=True)
 
 
 def _updated(world: World, name: str) -> tuple[Service, Rollout]:

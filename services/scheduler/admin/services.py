@@ -21,7 +21,7 @@ from services.scheduler.admin.updating import (
     decide_update,
     warned_events,
 )
-from services.scheduler.admin.writing import changeable, service_event, takeable, written
+from services.scheduler.admin.writing import changeable, resized, service_event, takeable, written
 from services.scheduler.facts import facts
 from services.scheduler.ledger import Decision, Ledger
 from services.scheduler.masking import masked
@@ -124,9 +124,7 @@ class Services:
             if instances == 0:
                 takeable(world, name, "it cannot go to 0 instances")
             reason = why or f"scaled from {service.wanted} to {instances} instances by hand"
-            return written(
-                service, replace(service, wanted=instances), "ServiceScaled", reason, self._clock()
-            )
+            return written(service, resized(service, instances), "ServiceScaled", reason, self._clock())
 
         return await self._changed(name, decide)
 

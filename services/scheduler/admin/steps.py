@@ -23,7 +23,8 @@ def steps_of(update: Update, instances: Iterable[Instance]) -> tuple[str, ...]:
     if update.before.stopped:
         number = update.version.number
         sentences.append(f"the service is stopped: version {number} runs once it is started")
-    elif count := len(leaving) - len(failed):
+    # Those that are there for a while beside the wanted ones are not counted.
+    elif count := min(len(leaving) - len(failed), update.before.wanted):
         sentences.append(_replaced(update, count))
     return (*sentences, *_stages(update.rollout, update.after.wanted), *_taken_back(update))
 

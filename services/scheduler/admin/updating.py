@@ -8,19 +8,29 @@ from libs.db.changes import Changes, Record
 from libs.domain.errors import Conflict, FailedPrecondition, InvalidRequest, InvalidSpec
 from libs.domain.records import Event, Rollout, Service, ServiceVersion
 from libs.domain.states import EventKind
-from services.scheduler.admin.documents import Document, in_force, same_but_for_instances
+from services.scheduler.admin.documents import (
+    Document,
+    in_force,
+    only_labels_differ,
+    same_but_for_instances,
+)
 from services.scheduler.admin.specs import Accepted, accept, updated
-from services.scheduler.admin.writing import changeable, service_event, takeable, written
+from services.scheduler.admin.writing import changeable, resized, service_event, takeable, written
 from services.scheduler.pointer import pointed_at
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout, version_before
+from services.scheduler.rollout.staging import kept
 from services.scheduler.world import World
 
 NO_EFFECT = "plan: no instance is replaced, so it has no effect"
+_ONLY_LABELS = "labels: nothing else changes; `easel label {}` sets them without replacing instances"
 
 
 @dataclass(frozen=True)
 class UpdateAsk:
-    """An update: a change of the service.json, or a version that is there already. No plan takes its own."""
+    """An update: a change of the service.json, or a version that is there already. No plan takes its own.
+
+    One that `undoes` another comes from the version in force, whatever worked last.
+    """
 
     name: str
     change: str = ""
@@ -28,6 +38,7 @@ class UpdateAsk:
     to_version: int = 0
     if_revision: int = 0
     plan: PlanAsked | None = None
+    undoes: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,7 @@ def _pointed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
             f"version {number} of {service.name!r} runs in resource group {after.resource_group!r}, "
             "which is not there any more"
         )
+    rollout = _begun(world, service, version, ask, now)
     way = "back to" if number < service.version else "on to"
     return Update(
         before=service,
@@ -96,7 +108,8 @@ def _pointed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
         document_after=in_force(after, version),
         version=version,
         why=f"version {number}: {way} it from version {service.version}",
-        rollout=_begun(world, service, version, ask.plan, now),
+        rollout=rollout,
+        warnings=_plan_warnings(ask, rollout, service.wanted),
     )
 
 
@@ -105,7 +118,7 @@ def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
     before = in_force(service, stored)
     taken = _accepted(world, service, before, ask)
     document, wanted = json.loads(taken.spec_json), taken.spec.metadata.instance
-    after = replace(service, wanted=wanted, labels=dict(taken.spec.labels), token=taken.token)
+    after = replace(resized(service, wanted), labels=dict(taken.spec.labels), token=taken.token)
     # Labels that were set apart may also go back to what the version's own document says.
     if any(same_but_for_instances(document, known) for known in (before, json.loads(stored.spec_json))):
         return Update(
@@ -119,15 +132,19 @@ def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
         )
     number = max(world.versions[service.name]) + 1
     version = ServiceVersion(service.name, number, taken.spec_json, now, "the service was modified")
+    rollout = _begun(world, service, version, ask, now)
+    hints = _plan_warnings(ask, rollout, wanted)
+    if only_labels_differ(before, document):
+        hints = (*hints, _ONLY_LABELS.format(service.name))
     return Update(
         before=service,
-        after=replace(pointed_at(service, version), wanted=wanted),
+        after=resized(pointed_at(service, version), wanted),
         document_before=before,
         document_after=document,
         version=version,
         why=f"version {number}: {version.why}",
-        rollout=_begun(world, service, version, ask.plan, now),
-        warnings=taken.warnings,
+        rollout=rollout,
+        warnings=(*taken.warnings, *hints),
     )
 
 
@@ -142,12 +159,25 @@ def _accepted(world: World, service: Service, before: Document, ask: UpdateAsk) 
     return taken
 
 
-def _begun(
-    world: World, service: Service, version: ServiceVersion, plan: PlanAsked | None, now: datetime
-) -> Rollout:
+def _begun(world: World, service: Service, version: ServiceVersion, ask: UpdateAsk, now: datetime) -> Rollout:
     known = world.rollouts.get(service.name)
-    source = version_before(service, known, version.number)
-    return begin_rollout(service.name, version.number, source, version.spec_json, plan, now, known)
+    source = service.version if ask.undoes else version_before(service, known, version.number)
+    return begin_rollout(service.name, version.number, source, version.spec_json, ask.plan, now, known)
+
+
+def _plan_warnings(ask: UpdateAsk, rollout: Rollout, wanted: int) -> tuple[str, ...]:
+    """What the stages that were asked for come to, where that may surprise."""
+    if ask.plan is None:
+        return ()
+    if wanted and kept(rollout, wanted) >= wanted:
+        every = "the instance stays" if wanted == 1 else f"all {wanted} instances stay"
+        return (
+            f"plan.partition: {every} at version {rollout.from_version}; "
+            "nothing is replaced until the update is promoted",
+        )
+    if ask.plan.interval_s is not None and not ask.plan.batch_size:
+        return (f"plan.interval: no batch size was named; {rollout.batch_size} are replaced at a time",)
+    return ()
 
 
 def _resized(service: Service, wanted: int) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition
 from libs.domain.records import Event, Service
-from libs.domain.states import EventKind, SafetyLock
+from libs.domain.states import EventKind, SafetyLock, ServiceState
 from services.scheduler.world import World
 
 
@@ -29,6 +29,12 @@ def takeable(world: World, name: str, refusal: str) -> Service:
     if service.safety_lock is SafetyLock.DANGEROUS:
         raise _locked(service, refusal)
     return service
+
+
+def resized(service: Service, wanted: int) -> Service:
+    """With another number of instances; from 0 it begins like one that is started."""
+    begins = not service.wanted and wanted and not service.stopped
+    return replace(service, wanted=wanted, state=ServiceState.CREATING if begins else service.state)
 
 
 def written(before: Service, after: Service, reason: str, why: str, now: datetime) -> Changes:

@@ -60,6 +60,12 @@ def _update(picture: Picture, service: Service) -> Iterator[Finding]:
     rollout = picture.world.rollouts.get(service.name)
     if rollout is None or rollout.version != service.version:
         return
+    if rollout.because:
+        what = (
+            f"{service.name} went back from version {rollout.from_version} to {rollout.version} by itself, "
+            f"because {rollout.because}"
+        )
+        yield finding(Severity.WARNING, Cause.ROLLED_BACK, service.name, what)
     way = f"the update from version {rollout.from_version} to {rollout.version}"
     if rollout.phase is RolloutPhase.FAILED:
         what = f"{way} {standing(rollout)}"

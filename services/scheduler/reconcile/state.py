@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from libs.domain.records import Instance, Rollout, Service
 from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState, ServiceState
+from services.scheduler.rollout.failing import not_ready
 from services.scheduler.rollout.groups import is_apart, serving
 from services.scheduler.rollout.obsolete import outdated
 from services.scheduler.rollout.situation import update_of
@@ -26,11 +27,12 @@ def service_state(
     remaining = [i for i in instances if i.state is not InstanceState.LOST]
     if service.deleting:
         return ServiceState.DELETING, _leaving(remaining)
-    if service.stopped:
+    if service.stopped or not service.wanted:
         leaving = [i for i in remaining if not i.detached or i.state is InstanceState.TERMINATING]
         if leaving:
             return ServiceState.STOPPING, _leaving(leaving)
-        return ServiceState.STOPPED, "stopped; its configuration is kept"
+        how = "stopped" if service.stopped else "scaled to 0 instances"
+        return ServiceState.STOPPED, f"{how}; its configuration is kept"
     live = [i for i in remaining if i.state in LIVE_STATES and not is_apart(i, service)]
     old = [i for i in live if outdated(i, service)]
     current = [i for i in live if not outdated(i, service)]
@@ -61,6 +63,8 @@ def _settled(service: Service, current: list[Instance]) -> tuple[ServiceState, s
         return ServiceState.WAITING, f"{progress}; {_first_why(waiting)}"
     if starting := [i for i in current if not i.ready and i.state in _STARTING and i.why]:
         progress = f"{progress}; {_first_why(starting)}"
+    elif waited_for := not_ready(current):
+        progress = f"{progress}; {waited_for}"
     if service.state in _SETTLED and ready:
         return ServiceState.SCALING, progress
     if service.state is ServiceState.CREATING:
@@ -80,7 +84,10 @@ def _updating(service: Service, update: Rollout | None, current: list[Instance],
     troubled = [i for i in current if i.state in TROUBLED_STATES]
     if held_up := standing(update) if update is not None else "":
         return f"{sentence}; {held_up}"
-    return f"{sentence}; held up: {_first_why(troubled)}" if troubled else sentence
+    if troubled:
+        return f"{sentence}; held up: {_first_why(troubled)}"
+    waited_for = not_ready(current)
+    return f"{sentence}; {waited_for}" if waited_for else sentence
 
 
 def _ready(service: Service, current: list[Instance]) -> str:

@@ -82,10 +82,18 @@ class Turn:
             return service, plan
         version = self.world.version(service.name, plan.back_to)
         back = begin_rollout(
-            service.name, plan.back_to, service.version, version.spec_json, PlanAsked(), self.now, rollout
+            service.name,
+            plan.back_to,
+            service.version,
+            version.spec_json,
+            PlanAsked(),
+            self.now,
+            rollout,
+            because=plan.why,
         )
         service = pointed_at(service, version)
-        draft.of_service(service, "RolloutRolledBack", plan.why, EventKind.WARNING)
+        why = f"back to version {plan.back_to}: {plan.why}"
+        draft.of_service(service, "RolloutRolledBack", why, EventKind.WARNING)
         return service, plan_service(self._situation(service, back, instances))
 
     def _situation(
@@ -105,6 +113,7 @@ class Turn:
             unavailable=unavailable,
             now=self.now,
             auto_rollback=facts.auto_rollback if facts else False,
+            progress_deadline=facts.progress_deadline if facts else timedelta(),
             makes_room=lambda leaving: self._makes_room(leaving, instances),
             port_holder=self._port_holder,
         )

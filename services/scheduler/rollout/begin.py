@@ -57,13 +57,15 @@ def begin_rollout(
     plan: PlanAsked | None,
     now: datetime,
     replaced: Rollout | None = None,
+    because: str = "",
 ) -> Rollout:
     """The record of an update of `service`, written over that of the one before (`replaced`).
 
-    No plan takes what the new version's service.json says; an empty one has no stages.
+    `because` is the failure that it goes back from by itself. No plan takes what the new version's
+    service.json says; an empty one has no stages.
     """
     revision = replaced.revision if replaced else 0
-    begun = Rollout(service, version, from_version, started_at=now, revision=revision)
+    begun = Rollout(service, version, from_version, started_at=now, because=because, revision=revision)
     return _staged(begun, _default(spec_json) if plan is None else plan)
 
 

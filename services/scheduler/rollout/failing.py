@@ -1,5 +1,6 @@
 """When instances that are being put in place of others hold everything up. Pure."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from libs.domain.records import Instance, Rollout
@@ -7,10 +8,6 @@ from libs.domain.states import TROUBLED_STATES, InstanceState, RolloutPhase
 from services.scheduler.rollout.begin import is_back
 from services.scheduler.rollout.groups import Groups
 from services.scheduler.rollout.situation import Situation
-
-# As long as Kubernetes gives a deployment: what has named a cause for so long does not mend itself. One that
-# only takes long (a large model that loads) names none, and is waited for.
-PROGRESS_DEADLINE = timedelta(minutes=10)
 
 
 def held_up(situation: Situation, groups: Groups) -> str:
@@ -31,6 +28,16 @@ def in_trouble(instance: Instance, situation: Situation) -> bool:
     update = situation.update
     tries_again = update is not None and _tries_again(instance, update)
     return tries_again or bool(_trouble(instance, situation))
+
+
+def not_ready(instances: Iterable[Instance]) -> str:
+    """The sentence of one that is not ready and of which is known why; empty where there is none.
+
+    Always of the first by name, so that it does not change while several have their troubles.
+    """
+    known = (i for i in instances if i.cause and i.why and not i.ready and not i.isolated)
+    first = min(known, key=lambda i: i.id, default=None)
+    return f"{first.id} is not ready: {first.why.splitlines()[0]}" if first else ""
 
 
 def goes_back(situation: Situation, groups: Groups, trouble: str) -> int:
@@ -57,16 +64,23 @@ def _trouble(instance: Instance, situation: Situation) -> str:
     if instance.state in TROUBLED_STATES:
         return _said(instance)
     since = instance.started_at or instance.created_at
-    late = situation.now - since > PROGRESS_DEADLINE and instance.state is not InstanceState.PENDING
+    patience = situation.progress_deadline
+    late = situation.now - since > patience and instance.state is not InstanceState.PENDING
+    # One that only takes long (a large model that loads) names no cause, and is waited for.
     if instance.ready or not instance.cause or not late:
         return ""
-    return f"not ready after {PROGRESS_DEADLINE // timedelta(minutes=1)} minutes: {_said(instance)}"
+    return f"not ready after {_span(patience)}: {_said(instance)}"
 
 
 def _tries_again(instance: Instance, update: Rollout) -> bool:
     """One that failed has not recovered until it is ready, whatever it does on the way."""
     failed = update.phase is RolloutPhase.FAILED and not instance.ready
     return failed and bool(instance.restarts or instance.cause)
+
+
+def _span(span: timedelta) -> str:
+    minutes, seconds = divmod(int(span.total_seconds()), 60)
+    return f"{minutes * 60 + seconds} s" if seconds or minutes < 2 else f"{minutes} minutes"
 
 
 def _said(instance: Instance) -> str:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 
 from libs.domain.records import Instance, Rollout
-from libs.domain.states import RolloutPhase
 from services.scheduler.rollout.failing import goes_back, held_up
 from services.scheduler.rollout.groups import Groups, Removal, grouped, serving
 from services.scheduler.rollout.obsolete import must_leave, of_another_version
 from services.scheduler.rollout.replacing import Leaving, leaving, surplus_order
 from services.scheduler.rollout.situation import Situation
-from services.scheduler.rollout.staging import Shares, advanced, shares
+from services.scheduler.rollout.staging import Shares, advanced, at_no_instances, completed, shares
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,9 @@ class Creation:
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """`rollout` is the record as it stands after; `back_to` a version to go back to instead, 0 for none."""
+    """`rollout` is the record as it stands after; `back_to` a version to go back to instead, 0 for none:
+    then `why` is what failed.
+    """
 
     create: tuple[Creation, ...] = ()
     remove: tuple[Removal, ...] = ()
@@ -37,11 +38,12 @@ def plan_service(situation: Situation) -> ServicePlan:
     groups, service = grouped(situation), situation.service
     as_before = ServicePlan(rollout=situation.rollout, stable_version=service.stable_version)
     if not situation.wanted:
-        return replace(as_before, remove=_everything(situation, groups))
+        rollout = at_no_instances(situation) or situation.rollout
+        return replace(as_before, remove=_everything(situation, groups), rollout=rollout)
     hold = held_up(situation, groups)
     if back := goes_back(situation, groups, hold):
-        why = f"version {service.version} failed, back to version {back}: {hold}"
-        return replace(as_before, back_to=back, why=why)
+        because = f"version {service.version} failed: {hold}"
+        return replace(as_before, back_to=back, why=because)
     update = advanced(situation, groups, hold)
     share = shares(situation, groups, update, hold)
     case = _case(situation, groups, share, hold)
@@ -128,12 +130,10 @@ def _completed(situation: Situation, update: Rollout | None) -> ServicePlan:
     version = situation.service.version
     if update is None:
         return ServicePlan(rollout=situation.rollout, stable_version=version)
-    done = replace(
-        update,
-        phase=RolloutPhase.COMPLETED,
-        why=f"every instance runs version {version}",
-        finished_at=situation.now,
-    )
+    why = f"every instance runs version {version}"
+    if update.because:
+        why = f"{why} again, because {update.because}"
+    done = completed(update, why, situation.now)
     return ServicePlan(rollout=done, stable_version=version)
 
 

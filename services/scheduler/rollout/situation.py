@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from libs.domain.records import GpuFence, Instance, Node, Rollout, Service
+from libs.spec.metadata import DEFAULT_PROGRESS_DEADLINE_S
 
 
 @dataclass(frozen=True)
 class Situation:
-    """`fences` are by node and UUID, also lifted ones; `auto_rollback` is what the version in force says.
+    """`fences` are by node and UUID, also lifted ones; `auto_rollback` and `progress_deadline`
+    are what the version in force says.
 
     `makes_room` says whether one that waits for room would find it once this instance is gone; `port_holder`
     is the other instance of its node that listens on the port that this instance was given, empty for none.
@@ -24,6 +26,7 @@ class Situation:
     unavailable: int
     now: datetime
     auto_rollback: bool = False
+    progress_deadline: timedelta = timedelta(seconds=DEFAULT_PROGRESS_DEADLINE_S)
     makes_room: Callable[[Instance], bool] = lambda _: True
     port_holder: Callable[[Instance], str] = lambda _: ""
 

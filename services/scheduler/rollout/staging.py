@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from libs.domain.records import Instance, Rollout
 from libs.domain.states import RolloutPhase
 from libs.spec.quantity import parse_count_or_percent
-from services.scheduler.rollout.failing import in_trouble
+from services.scheduler.rollout.failing import in_trouble, not_ready
 from services.scheduler.rollout.groups import Groups, serving
 from services.scheduler.rollout.situation import Situation
 
@@ -41,10 +41,31 @@ def advanced(situation: Situation, groups: Groups, hold: str) -> Rollout | None:
     if update.paused:
         return replace(update, phase=RolloutPhase.PAUSED, why=PAUSED_BY_HAND)
     if update.batch_size and not update.promoted:
-        return _batched(update, serving(present) + len(groups.held), situation.wanted, situation.now)
+        return _batched(update, groups, situation.wanted, situation.now)
     if update.partition and not update.promoted:
         return _partitioned(update, situation, groups)
-    return replace(update, phase=RolloutPhase.RUNNING, why=_going_on(update))
+    return replace(update, phase=RolloutPhase.RUNNING, why=_going_on(update, groups))
+
+
+def at_no_instances(situation: Situation) -> Rollout | None:
+    """The record of the update under way of a service that is scaled to 0: there is nothing to replace.
+
+    One that failed, is paused, or keeps a share at the version before stays what it is for the instances to
+    come; so does that of a service that is stopped.
+    """
+    update, service = situation.update, situation.service
+    if update is None or service.stopped or service.deleting or update.phase is RolloutPhase.FAILED:
+        return None
+    if update.paused:
+        return replace(update, phase=RolloutPhase.PAUSED, why=PAUSED_BY_HAND)
+    if kept(update, 1) and not update.promoted:
+        return replace(update, phase=RolloutPhase.PAUSED, why=_partition_stays(update))
+    why = f"there is no instance to replace; the next ones run version {update.version}"
+    return completed(update, why, situation.now)
+
+
+def completed(update: Rollout, why: str, now: datetime) -> Rollout:
+    return replace(update, phase=RolloutPhase.COMPLETED, why=why, finished_at=now)
 
 
 def shares(situation: Situation, groups: Groups, update: Rollout | None, hold: str) -> Shares:
@@ -64,7 +85,7 @@ def shares(situation: Situation, groups: Groups, update: Rollout | None, hold: s
 
 def kept(update: Rollout, wanted: int) -> int:
     """How many instances a partition keeps at the version before."""
-    return min(wanted, parse_count_or_percent(update.partition).of(wanted))
+    return min(wanted, parse_count_or_percent(update.partition).of(wanted)) if update.partition else 0
 
 
 def standing(update: Rollout) -> str:
@@ -105,8 +126,9 @@ def _last_good(situation: Situation, old: Sequence[Instance]) -> int:
     return max((i.version for i in old if i.ready_at is not None), default=0)
 
 
-def _batched(update: Rollout, ready: int, wanted: int, now: datetime) -> Rollout:
+def _batched(update: Rollout, groups: Groups, wanted: int, now: datetime) -> Rollout:
     """Lets the next batch go when the one before is ready and its pause is over."""
+    ready = serving(groups.fresh) + len(groups.held)
     released = min(update.released, wanted)
     due = update.phase is RolloutPhase.PENDING or not released
     if not due and released < wanted and ready >= released:
@@ -117,7 +139,7 @@ def _batched(update: Rollout, ready: int, wanted: int, now: datetime) -> Rollout
         size = max(1, parse_count_or_percent(update.batch_size).of(wanted))
         update = replace(update, released=min(wanted, released + size), stepped_at=None)
     if update.stepped_at is None:
-        return replace(update, phase=RolloutPhase.RUNNING, why=_going_on(update))
+        return replace(update, phase=RolloutPhase.RUNNING, why=_going_on(update, groups))
     if update.interval_s is None:
         return replace(
             update, phase=RolloutPhase.PAUSED, why="a batch is done; the next one waits for a resume"
@@ -131,12 +153,15 @@ def _partitioned(update: Rollout, situation: Situation, groups: Groups) -> Rollo
     elsewhere = sum(r.instance.version != update.version for r in groups.moving) + len(groups.old)
     ready = serving(groups.fresh) + len(groups.held)
     if stay and ready == situation.wanted - stay and elsewhere <= stay:
-        why = (
-            f"{update.partition} of the instances stay at version {update.from_version} until it is promoted"
-        )
-        return replace(update, phase=RolloutPhase.PAUSED, why=why)
-    return replace(update, phase=RolloutPhase.RUNNING, why=_going_on(update))
+        return replace(update, phase=RolloutPhase.PAUSED, why=_partition_stays(update))
+    return replace(update, phase=RolloutPhase.RUNNING, why=_going_on(update, groups))
 
 
-def _going_on(update: Rollout) -> str:
-    return f"version {update.version} replaces version {update.from_version}"
+def _partition_stays(update: Rollout) -> str:
+    return f"{update.partition} of the instances stay at version {update.from_version} until it is promoted"
+
+
+def _going_on(update: Rollout, groups: Groups) -> str:
+    sentence = f"version {update.version} replaces version {update.from_version}"
+    waited_for = not_ready(groups.fresh)
+    return f"{sentence}; {waited_for}" if waited_for else sentence

@@ -153,6 +153,8 @@ def runs_in_the_end(cluster: Cluster) -> None:
     assert len(counted) == service.wanted
     assert {i.version for i in counted} <= {service.version}
     assert sum(i.routed for i in counted) == service.wanted - isolated
+    if not service.wanted:
+        assert service.state is ServiceState.STOPPED
     if service.wanted > isolated:
         assert service.state is ServiceState.RUNNING
         assert service.stable_version == service.version

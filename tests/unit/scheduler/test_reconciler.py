@@ -253,7 +253,8 @@ async def test_a_failing_version_goes_back_in_the_turn_that_sees_it_fail() -> No
     assert (ledger.world.service("digits").version, told.version, told.from_version) == (1, 1, 2)
     assert ledger.world.instance("new").state is InstanceState.TERMINATING
     (event,) = [e for e in changes.events if e.reason == "RolloutRolledBack"]
-    assert event.why == "version 2 failed, back to version 1: new: exited"
+    assert event.why == "back to version 1: version 2 failed: new: exited"
+    assert told.because == "version 2 failed: new: exited"
 
 
 async def after_an_update_without_room(asks: int) -> InstanceState:

@@ -49,6 +49,36 @@ def test_a_stopped_service_is_stopping_until_nothing_is_left() -> None:
     assert service_state(a_service(stopped=True), None, [])[0] is ServiceState.STOPPED
 
 
+def test_a_service_that_is_scaled_to_0_is_stopped_and_says_how() -> None:
+    leaving = a_ready_instance(state=InstanceState.TERMINATING, ready=False)
+
+    assert service_state(a_service(wanted=0), None, [leaving])[0] is ServiceState.STOPPING
+    assert service_state(a_service(wanted=0), None, [a_ready_instance(detached=True)]) == (
+        ServiceState.STOPPED,
+        "scaled to 0 instances; its configuration is kept",
+    )
+    assert service_state(a_service(wanted=0, stopped=True), None, []) == (
+        ServiceState.STOPPED,
+        "stopped; its configuration is kept",
+    )
+
+
+def test_an_instance_that_is_not_ready_is_named_with_what_its_agent_says() -> None:
+    why = {"node": "n1", "state": InstanceState.RUNNING, "why": "readiness_check: answered 500", "cause": "X"}
+    failing = [an_instance(name, version=2, **why) for name in ("new-b", "new-a")]
+    update = Rollout("digits", 2, 1, NOON, phase=RolloutPhase.RUNNING)
+    said = "; new-a is not ready: readiness_check: answered 500"
+
+    during = service_state(a_service(version=2), update, [a_ready_instance("old"), *failing])
+    alone = service_state(a_service(version=2), None, failing)
+
+    assert during == (
+        ServiceState.UPDATING,
+        f"version 2: 0 of 1 instances ready, 1 old one remains{said}",
+    )
+    assert alone == (ServiceState.CREATING, f"0 of 1 instances ready{said}")
+
+
 def test_a_running_service_that_grows_is_scaling() -> None:
     service = a_service(wanted=2, state=ServiceState.RUNNING)
     starting = an_instance("b", state=InstanceState.STARTING, node="n1")

@@ -1,14 +1,17 @@
 """What an update is said to do before it is made."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from libs.db.changes import Changes
+from libs.domain.errors import FailedPrecondition
 from libs.domain.records import Instance
-from libs.domain.states import InstanceState
+from libs.domain.states import InstanceState, ServiceState
 from services.scheduler.admin.diff import Changed, changed_keys
+from services.scheduler.admin.rollouts import way_back
 from services.scheduler.admin.steps import steps_of
 from services.scheduler.admin.updating import UpdateAsk, changes_of, decide_update
 from services.scheduler.rollout.begin import PlanAsked
@@ -102,6 +105,87 @@ def test_what_failed_is_removed_first() -> None:
 )
 def test_stages_are_said(plan: PlanAsked, said: str) -> None:
     assert steps(a_deployment(), UpdateAsk("digits", CPU, plan=plan))[1:] == (said,)
+
+
+def warnings(world: World, ask: UpdateAsk) -> tuple[str, ...]:
+    return decide_update(world, ask, NOON).warnings
+
+
+def test_what_stands_beside_the_wanted_ones_for_a_while_is_not_counted() -> None:
+    world = a_deployment()
+    world.apply(changes_of(decide_update(world, UpdateAsk("digits", CPU), NOON), "", NOON))
+    world.apply(Changes(put=(a_ready_instance("digits-n", version=2),)))
+
+    said = steps(world, UpdateAsk("digits", json.dumps({"metadata": {"cpu": 3}})))
+
+    assert said[0].startswith("4 instances are replaced, at most 1 more than 4")
+
+
+@pytest.mark.parametrize("partition", ["4", "5", "100%"])
+def test_a_partition_that_leaves_nothing_to_replace_is_warned_of(partition: str) -> None:
+    said = (
+        "plan.partition: all 4 instances stay at version 1; nothing is replaced until the update is promoted",
+    )
+    plan = PlanAsked(partition=partition)
+
+    assert warnings(a_deployment(), UpdateAsk("digits", CPU, plan=plan)) == said
+    assert warnings(a_deployment(), UpdateAsk("digits", CPU, plan=PlanAsked(partition="3"))) == ()
+
+
+def test_the_size_of_batches_that_nobody_named_is_said() -> None:
+    plan = PlanAsked(interval_s=60)
+
+    assert warnings(a_deployment(), UpdateAsk("digits", CPU, plan=plan)) == (
+        "plan.interval: no batch size was named; 25% are replaced at a time",
+    )
+    assert warnings(a_deployment(), UpdateAsk("digits", CPU, plan=PlanAsked("", "1", 60))) == ()
+
+
+def test_a_change_of_labels_alone_names_the_way_that_replaces_nothing() -> None:
+    labels = {"labels": {"team": "vision"}}
+    said = "labels: nothing else changes; `easel label digits` sets them without replacing instances"
+
+    assert warnings(a_deployment(), UpdateAsk("digits", json.dumps(labels))) == (said,)
+    assert warnings(a_deployment(), UpdateAsk("digits", json.dumps({**labels, "metadata": {"cpu": 2}}))) == ()
+
+
+def test_an_update_from_no_instances_begins_like_a_start() -> None:
+    world = a_deployment(wanted=0, state=ServiceState.STOPPED)
+    scaled = decide_update(world, UpdateAsk("digits", json.dumps({"metadata": {"instance": 2}})), NOON)
+    updated = decide_update(
+        world, UpdateAsk("digits", json.dumps({"metadata": {"cpu": 2, "instance": 2}})), NOON
+    )
+
+    assert (scaled.after.state, updated.after.state) == (ServiceState.CREATING, ServiceState.CREATING)
+
+
+def undone(world: World) -> None:
+    world.apply(changes_of(decide_update(world, way_back(world, "digits"), NOON), "", NOON))
+
+
+def test_an_undo_that_is_repeated_changes_nothing() -> None:
+    world = a_deployment()
+    world.apply(changes_of(decide_update(world, UpdateAsk("digits", CPU), NOON), "", NOON))
+    undone(world)
+
+    assert world.services["digits"].version == 1
+    with pytest.raises(FailedPrecondition, match="went back to version 1 already; choose one with"):
+        way_back(world, "digits")
+
+
+def test_an_undo_is_known_as_one_whatever_worked_last() -> None:
+    world = a_deployment()
+    for cpu in (2, 3):
+        change = json.dumps({"metadata": {"cpu": cpu}})
+        world.apply(changes_of(decide_update(world, UpdateAsk("digits", change), NOON), "", NOON))
+        # Nothing ran it: the service had no instances at the time.
+        done = replace(world.rollouts["digits"], finished_at=NOON)
+        world.apply(Changes(put=(done if cpu == 2 else replace(done, finished_at=None),)))
+    undone(world)
+
+    assert (world.rollouts["digits"].version, world.rollouts["digits"].from_version) == (2, 3)
+    with pytest.raises(FailedPrecondition, match="went back to version 2 already"):
+        way_back(world, "digits")
 
 
 def test_a_service_that_goes_back_by_itself_says_so() -> None:

@@ -185,7 +185,8 @@ async def comes_to_rest(cluster: Cluster) -> None:
         )
     for name, service in cluster.ledger.world.services.items():
         assert not service.deleting
-        assert service.state is (ServiceState.STOPPED if service.stopped else ServiceState.RUNNING)
+        runs = service.wanted and not service.stopped
+        assert service.state is (ServiceState.RUNNING if runs else ServiceState.STOPPED)
         live = cluster.counted(name)
         assert len(live) == (0 if service.stopped else service.wanted)
         assert all(i.routed and i.version == service.version for i in live)

@@ -327,6 +327,34 @@ def test_an_update_that_does_not_go_on_says_by_which_instance(
     assert "digits-new: exited with code 1" in findings[0].what
 
 
+def test_a_service_that_went_back_by_itself_says_so_until_the_next_update() -> None:
+    back = Rollout("digits", 1, 2, NOON, phase=RolloutPhase.COMPLETED, finished_at=NOON)
+    because = "version 2 failed: digits-x: exited with code 3"
+
+    told_of = found(a_ready_instance(), others=(replace(back, because=because),))
+
+    assert told(told_of) == [(WARNING, "RolledBack")]
+    assert told_of[0].what == f"digits went back from version 2 to 1 by itself, because {because}"
+    assert found(a_ready_instance(), others=(back,)) == []
+
+
+def test_a_drain_that_finds_no_other_node_says_what_helps() -> None:
+    drained = a_node(draining=True, schedulable=False)
+    waiting = an_instance("digits-b", why="public: 1 node is drained")
+
+    held_up = only(found(a_ready_instance(), waiting, drained), "DrainHeldUp")
+
+    assert held_up.what == "node n1 is drained, and digits-b waits for a place elsewhere"
+    assert "Add a node" in held_up.advice and "uncordon" in held_up.advice
+    assert told(found(a_ready_instance(), drained)) == [(NOTE, "NodeDraining")]
+
+
+def test_what_is_advised_where_a_source_has_nothing_fits_every_kind_of_source() -> None:
+    advice = ADVICE[Cause.STORAGE_NOT_FOUND]
+
+    assert all(word in advice for word in ("path", "image", "branch", "commit"))
+
+
 def test_an_update_that_goes_on_is_no_finding() -> None:
     running = a_rollout(phase=RolloutPhase.RUNNING)
     versions = (a_service(version=2), a_version(), a_version(number=2))

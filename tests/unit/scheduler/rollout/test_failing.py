@@ -1,5 +1,6 @@
 """What fails holds an update up, and is taken back where that was asked for; the old version serves on."""
 
+from datetime import timedelta
 from typing import Any
 
 from libs.domain.records import Instance
@@ -84,6 +85,39 @@ def test_a_new_instance_that_only_takes_long_is_waited_for() -> None:
     assert phase(updated([*olds(1), starting()], wanted=1, now=at(7200)))[0] is RolloutPhase.RUNNING
 
 
+def test_how_long_is_waited_for_a_known_trouble_is_the_services_own_affair() -> None:
+    failing = starting(cause="ReadinessProbeFailed", why="answered 500")
+    instances = [*olds(1), failing]
+
+    def after(seconds: float) -> tuple[RolloutPhase, str]:
+        deadline = timedelta(seconds=90)
+        return phase(updated(instances, wanted=1, now=at(seconds), progress_deadline=deadline))
+
+    assert after(90)[0] is RolloutPhase.RUNNING
+    assert after(91) == (RolloutPhase.FAILED, "new-s: not ready after 90 s: answered 500")
+
+
+def test_an_update_that_waits_for_a_known_trouble_names_it_by_one_instance_at_a_time() -> None:
+    trouble = {"cause": "ReadinessProbeFailed", "why": "readiness_check: answered 500"}
+    instances = [starting("new-b", **trouble), starting("new-a", **trouble), starting("new-0")]
+
+    assert phase(updated([*olds(1), *instances], wanted=1, surge=3)) == (
+        RolloutPhase.RUNNING,
+        "version 2 replaces version 1; new-a is not ready: readiness_check: answered 500",
+    )
+
+
+def test_an_update_that_went_back_by_itself_says_why_also_when_it_is_done() -> None:
+    because = "version 2 failed: new-x: exited with code 3"
+    back = a_rollout(version=1, from_version=2, because=because)
+
+    done = planned(olds(1), service={"version": 1, "stable_version": 1}, rollout=back).rollout
+
+    assert done is not None
+    assert (done.phase, done.because) == (RolloutPhase.COMPLETED, because)
+    assert done.why == f"every instance runs version 1 again, because {because}"
+
+
 def test_an_isolated_instance_that_crashed_holds_nothing_up() -> None:
     plan = updated([*olds(2), crashing(isolated=True)], wanted=2, surge=2)
 
@@ -136,7 +170,7 @@ def test_a_failing_version_is_taken_back_where_that_was_asked_for() -> None:
 
     assert (plan.back_to, plan.why) == (
         1,
-        "version 2 failed, back to version 1: new-x: exited with code 1",
+        "version 2 failed: new-x: exited with code 1",
     )
 
 
