@@ -96,7 +96,8 @@ def deleted(world: World, dataset_id: str, version: str, now: datetime) -> Chang
         if services := users.get((dataset.id, dataset.version)):
             raise FailedPrecondition(
                 f"version {dataset.version} of dataset {dataset.id!r} is mounted by a stored version of "
-                f"{', '.join(services)}; delete that first"
+                f"{', '.join(services)}, which finds its files by it when it goes back; "
+                "it can be deleted once the service is"
             )
     what = f"version {version} was deleted" if version else "all its versions were deleted"
     return Changes(delete=tuple(going), events=(_event("DatasetDeleted", what, dataset_id, now),))
@@ -184,7 +185,7 @@ def _joined(spec_json: str, sources: tuple[str, ...]) -> str:
 
 
 def _accepted_source(source_json: str, world: World, vault: Vault) -> str:
-    """The source in canonical form. Raises InvalidRequest with the path below `source_json`."""
+    """The source in canonical form. Raises InvalidRequest with the path in it, such as `oss.path`."""
     try:
         source = load(source_json)
         if len(source) != 1 or not source.keys() <= set(SOURCES):
@@ -199,7 +200,7 @@ def _accepted_source(source_json: str, world: World, vault: Vault) -> str:
         raise InvalidRequest(_field(refused.path), refused.value, refused.expected) from None
     for notice in parsed.warnings:
         # A typing error would stay for ever, since a version never changes.
-        hint = notice.message.partition("; ")[2].replace(_PLACE, "source_json")
+        hint = notice.message.partition("; ")[2].replace(f"{_PLACE}.", "")
         known_ones = f"keys that are known; {hint}" if hint else "keys that are known"
         raise InvalidRequest(_field(notice.path), Words("an unknown key"), known_ones)
     kept = parsed.spec.storage[0].to_json()
@@ -207,7 +208,8 @@ def _accepted_source(source_json: str, world: World, vault: Vault) -> str:
 
 
 def _field(path: str) -> str:
-    return f"source_json{path.removeprefix(_PLACE)}" if path.startswith(_PLACE) else "source_json"
+    below = path.removeprefix(f"{_PLACE}.")
+    return below if below != path else "source_json"
 
 
 def _next_number(known: Mapping[str, Dataset]) -> str:

@@ -87,7 +87,7 @@ async def test_secrets_of_a_source_reach_the_agent(tmp_path: Path) -> None:
         (assignment,) = agent.assigned.values()
 
     assert dict(assignment.secrets) == {"git/password": "hidden"}
-    assert (early.details() or "").startswith("source_json.git.password: got 'secret://git/password', ")
+    assert (early.details() or "").startswith("git.password: got 'secret://git/password', ")
     assert in_use.details() == "key 'password' of secret 'git' is used by dataset code; change that first"
 
 
@@ -114,13 +114,13 @@ async def test_an_unknown_dataset_or_version_is_refused_with_those_that_there_ar
         ),
         (
             {"oss": {"path": "s3://sets"}},
-            "source_json.oss.path: got 's3://sets', "
+            "oss.path: got 's3://sets', "
             'expected oss://bucket/path without "." or ".." segments',
         ),
         (
             {"nfs": {"server": "nas", "read_only": True}},
-            "source_json.nfs.read_only: got an unknown key, expected keys that are known; "
-            "did you mean source_json.nfs.readOnly?",
+            "nfs.read_only: got an unknown key, expected keys that are known; "
+            "did you mean nfs.readOnly?",
         ),
     ],
 )
@@ -171,7 +171,7 @@ async def test_a_password_in_a_source_is_shown_masked_and_not_taken_so(tmp_path:
         made = await register(
             scheduler, "code", git={"repo": "https://host/r.git", "username": "u", "password": "hidden"}
         )
-        with pytest.raises(grpc.aio.AioRpcError, match=r"source_json.git.password: got a hidden value"):
+        with pytest.raises(grpc.aio.AioRpcError, match=r"git.password: got a hidden value"):
             await register(scheduler, "copy", **json.loads(made.source_json))
 
     assert json.loads(made.source_json)["git"]["password"] == "********"
