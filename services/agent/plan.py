@@ -73,6 +73,8 @@ class End:
     drain: timedelta
     # What is wrong with the program that is ended; None when its owner asked.
     cause: Cause | None = None
+    # Whether the next run is waited for, because it has failed before.
+    backs_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,10 @@ def _towards_running(
         return End(workload, running, "its owner asked for a restart", drain or running.grace)
     if failing is None or workload.isolated or workload.crash_block:
         return Keep(workload, running)
-    return End(workload, running, failing.finding.why, running.grace, failing.finding.cause)
+    finding = failing.finding
+    if back_off(_next_streak(running, seen, now)):
+        return End(workload, running, finding.why, running.grace, finding.cause, backs_off=True)
+    return End(workload, running, f"{finding.why}; being started anew", running.grace, finding.cause)
 
 
 def _first_start(workload: Workload, trouble: Trouble | None, now: datetime) -> Start | Hold:
@@ -271,7 +276,7 @@ def _after_exit(
         return Start(workload, asked, "its owner asked for a restart")
     if kept := _why_kept(workload):
         return _held(workload, running, f"{said.why}; {kept}", said.cause)
-    next_run = Attempt(before.restarts + 1, 1 if _was_healthy(running, seen) else before.streak + 1)
+    next_run = Attempt(before.restarts + 1, _next_streak(running, seen, ended.at))
     if trouble is not None and met_since and _is_about(trouble, workload):
         return _again(workload, next_run, trouble, now)
     delay = back_off(next_run.streak)
@@ -297,12 +302,12 @@ def _held(
     return Hold(workload.id, state, why, until, running.attempt.restarts, last, cause, running.run)
 
 
-def _was_healthy(running: Running, seen: Observed) -> bool:
-    """Whether it was ready long enough for its next crash to count as the first."""
+def _next_streak(running: Running, seen: Observed, ended_at: datetime) -> int:
+    """The failures in a row with this end. One that was ready long enough has failed for the first time."""
     ready_at = seen.ready_at.get(running.id)
-    if running.exit is None or ready_at is None or ready_at < running.started_at:
-        return False
-    return running.exit.at - ready_at >= HEALTHY_AFTER
+    if ready_at is None or ready_at < running.started_at or ended_at - ready_at < HEALTHY_AFTER:
+        return running.attempt.streak + 1
+    return 1
 
 
 def _stop(instance: str, seen: Observed, why: str, wanted: Wanted | None = None) -> Stop:

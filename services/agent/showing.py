@@ -123,11 +123,13 @@ class Showing:
 
     def ending(self, end: End) -> None:
         """Its program ends and is started anew; the instance stays."""
+        before = self._board.get(end.workload.id)
+        state = InstanceState.STARTING if end.cause is None else before.state
         self._board.put(
             replace(
-                self._board.get(end.workload.id),
+                before,
                 epoch=end.workload.epoch,
-                state=InstanceState.STARTING if end.cause is None else InstanceState.CRASH_LOOP_BACK_OFF,
+                state=InstanceState.CRASH_LOOP_BACK_OFF if end.backs_off else state,
                 ready=False,
                 why=end.why,
                 cause=end.cause,

@@ -76,7 +76,29 @@ async def test_a_failed_liveness_check_restarts_the_program_and_counts_as_a_cras
     assert after.started_at != before.started_at
     said = [each for each in scheduler.history if each.cause == "LivenessProbeFailed"]
     assert said[0].why == "liveness_check: `test '!' -e sick` ended with 1"
-    assert not said[0].ready
+    assert not any(each.ready for each in said)
+
+
+async def test_a_program_that_takes_its_time_to_end_after_its_first_failed_check_is_in_no_back_off(
+    scheduler: FakeScheduler, agent: AgentProcess
+) -> None:
+    agent.start()
+    check = {"exec": {"command": ["test", "!", "-e", "sick"]}, **QUICK, "failure_threshold": 1}
+    lingering = "rm -f sick end; trap 'while ! [ -e end ]; do sleep 0.1; done; exit 0' TERM"
+    metadata = {"rpc": {"enable_sigterm": True}}
+    scheduler.assign("i-1", f"{lingering}; {{ {MODEL}; }} & wait", liveness_check=check, metadata=metadata)
+    await scheduler.sees_ready("i-1")
+
+    file_of(agent, "sick").touch()
+    ending = await scheduler.sees("i-1", lambda r: "being started anew" in r.why, "to be ended")
+    file_of(agent, "end").touch()
+
+    await scheduler.sees("i-1", lambda r: r.ready and r.restarts == 1, "to be restarted")
+    assert ending.why == "liveness_check: `test '!' -e sick` ended with 1; being started anew"
+    assert ending.cause == "LivenessProbeFailed"
+    assert not ending.ready
+    states = {each.state for each in scheduler.history}
+    assert common.INSTANCE_STATE_CRASH_LOOP_BACK_OFF not in states
 
 
 async def test_a_startup_check_that_never_passes_is_a_crash_with_its_reason(

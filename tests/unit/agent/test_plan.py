@@ -160,8 +160,21 @@ def test_a_failed_check_ends_the_program_and_counts_as_a_crash_that_says_why() -
     (hold,) = planned(want=[wanted()], run=[ended(timedelta(0), **before)], failing=failing).hold
 
     assert (step.why, step.cause) == ("liveness_check: no answer", Cause.LIVENESS_PROBE_FAILED)
+    assert step.backs_off
     assert hold.why == "liveness_check: no answer; restarting in 10 s (restart 2)"
     assert (hold.cause, hold.last_exit) == (Cause.LIVENESS_PROBE_FAILED, "exited with code 3")
+
+
+@pytest.mark.parametrize(("streak", "ready_for"), [(0, timedelta(0)), (4, HEALTHY_AFTER)])
+def test_a_program_that_is_started_anew_at_once_after_a_failed_check_does_not_back_off(
+    streak: int, ready_for: timedelta
+) -> None:
+    failing = {"i-1": Failing(NOON, Finding(Cause.LIVENESS_PROBE_FAILED, "liveness_check: no answer"))}
+    sick = running(attempt=Attempt(streak, streak))
+
+    (step,) = planned(want=[wanted()], run=[sick], now=ready_for, failing=failing, ready_at={"i-1": NOON}).end
+
+    assert (step.why, step.backs_off) == ("liveness_check: no answer; being started anew", False)
 
 
 def test_a_failed_check_of_an_earlier_run_is_forgotten() -> None:
