@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from libs.domain.errors import EaselError
+from services.agent.health.watch import WarmUpTold
 from services.agent.runtime.port import InstanceTrouble, Running, Runtime, WarmUpFailed
 from services.agent.runtime.threads import FILES_WITHIN, in_own_thread
 from services.agent.runtime.venvs import content_of
@@ -62,21 +63,31 @@ def requests_of(path: str, content: bytes) -> tuple[Request, ...]:
     return found
 
 
-def judge(requests: Sequence[Request], last_answers: Sequence[Answer]) -> None:
-    """Raises WarmUpFailed when a request had no success in the last pass."""
-    for request, answer in zip(requests, last_answers, strict=True):
-        if not answer.is_success:
-            raise WarmUpFailed(f"the warm-up request in {request.place} {answer.words}")
-
-
 async def play(
-    requests: Sequence[Request], send: Callable[[Request], Awaitable[Answer]], patience: float
+    requests: Sequence[Request],
+    send: Callable[[Request], Awaitable[Answer]],
+    patience: float,
+    failing: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Sends all of them, five times over. Raises WarmUpFailed when that ends without success."""
-    answers: list[Answer] = []
+    """Sends all of them, five times over. Raises WarmUpFailed when one had no success in the last pass.
+
+    `failing` hears at once what failed and may yet be forgiven: one of the requests whose last answer was no
+    success, in words; nothing when there is none.
+    """
+    failed: dict[Request, str] = {}
     for _ in range(PASSES):
-        answers = [await _turn(request, send, patience) for request in requests]
-    judge(requests, answers)
+        for request in requests:
+            began = time.monotonic()
+            answer = await _answer(request, send, patience)
+            if answer.is_success:
+                failed.pop(request, None)
+            else:
+                failed[request] = f"the warm-up request in {request.place} {answer.words}"
+            failing(next(iter(failed.values()), ""))
+            if not answer.is_success:
+                await asyncio.sleep(max(0.0, began + patience - time.monotonic()))
+    if failed:
+        raise WarmUpFailed(next(iter(failed.values())))
 
 
 class WarmUp:
@@ -85,7 +96,7 @@ class WarmUp:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def __call__(self, workload: Workload, running: Running, tell: Callable[[str], None]) -> None:
+    async def __call__(self, workload: Workload, running: Running, told: WarmUpTold) -> None:
         """Returns once all is answered with success. Raises WarmUpFailed."""
         path = workload.warm_up_path
         try:
@@ -97,12 +108,12 @@ class WarmUp:
         except (EaselError, OSError) as refused:
             why = getattr(refused, "strerror", None) or str(refused) or "it does not answer"
             raise WarmUpFailed(f"warm_up_data_path: cannot read {path}: {why}") from refused
-        tell(f"warming up with {path}")
+        told.doing(f"warming up with {path}")
         patience = KEEPALIVES * workload.keepalive.total_seconds()
         httpx: Any = await asyncio.to_thread(importlib.import_module, "httpx")
         async with httpx.AsyncClient(trust_env=False, timeout=None) as client:
             url = f"http://{running.address}:{running.port}{workload.base_path}"
-            await play(requests, partial(_post, client, url, httpx.HTTPError), patience)
+            await play(requests, partial(_post, client, url, httpx.HTTPError), patience, told.failing)
 
     async def _content(self, workload: Workload) -> bytes:
         origin = workload.warm_up_origin
@@ -113,16 +124,12 @@ class WarmUp:
         return await self._runtime.read(workload, workload.warm_up_path, LONGEST)
 
 
-async def _turn(request: Request, send: Callable[[Request], Awaitable[Answer]], patience: float) -> Answer:
-    began = time.monotonic()
+async def _answer(request: Request, send: Callable[[Request], Awaitable[Answer]], patience: float) -> Answer:
     try:
         async with asyncio.timeout(patience):
-            answer = await send(request)
+            return await send(request)
     except TimeoutError:
         return Answer(0, f"was not answered within {patience:g} s")
-    if not answer.is_success:
-        await asyncio.sleep(max(0.0, began + patience - time.monotonic()))
-    return answer
 
 
 async def _post(client: Any, url: str, broken: type[Exception], request: Request) -> Answer:

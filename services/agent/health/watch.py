@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
@@ -26,7 +26,20 @@ EXPLAIN_AFTER, EXPLAIN_EVERY = 3.0, 10.0
 # Models take their time to load; a program that listens nowhere is worth a word after this long.
 SILENT_AFTER = 30.0
 
-WarmUp: TypeAlias = Callable[[Workload, Running, Callable[[str], None]], Awaitable[None]]
+
+class WarmUpTold(Protocol):
+    """Hears of a warm-up that is under way."""
+
+    def doing(self, what: str) -> None:
+        """What is done now."""
+        ...
+
+    def failing(self, why: str) -> None:
+        """The answer that would make it fail, while it may yet be forgiven; empty when there is none."""
+        ...
+
+
+WarmUp: TypeAlias = Callable[[Workload, Running, WarmUpTold], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -179,7 +192,7 @@ class Watch:
                 self._news.clear()
                 await self._news.wait()
             try:
-                await warm_up(self._workload, self._running, self._say_doing)
+                await warm_up(self._workload, self._running, self)
             except (EaselError, OSError) as failed:
                 failures += 1
                 cause = failed.cause if isinstance(failed, WarmUpFailed) else Cause.WARM_UP_FAILED
@@ -191,5 +204,11 @@ class Watch:
                 self._learn(replace(self._known, warm=True, cold=None, doing=""))
                 return
 
-    def _say_doing(self, what: str) -> None:
+    def doing(self, what: str) -> None:
+        """See `WarmUpTold`."""
         self._learn(replace(self._known, doing=what))
+
+    def failing(self, why: str) -> None:
+        """See `WarmUpTold`."""
+        cold = Finding(Cause.WARM_UP_FAILED, f"{why}; the warm-up goes on") if why else None
+        self._learn(replace(self._known, cold=cold))

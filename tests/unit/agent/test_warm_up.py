@@ -36,6 +36,14 @@ class Script:
         return Answer(status, f"was answered with {status}")
 
 
+class Silent:
+    """Hears of a warm-up, and tells nobody."""
+
+    def doing(self, what: str) -> None: ...
+
+    def failing(self, why: str) -> None: ...
+
+
 def test_a_bin_file_is_one_request_of_raw_bytes() -> None:
     (request,) = requests_of("/mnt/data/one.bin", b"\x00\n\x01")
 
@@ -73,6 +81,15 @@ async def test_a_failure_before_the_last_pass_is_forgiven() -> None:
     assert len(script.heard) == 5
 
 
+async def test_a_failure_is_told_at_once_and_until_the_request_has_a_success() -> None:
+    script, told = Script(200, 500, 200, 500, 200), list[str]()
+
+    await play(requests_of("/a.txt", b"1\n2\n"), script.send, 0.01, told.append)
+
+    failing = "the warm-up request in line 2 of /a.txt was answered with 500"
+    assert told == ["", *[failing] * 4, *[""] * 5]
+
+
 async def test_a_request_without_success_in_the_last_pass_fails_the_warm_up() -> None:
     script = Script(200, 200, 200, 200, 500)
 
@@ -87,8 +104,8 @@ async def test_an_instance_is_asked_as_a_gateway_would_ask_it(tmp_path: Path) ->
     mount = Mount("/mnt/data", MountKind.BIND, str(tmp_path))
     workload = replace(PLAIN, mounts=(mount,), warm_up_path="/mnt/data/warm.txt")
     with program(200) as (running, heard):
-        await warm_up_of(tmp_path)(workload, running, lambda why: None)
-        await warm_up_of(tmp_path)(replace(workload, base_path="/api/predict/digits"), running, print)
+        await warm_up_of(tmp_path)(workload, running, Silent())
+        await warm_up_of(tmp_path)(replace(workload, base_path="/api/predict/digits"), running, Silent())
 
     assert heard[:2] == [("/", b'{"a": 1}'), ("/", b'{"a": 2}')]
     assert (len(heard), heard[-1]) == (20, ("/api/predict/digits", b'{"a": 2}'))
@@ -101,7 +118,7 @@ async def test_the_answer_of_the_program_is_in_the_sentence(tmp_path: Path) -> N
         PLAIN, mounts=(mount,), warm_up_path="/mnt/data/warm.bin", keepalive=timedelta(seconds=1)
     )
     with program(200, 200, 200, 200, 422) as (running, _), pytest.raises(WarmUpFailed) as failed:
-        await warm_up_of(tmp_path)(workload, running, lambda why: None)
+        await warm_up_of(tmp_path)(workload, running, Silent())
 
     said = "the warm-up request in /mnt/data/warm.bin was answered with 422: no such tensor"
     assert str(failed.value) == said
@@ -113,7 +130,7 @@ async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         program(200) as (running, _),
         pytest.raises(WarmUpFailed, match=r"missing\.bin: No such"),
     ):
-        await warm_up_of(tmp_path)(workload, running, lambda why: None)
+        await warm_up_of(tmp_path)(workload, running, Silent())
 
 
 def test_a_file_in_a_bucket_is_of_the_host_or_of_a_store(tmp_path: Path) -> None:

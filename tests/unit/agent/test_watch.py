@@ -1,7 +1,7 @@
 """Watching one run of an instance, with a runtime that says what the test wants said."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +12,8 @@ from libs.domain.causes import Cause
 from services.agent.drain import Waiting, drained
 from services.agent.health.remembered import Readiness, Remembered
 from services.agent.health.verdict import Health
-from services.agent.health.watch import Means, WarmUp, Watch
-from services.agent.runtime.port import Activity, Attempt, Running, WarmUpFailed
+from services.agent.health.watch import Means, WarmUp, WarmUpTold, Watch
+from services.agent.runtime.port import Activity, Attempt, Finding, Running, WarmUpFailed
 from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
 from services.agent.runtime.venvs import Venvs
 from services.agent.workload import Workload
@@ -66,8 +66,8 @@ async def watched(
 async def test_an_instance_is_ready_only_after_its_warm_up(runtime: Scripted) -> None:
     warm = asyncio.Event()
 
-    async def warm_up(workload: Workload, running: Running, tell: Callable[[str], None]) -> None:
-        tell("warming up")
+    async def warm_up(workload: Workload, running: Running, told: WarmUpTold) -> None:
+        told.doing("warming up")
         await warm.wait()
 
     async with watched(runtime, warm_up) as told:
@@ -77,8 +77,30 @@ async def test_an_instance_is_ready_only_after_its_warm_up(runtime: Scripted) ->
         await until(lambda: told[-1].ready, "readiness")
 
 
+async def test_an_answer_that_may_yet_be_forgiven_is_told_while_the_warm_up_goes_on(
+    runtime: Scripted,
+) -> None:
+    forgiven, warm = asyncio.Event(), asyncio.Event()
+
+    async def warm_up(workload: Workload, running: Running, told: WarmUpTold) -> None:
+        told.doing("warming up")
+        told.failing("line 1 was answered with 500")
+        await forgiven.wait()
+        told.failing("")
+        await warm.wait()
+
+    async with watched(runtime, warm_up) as told:
+        finding = Finding(Cause.WARM_UP_FAILED, "line 1 was answered with 500; the warm-up goes on")
+        failing = Health(warming_up=True, finding=finding, doing="warming up")
+        await until(lambda: told[-1:] == [failing], "the answer told")
+        forgiven.set()
+        await until(lambda: told[-1:] == [Health(warming_up=True, doing="warming up")], "it forgiven")
+        warm.set()
+        await until(lambda: told[-1].ready, "readiness")
+
+
 async def test_a_failed_warm_up_keeps_out_of_traffic_and_says_why(runtime: Scripted) -> None:
-    async def warm_up(workload: Workload, running: Running, tell: Callable[[str], None]) -> None:
+    async def warm_up(workload: Workload, running: Running, told: WarmUpTold) -> None:
         raise WarmUpFailed("line 1 was answered with 500")
 
     async with watched(runtime, warm_up) as told:
@@ -95,7 +117,7 @@ async def test_a_failed_warm_up_keeps_out_of_traffic_and_says_why(runtime: Scrip
 async def test_a_run_is_warmed_up_once(runtime: Scripted, ready: bool) -> None:
     warmed: list[str] = []
 
-    async def warm_up(workload: Workload, running: Running, tell: Callable[[str], None]) -> None:
+    async def warm_up(workload: Workload, running: Running, told: WarmUpTold) -> None:
         warmed.append(workload.id)
 
     async with watched(runtime, warm_up, Readiness(NOON, NOON, ready)) as told:
