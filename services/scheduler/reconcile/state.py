@@ -42,6 +42,11 @@ def service_state(
     return _settled(service, current)
 
 
+def all_ready(service: Service) -> str:
+    """The sentence of one that runs with nothing set aside."""
+    return f"{service.wanted} of {service.wanted} instances ready"
+
+
 def running_version(service: Service, instances: Iterable[Instance]) -> int:
     """The version that answers: the one in force where it does, else the newest that does; 0 for none."""
     answering = {i.version for i in instances if i.serves}

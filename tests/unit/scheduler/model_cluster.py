@@ -21,6 +21,7 @@ from services.scheduler.liveness.judge import Judgement, Verdict
 from services.scheduler.liveness.watch import changes_from
 from services.scheduler.reconcile.drain import Unrouted
 from services.scheduler.reconcile.placing import Placer
+from services.scheduler.reconcile.rest import at_rest
 from services.scheduler.reconcile.turn import Turn
 from services.scheduler.world import World
 from tests.support.builders import NOON, a_node, a_service, a_spec, a_version, a_world
@@ -93,6 +94,7 @@ class Cluster:
         turn = Turn(self.world, self.placer, lambda _: unrouted, ACK_TIMEOUT, self.now, self._name)
         changes = turn.changes(["digits"])
         self._hold_to_promises(changes)
+        self._hold_to_rest(turn)
         self.stored(changes)
         self.placer.undo()
         return bool(changes)
@@ -167,6 +169,12 @@ class Cluster:
             if isinstance(record, Instance):
                 never_ran = not record.node or record.state is InstanceState.LOST
                 assert never_ran, "what has a node is forgotten only when its agent says that it is gone"
+
+    def _hold_to_rest(self, turn: Turn) -> None:
+        """What is passed over is what nothing would be done about."""
+        service = self.world.services.get("digits")
+        if service is not None and at_rest(self.world, service):
+            assert not replace(turn, fast=False).changes(["digits"])
 
     def _hold_to_drain(self, instance: Instance) -> None:
         assert not instance.routed, "it was out of the routes before it was stopped or started anew"
