@@ -212,6 +212,11 @@ async def _stop_everything(runtime: Runtime) -> None:
     for each, outcome in zip(running, await asyncio.gather(*stops, return_exceptions=True), strict=True):
         if isinstance(outcome, BaseException):
             log.warning("an instance was left running", extra={"instance": each.id, "why": str(outcome)})
+    # There may never be another agent that tidies this node.
+    try:
+        await runtime.remove_shared()
+    except (EaselError, OSError) as refused:
+        log.warning("what instances shared was left", extra={"why": str(refused)})
 
 
 if __name__ == "__main__":

@@ -69,6 +69,11 @@ class Preparation:
         await self._helpers.tidy()
         await self._volumes.tidy()
 
+    async def remove_unused(self) -> None:
+        """Removes what no instance uses now. Raises Unavailable."""
+        await self._helpers.tidy()
+        await self._volumes.remove_unused()
+
     async def _image(self, image: str, login: Login, phase: Phase, policy: str = IF_NOT_PRESENT) -> None:
         if policy == ALWAYS or not await self.pulls.present(image):
             phase(InstanceState.PULLING, f"pulling {image}")

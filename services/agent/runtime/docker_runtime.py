@@ -200,6 +200,9 @@ class DockerRuntime:
     async def tidy(self) -> None:
         await self._preparation.tidy()
 
+    async def remove_shared(self) -> None:
+        await self._preparation.remove_unused()
+
     async def read(self, workload: Workload, path: str, longest: int) -> bytes:
         try:
             return await self._engine.ask(partial(content_of, name_of(workload.id), path, longest=longest))

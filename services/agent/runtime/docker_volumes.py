@@ -86,6 +86,14 @@ class SharedVolumes:
             if now - self._used.setdefault(name, now) >= self._unused_after:
                 await self._drop(name)
 
+    async def remove_unused(self) -> None:
+        """Removes what no container uses now. Raises Unavailable."""
+        label = f"{SHARED}={self._node}"
+        found = await self._named({"label": [label]})
+        idle = await self._named({"label": [label], "dangling": ["true"]})
+        for name in {each.removesuffix(_MARK) for each in idle} - (found - idle):
+            await self._drop(name)
+
     async def _drop(self, name: str) -> None:
         turn = self._turns.setdefault(name, asyncio.Lock())
         if turn.locked():
@@ -93,7 +101,7 @@ class SharedVolumes:
         async with turn:
             for each in (_mark(name), name):
                 await self._engine.ask(partial(_remove, name=each))
-            del self._used[name]
+            self._used.pop(name, None)
         log.info("a shared volume was removed", extra={"volume": name, "why": "no instance uses it"})
 
     async def _named(self, filters: dict[str, list[str]]) -> set[str]:

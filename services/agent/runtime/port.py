@@ -239,6 +239,10 @@ class Runtime(Protocol):
         """Removes what instances shared and none has used for a while. Raises Unavailable."""
         ...
 
+    async def remove_shared(self) -> None:
+        """Removes what instances shared outside the data directory and none uses now. Raises Unavailable."""
+        ...
+
     async def read(self, workload: Workload, path: str, longest: int) -> bytes:
         """A file as the program of a running instance sees it. Raises OSError, Unavailable."""
         ...

@@ -191,6 +191,9 @@ class ProcessRuntime:
         found = await asyncio.to_thread(venvs_of, self._settings.directory)
         await self._venvs.tidy(found | set(self._prepared.values()))
 
+    async def remove_shared(self) -> None:
+        """Everything is in the data directory, where the next agent finds it."""
+
     async def read(self, workload: Workload, path: str, longest: int) -> bytes:
         reading = in_own_thread(partial(content_of, host_path(workload, path), longest))
         return await asyncio.wait_for(reading, FILES_WITHIN)

@@ -6,6 +6,7 @@ import io
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -13,10 +14,12 @@ import pytest
 
 from libs.domain.causes import Cause
 from libs.domain.states import InstanceState
+from services.agent.__main__ import run
 from services.agent.mounts import Mount, MountKind
 from services.agent.runtime.docker_engine import Engine
 from services.agent.runtime.docker_volumes import Helpers, SharedVolumes
 from services.agent.runtime.port import Attempt, Phase, PrepareFailed, StartFailed
+from services.agent.settings import Settings
 from services.agent.storage.sources import ImageSource, NfsSource
 from tests.contract.agent.test_preparation import SCRIPT, put_wheel
 from tests.support.free_ports import free_port
@@ -250,6 +253,30 @@ async def test_shared_volumes_are_removed_when_no_container_used_them_for_long(d
         assert used in left
         assert left & {idle, f"{idle}.complete"} == set()
     engine.close()
+
+
+async def test_an_agent_that_stops_its_instances_leaves_no_shared_volume_that_nobody_uses(
+    docker_stage: Stage, tmp_path: Path
+) -> None:
+    engine, stop = Engine(""), asyncio.Event()
+    volumes = SharedVolumes(engine, docker_stage.prefix)
+    idle, used = (f"easel-test-{secrets.token_hex(6)}" for _ in range(2))
+    for name in (idle, used):
+        await volumes.ensure(name, Silent(), fill_nothing)
+    engine.close()
+    settings = Settings(
+        node=docker_stage.prefix,
+        runtime="docker",
+        data_dir=tmp_path / "agent",
+        scheduler=f"127.0.0.1:{free_port()}",
+        stop_instances_on_exit=True,
+    )
+    stop.set()
+
+    with container_with(used):
+        await run(settings, stop)
+
+        assert sorted(shared_volumes(docker_stage.prefix)) == [used, f"{used}.complete"]
 
 
 async def test_a_volume_that_an_agent_did_not_live_to_fill_is_begun_anew(docker_stage: Stage) -> None:
