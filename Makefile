@@ -48,7 +48,7 @@ $(VENV)/bin/uv: requirements/dev.lock
 	[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || "$$found" -m venv $(VENV) || { \
 	  echo "$$found cannot create virtual environments; on Debian and Ubuntu install python3-venv" >&2; exit 1; }
 	@awk '/^uv==/ { found = 1 } found { print } found && !/\\$$/ { exit }' requirements/dev.lock > $(VENV)/uv.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	@touch $@
 
 $(VENV)/.setup: $(VENV)/bin/uv requirements/dev.lock pyproject.toml
