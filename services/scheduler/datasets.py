@@ -96,8 +96,7 @@ def deleted(world: World, dataset_id: str, version: str, now: datetime) -> Chang
         if services := users.get((dataset.id, dataset.version)):
             raise FailedPrecondition(
                 f"version {dataset.version} of dataset {dataset.id!r} is mounted by a stored version of "
-                f"{', '.join(services)}, which finds its files by it when it goes back; "
-                "it can be deleted once the service is"
+                f"{', '.join(services)}, to which a roll-back may lead; it stays until the service is deleted"
             )
     what = f"version {version} was deleted" if version else "all its versions were deleted"
     return Changes(delete=tuple(going), events=(_event("DatasetDeleted", what, dataset_id, now),))

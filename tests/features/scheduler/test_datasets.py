@@ -160,6 +160,10 @@ async def test_what_a_stored_version_of_a_service_mounts_stays(tmp_path: Path) -
         listed = await scheduler.datasets.ListDatasets(admin_pb2.ListDatasetsRequest(), timeout=DEADLINE)
 
     assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert error.details() == (
+        "version 1 of dataset 'faces' is mounted by a stored version of digits, "
+        "to which a roll-back may lead; it stays until the service is deleted"
+    )
     assert [(each.version, list(each.used_by)) for each in listed.datasets] == [
         ("1", ["digits"]),
         ("2", ["digits"]),

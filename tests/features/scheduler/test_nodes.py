@@ -67,6 +67,8 @@ async def test_a_drained_node_keeps_what_has_no_other_place(tmp_path: Path) -> N
 
         await until(waits, "a successor that finds no place")
 
+        (node,) = (await scheduler.nodes.ListNodes(admin_pb2.ListNodesRequest(), timeout=DEADLINE)).nodes
+        assert node.draining
         assert gateway.endpoints("digits") == {old}
         assert not agent.assigned[old].stop
 

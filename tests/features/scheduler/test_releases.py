@@ -245,6 +245,56 @@ async def test_an_update_is_paused_resumed_given_other_stages_and_undone(tmp_pat
         assert reason in reasons
 
 
+async def test_an_undo_that_is_asked_for_twice_goes_back_once(tmp_path: Path) -> None:
+    undo = admin_pb2.ControlRolloutRequest.ACTION_UNDO
+    async with a_scheduler(tmp_path) as scheduler:
+        await scheduler.create(a_spec())
+        await updated(scheduler, CPU)
+        await controlled(scheduler, undo)
+        again = await refusal(controlled(scheduler, undo))
+        service = await scheduler.service("digits")
+
+    assert again == (
+        PRECONDITION,
+        "the newest update went back to version 1 already; choose one with `easel version digits N`",
+    )
+    assert service.version == 1
+
+
+async def test_a_service_that_is_scaled_to_0_is_stopped_and_begins_again_like_one_that_is_started(
+    tmp_path: Path,
+) -> None:
+    async with a_scheduler(tmp_path) as scheduler, an_agent(scheduler) as agent:
+        await scheduler.create(a_spec())
+        (instance,) = await serving(scheduler, agent)
+        await scheduler.scale("digits", 0)
+        await agent.sees(lambda a: a.assigned[instance].stop, "the instance being stopped")
+        leaving = await scheduler.service("digits")
+        agent.say(instance, gone=True)
+
+        async def stopped() -> admin_pb2.Service | None:
+            service = await scheduler.service("digits")
+            return service if service.state == common_pb2.SERVICE_STATE_STOPPED else None
+
+        at_rest = await until(stopped, "the service stopped")
+        await updated(scheduler, CPU)
+
+        async def done() -> admin_pb2.Service | None:
+            service = await scheduler.service("digits")
+            return service if service.rollout.phase == admin_pb2.ROLLOUT_PHASE_COMPLETED else None
+
+        after = await until(done, "the update of no instances")
+        await agent.sees(lambda a: not a.assigned, "nothing assigned")
+        await scheduler.scale("digits", 1)
+        again = await scheduler.service("digits")
+        await serving(scheduler, agent)
+
+    assert leaving.state == common_pb2.SERVICE_STATE_STOPPING
+    assert at_rest.why == "scaled to 0 instances; its configuration is kept"
+    assert (after.state, after.version) == (common_pb2.SERVICE_STATE_STOPPED, 2)
+    assert again.state == common_pb2.SERVICE_STATE_CREATING
+
+
 async def test_a_service_that_was_never_updated_has_no_update_to_control(tmp_path: Path) -> None:
     actions = admin_pb2.ControlRolloutRequest.Action.values()
     async with a_scheduler(tmp_path) as scheduler:
