@@ -25,12 +25,17 @@ def status(
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Follow it to its end.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show where the newest update of a service is, and why; one that is watched and fails ends with 1."""
+    """Show where the newest update of a service is, and why.
+
+    One that fails, or goes back by itself, while it is watched ends with 1.
+    """
+    watched: list[int] = []
 
     async def work(easel: "AsyncEasel") -> "Service":
         service = await easel.services.get(name)
         if not watch or service.rollout is None:
             return service
+        watched.append(service.rollout.version)
         from cli.phases import Goal, Wanted
         from cli.session import listed
         from cli.waiting import follow
@@ -47,7 +52,8 @@ def status(
         say(f"{name} was not updated yet")
     else:
         put(facts([("service", name), *rollout_lines(rollout)]))
-    if watch and rollout is not None and rollout.phase == "Failed":
+    went_back = bool(watched and rollout and rollout.because and rollout.version not in watched)
+    if went_back or (watch and rollout is not None and rollout.phase == "Failed"):
         raise typer.Exit(Exit.FAILED)
 
 

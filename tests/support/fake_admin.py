@@ -82,8 +82,8 @@ class FakeAdmin:
         self.watch_breaks = 0
         # How many instances were made; no id is given twice.
         self.made = 0
-        # Called when somebody has read what an instance wrote.
-        self.heard: Callable[[], None] = lambda: None
+        # What happens once after the next answer to a call.
+        self.after_answer: dict[str, Callable[[], None]] = {}
         self.calls: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
@@ -105,6 +105,9 @@ class FakeAdmin:
         if self.away_for > 0:
             self.away_for -= 1
             raise Unavailable("the database is away; trying again")
+
+    def answered(self, call: str) -> None:
+        self.after_answer.pop(call, lambda: None)()
 
     def service(self, name: str) -> pb.Service:
         if name not in self.services:
@@ -296,7 +299,6 @@ class FakeAdmin:
         failed = service.version
         self.update(pb.UpdateServiceRequest(name=name, to_version=service.rollout.from_version))
         service.rollout.from_version, service.rollout.because = failed, because
-        self.heard = lambda: None
         self.happened("RolloutRolledBack", why, name, warning=True)
 
     def roll(self, name: str) -> pb.Service:

@@ -21,7 +21,9 @@ class Services(Servicer, rpc.ServiceServiceServicer):
 
     async def GetService(self, request, context):
         self.fake.entering("GetService")
-        return pb.GetServiceResponse(service=self.fake.service(request.name))
+        answer = pb.GetServiceResponse(service=self.fake.service(request.name))
+        self.fake.answered("GetService")
+        return answer
 
     async def ListServices(self, request, context):
         self.fake.entering("ListServices")
@@ -188,7 +190,7 @@ class Instances(Servicer, rpc.InstanceServiceServicer):
         self._one(request.id)
         for line in self.fake.logs.get(request.id, [])[-(request.tail or 100) :]:
             yield pb.StreamInstanceLogsResponse(text=line)
-        self.fake.heard()
+        self.fake.answered("StreamInstanceLogs")
 
 
 class Nodes(Servicer, rpc.NodeServiceServicer):

@@ -133,7 +133,7 @@ def test_a_wait_for_a_version_that_is_taken_back_says_why_and_shows_what_it_wrot
         fake.fate = Fate.READY
         fake.take_back("echo", why, because)
 
-    fake.fate, fake.heard = Fate.CRASHES, back
+    fake.fate, fake.after_answer["StreamInstanceLogs"] = Fate.CRASHES, back
     ran = echo("modify", "echo", "-D", "x=1", "--wait")
 
     assert ran.code == 1
@@ -158,6 +158,19 @@ def test_an_update_that_fails_while_it_is_watched_fails_the_command(
 
     assert echo("rollout", "status", "echo", "--watch").code == 1
     assert echo("rollout", "status", "echo").code == 0
+
+
+def test_an_update_that_goes_back_while_it_is_watched_fails_the_command(
+    echo: CommandLine, fake: FakeAdmin
+) -> None:
+    echo("modify", "echo", "-D", "x=1", "--partition", "1")
+    why = "echo-3: it crashed"
+    fake.after_answer["GetService"] = lambda: fake.take_back("echo", why, why)
+
+    watched = echo("rollout", "status", "echo", "--watch")
+
+    assert watched.code == 1 and "echo-3: it crashed" in watched.out
+    assert echo("rollout", "status", "echo", "--watch").code == 0
 
 
 def test_a_service_that_was_never_updated_says_so(echo: CommandLine) -> None:
