@@ -114,13 +114,11 @@ async def test_an_unknown_dataset_or_version_is_refused_with_those_that_there_ar
         ),
         (
             {"oss": {"path": "s3://sets"}},
-            "oss.path: got 's3://sets', "
-            'expected oss://bucket/path without "." or ".." segments',
+            'oss.path: got \'s3://sets\', expected oss://bucket/path without "." or ".." segments',
         ),
         (
             {"nfs": {"server": "nas", "read_only": True}},
-            "nfs.read_only: got an unknown key, expected keys that are known; "
-            "did you mean nfs.readOnly?",
+            "nfs.read_only: got an unknown key, expected keys that are known; did you mean nfs.readOnly?",
         ),
     ],
 )
