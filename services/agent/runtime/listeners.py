@@ -10,6 +10,9 @@ from services.agent.runtime.port import Finding
 
 _ESTABLISHED, _LISTENING = "01", "0A"
 _TABLES = ("tcp", "tcp6")
+_SOCKET = "socket:["
+# A connection that the kernel has made, and that no program has accepted yet, is no program's.
+_TAKEN_BY_NOBODY = "0"
 _OWN = Path("/proc/net")
 # As the kernel writes them: each group of four bytes in the order of the host.
 _ANY_LOOPBACK_4 = "7F"
@@ -54,18 +57,51 @@ def listening_sockets() -> Iterator[tuple[int, str]]:
 
 def connections_to(port: int, net: Path = _OWN) -> int:
     """Connections whose own end is `port`: those that somebody made to it. Blocks shortly."""
+    return len(_connected_to(port, net))
+
+
+def connections_of_tree(root: int, port: int) -> int:
+    """Connections to `port`, but for those that are known to be of programs outside the tree of `root`.
+
+    Blocks shortly.
+    """
+    connected = _connected_to(port, _OWN)
+    strange = set(connected) - {_TAKEN_BY_NOBODY}
+    # What a process hands to one that it forks just now is found at the second look.
+    for _ in range(2):
+        if strange:
+            held, all_seen = _sockets_of_tree(root)
+            strange = strange - held if all_seen else set()
+    return sum(inode not in strange for inode in connected)
+
+
+def _connected_to(port: int, net: Path) -> list[str]:
+    """The inode of each connection whose own end is `port`."""
     ending = f":{port:04X}"
-    return sum(fields[1].endswith(ending) for fields in _rows(_ESTABLISHED, net))
+    return [fields[9] for fields in _rows(_ESTABLISHED, net) if fields[1].endswith(ending)]
 
 
 def listeners_of_tree(root: int) -> list[Listener]:
     """What the process `root` and those below it listen on. Blocks shortly."""
+    held, _ = _sockets_of_tree(root)
+    return [listener for listener in listeners() if listener.inode in held]
+
+
+def _sockets_of_tree(root: int) -> tuple[set[str], bool]:
+    """The inodes of its sockets, and whether all were seen: a program of another user hides its own."""
     held: set[str] = set()
+    all_seen = True
     for pid in tree_of(root):
-        # One that became another user's hides its own sockets, not those of its children.
-        with suppress(OSError):
-            held |= {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
-    return [listener for listener in listeners() if f"socket:[{listener.inode}]" in held]
+        try:
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                # One that was closed meanwhile hides no other.
+                with suppress(FileNotFoundError):
+                    held.add(str(link.readlink()))
+        except PermissionError:
+            all_seen = False
+        except OSError:
+            continue
+    return {link[len(_SOCKET) : -1] for link in held if link.startswith(_SOCKET)}, all_seen
 
 
 def ports_of_tree(root: int) -> set[int]:

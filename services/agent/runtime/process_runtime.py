@@ -24,7 +24,13 @@ from services.agent.mounts import MountKind, ensure_source
 from services.agent.runtime import process_inside
 from services.agent.runtime.cgroups import ControlGroups
 from services.agent.runtime.launchers import Launchers
-from services.agent.runtime.listeners import connections_to, finding_of, listeners_of_tree, ports_of_tree
+from services.agent.runtime.listeners import (
+    connections_of_tree,
+    connections_to,
+    finding_of,
+    listeners_of_tree,
+    ports_of_tree,
+)
 from services.agent.runtime.logfiles import follow as followed
 from services.agent.runtime.logfiles import tail_of
 from services.agent.runtime.port import (
@@ -155,7 +161,10 @@ class ProcessRuntime:
         return finding_of(found, running.port, advice, from_outside=not _is_loopback(running.address))
 
     async def connections(self, running: Running) -> int | None:
-        return await asyncio.to_thread(connections_to, running.port)
+        launcher = self._directory(running.id).monitor()
+        if launcher is None:
+            return await asyncio.to_thread(connections_to, running.port)
+        return await asyncio.to_thread(connections_of_tree, launcher, running.port)
 
     async def execute(self, running: Running, command: Sequence[str], within: timedelta) -> Executed:
         return await process_inside.execute(self._directory(running.id), command, within)

@@ -47,6 +47,44 @@ async def test_a_port_of_another_instance_is_refused_with_its_name(stage: Stage)
         await stage.start(stage.a_workload("b", host_port=taken.port))
 
 
+def serving(loop: str) -> str:
+    """A program that listens on loopback alone, so that another may have its port at another address."""
+    listen = 'import os, socket; server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))'
+    return f"exec python3 -c '{listen}; {loop}'"
+
+
+async def test_connections_of_another_program_at_the_same_port_are_not_the_instances(stage: Stage) -> None:
+    accepting = "taken = [server.accept() for _ in iter(int, 1)]"
+    running = await stage.start(stage.a_workload(script=serving(accepting)))
+    await stage.listening(running)
+
+    async def counts(number: int) -> None:
+        async def look() -> bool:
+            return await stage.runtime.connections(running) == number
+
+        await until(look, f"{number} connections")
+
+    with (
+        socket.create_server(("127.0.0.2", running.port)) as other,
+        socket.create_connection(other.getsockname()),
+        other.accept()[0],
+    ):
+        await counts(0)
+        with socket.create_connection((running.address, running.port)):
+            await counts(1)
+
+
+async def test_a_connection_that_the_program_has_not_accepted_yet_is_one_of_its_own(stage: Stage) -> None:
+    running = await stage.start(stage.a_workload(script=serving("import time; time.sleep(600)")))
+    await stage.listening(running)
+
+    async def look() -> bool:
+        return bool(await stage.runtime.connections(running))
+
+    with socket.create_connection((running.address, running.port)):
+        await until(look, "the connection")
+
+
 async def test_a_listener_of_another_program_is_not_the_instance(stage: Stage) -> None:
     port = free_port()
     late = stage.a_workload(script="sleep 600", host_port=port)
