@@ -157,9 +157,7 @@ async def test_what_an_agent_was_installing_when_it_was_killed_is_ended_by_the_n
 async def test_an_environment_is_built_anew_where_it_was_moved_to(stage: Stage, tmp_path: Path) -> None:
     put_wheel(tmp_path)
     file = tmp_path / "requirements.txt"
-    first, second = (
-        Venvs(tmp_path / name, Settings().python, own_environment()) for name in "ab"
-    )
+    first, second = (Venvs(tmp_path / name, Settings().python, own_environment()) for name in "ab")
     await first.ensure((), file, Silent())
     (tmp_path / "a").rename(tmp_path / "b")
 
