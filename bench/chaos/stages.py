@@ -104,6 +104,8 @@ class Embedded:
             "EASEL_AGENT_DATA_DIR": str(easel.home / "second"),
             "EASEL_AGENT_FIRST_PORT": str(first),
             "EASEL_AGENT_LAST_PORT": str(first + 999),
+            # Also when the services could not be deleted, nothing of them is left.
+            "EASEL_AGENT_STOP_INSTANCES_ON_EXIT": "true",
         }
         self._second = self._agent()
 
@@ -131,7 +133,7 @@ class Embedded:
 
     def close(self) -> None:
         self._second.terminate()
-        self._second.wait(20)
+        self._second.wait(60)
         for taken in self._taken.values():
             taken.close()
 
