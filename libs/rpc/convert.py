@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from easel.common.v1 import common_pb2
+from libs.domain.progress import Progress
 from libs.domain.records import Gpu, Resources
 from libs.domain.states import InstanceState, NodeState, Runtime, ServiceState
 
@@ -67,4 +68,13 @@ def gpu_to_proto(gpu: Gpu) -> common_pb2.Gpu:
         memory_mib=gpu.memory_mib,
         healthy=gpu.healthy,
         why=gpu.why,
+    )
+
+
+def progress_to_proto(progress: Progress) -> common_pb2.Progress:
+    return common_pb2.Progress(
+        what=progress.what,
+        done_bytes=progress.done_bytes,
+        total_bytes=progress.total_bytes,
+        bytes_per_second=progress.bytes_per_second,
     )

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from libs.domain.causes import Cause
+from libs.domain.progress import Progress
 from libs.domain.states import InstanceState
-from services.agent.runtime.port import Progress
 
 
 @dataclass(frozen=True)

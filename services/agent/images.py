@@ -11,12 +11,13 @@ from typing import Protocol
 from easel.agent.v1 import agent_pb2 as pb
 from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
+from libs.domain.progress import Progress
 from libs.domain.states import InstanceState
+from libs.rpc.convert import progress_to_proto
 from services.agent.backing_off import back_off, due
 from services.agent.reporting import Reporting
-from services.agent.runtime.port import Progress, PullFailed, Told
+from services.agent.runtime.port import PullFailed, Told
 from services.agent.stalling import Patience, while_it_moves
-from services.agent.wire import progress_to_proto
 
 log = logging.getLogger(__name__)
 

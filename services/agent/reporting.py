@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from libs.domain.progress import Progress
 from libs.domain.states import InstanceState
-from services.agent.runtime.port import Progress
 
 TOLD_EVERY = 1.0
 

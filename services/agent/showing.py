@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
+from libs.domain.progress import Progress
 from libs.domain.states import InstanceState
 from services.agent.board import Board, Status
 from services.agent.health.remembered import Readiness
 from services.agent.health.verdict import Health
 from services.agent.plan import End, Hold, Wanted
-from services.agent.runtime.port import Attempt, Progress, Running
+from services.agent.runtime.port import Attempt, Running
 from services.agent.workload import Workload
 
 

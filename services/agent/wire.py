@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 from easel.agent.v1 import agent_pb2 as pb
-from easel.common.v1 import common_pb2
 from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
 from libs.rpc.convert import (
     INSTANCE_STATES_OUT,
     RUNTIMES_OUT,
     gpu_to_proto,
+    progress_to_proto,
     resources_to_proto,
     time_to_proto,
 )
@@ -19,7 +19,6 @@ from services.agent.gpu_troubles import GpuTrouble, TroubleKind
 from services.agent.inventory import Inventory
 from services.agent.mounts import HostDirectories, NotHere
 from services.agent.plan import Wanted
-from services.agent.runtime.port import Progress
 from services.agent.workload import spec_hash, workload_of
 
 _TROUBLES_OUT = {
@@ -65,15 +64,6 @@ def report_of(status: Status) -> pb.InstanceReport:
         progress=progress_to_proto(status.progress) if status.progress is not None else None,
         run=status.run,
         connections=status.connections,
-    )
-
-
-def progress_to_proto(progress: Progress) -> common_pb2.Progress:
-    return common_pb2.Progress(
-        what=progress.what,
-        done_bytes=progress.done_bytes,
-        total_bytes=progress.total_bytes,
-        bytes_per_second=progress.bytes_per_second,
     )
 
 

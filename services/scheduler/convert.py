@@ -20,7 +20,6 @@ from libs.rpc.convert import (
 )
 from services.scheduler.admin.updating import UpdateAsk
 from services.scheduler.diagnose.finding import Finding, Severity
-from services.scheduler.live import Progress
 from services.scheduler.rollout.begin import Action, PlanAsked
 
 _SEVERITIES = {
@@ -148,15 +147,6 @@ def rollout_to_proto(rollout: Rollout, updated: int, wanted: int) -> admin_pb2.R
         started_at=time_to_proto(rollout.started_at),
         finished_at=time_to_proto(rollout.finished_at),
         because=rollout.because,
-    )
-
-
-def progress_to_proto(progress: Progress) -> common_pb2.Progress:
-    return common_pb2.Progress(
-        what=progress.what,
-        done_bytes=progress.done_bytes,
-        total_bytes=progress.total_bytes,
-        bytes_per_second=progress.bytes_per_second,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes
+from libs.domain.progress import Progress
 from libs.domain.records import Event, Instance
 from libs.domain.states import EventKind
 from services.scheduler.world import World
@@ -13,28 +14,6 @@ from services.scheduler.world import World
 # A transfer that is over sooner is not worth an event.
 LONG = timedelta(seconds=5)
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far one transfer is; 0 for what is not known."""
-
-    what: str
-    done_bytes: int = 0
-    total_bytes: int = 0
-    bytes_per_second: int = 0
-
-    @property
-    def left(self) -> timedelta | None:
-        """How long it takes still, at this rate; None while nobody can say."""
-        if not self.bytes_per_second or not self.total_bytes:
-            return None
-        return timedelta(seconds=max(0, self.total_bytes - self.done_bytes) / self.bytes_per_second)
-
-    @property
-    def quarters(self) -> int:
-        """Whole quarters that are done, 0 to 3; the end is told by what comes after."""
-        return min(3, 4 * self.done_bytes // self.total_bytes) if self.total_bytes else 0
 
 
 @dataclass(frozen=True)

@@ -55,16 +55,6 @@ class Activity:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a transfer is. `total_bytes` is 0 while the size is not known."""
-
-    what: str
-    done_bytes: int
-    total_bytes: int = 0
-    bytes_per_second: int = 0
-
-
-@dataclass(frozen=True)
 class Attempt:
     """Which run of the instance this is. `streak` counts the failures since it was last healthy."""
 

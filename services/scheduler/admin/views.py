@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from easel.admin.v1 import admin_pb2
 from libs.domain.records import Instance, Node, ResourceGroup, Resources, Rollout, Service
 from libs.domain.states import LIVE_STATES, InstanceState
-from libs.rpc.convert import SERVICE_STATES_OUT, resources_to_proto, time_to_proto
+from libs.rpc.convert import SERVICE_STATES_OUT, progress_to_proto, resources_to_proto, time_to_proto
 from services.scheduler.admin.documents import shown
 from services.scheduler.convert import (
     SAFETY_LOCKS_OUT,
     instance_to_proto,
     node_to_proto,
-    progress_to_proto,
     rollout_to_proto,
 )
 from services.scheduler.gpus.fences import active_fence

@@ -7,9 +7,10 @@ from functools import partial
 import pytest
 
 from libs.domain.causes import Cause
+from libs.domain.progress import Progress
 from libs.domain.states import InstanceState
 from services.agent.reporting import Reporting
-from services.agent.runtime.port import PrepareFailed, Progress
+from services.agent.runtime.port import PrepareFailed
 from services.agent.stalling import Patience, stalled, while_it_moves
 
 PULLING, PREPARING = InstanceState.PULLING, InstanceState.PREPARING

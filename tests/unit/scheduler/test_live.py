@@ -7,7 +7,8 @@ import pytest
 from easel.agent.v1 import agent_pb2
 from easel.common.v1 import common_pb2
 from libs.db.changes import Changes
-from services.scheduler.live import NOTHING, Live, Progress, Told, duration, in_words, next_told
+from libs.domain.progress import Progress
+from services.scheduler.live import NOTHING, Live, Told, duration, in_words, next_told
 from tests.support.builders import (
     a_node,
     a_ready_instance,

@@ -9,13 +9,14 @@ import pytest
 
 from libs.db.changes import Changes
 from libs.domain.causes import ADVICE, Cause
+from libs.domain.progress import Progress
 from libs.domain.records import Gpu, GpuFence, Instance, Node, Rollout, Secret, Service, ServiceVersion
 from libs.domain.states import InstanceState, NodeState, RolloutPhase, SafetyLock
 from services.scheduler.diagnose.asking import last_lines
 from services.scheduler.diagnose.diagnosis import diagnose_instance, diagnose_service, wants_log
 from services.scheduler.diagnose.finding import Finding, Severity, finding, in_order
 from services.scheduler.diagnose.picture import Picture
-from services.scheduler.live import NOTHING, Now, Progress
+from services.scheduler.live import NOTHING, Now
 from services.scheduler.world import World
 from tests.support.builders import (
     NOON,
