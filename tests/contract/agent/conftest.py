@@ -3,7 +3,7 @@
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,8 @@ from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettin
 from services.agent.runtime.venvs import Venvs
 from services.agent.settings import Settings, handed_on, own_environment
 from tests.support.runtime_stage import Stage
+from tests.support.s3_server import S3Server
+from tests.support.storage_stage import Node
 
 IMAGE = "python:3.11-slim"
 
@@ -71,3 +73,16 @@ def bucket(tmp_path: Path) -> Path:
     directory = tmp_path / "bucket"
     directory.mkdir()
     return directory
+
+
+@pytest.fixture
+def s3() -> Iterator[S3Server]:
+    with S3Server().running() as server:
+        yield server
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    node = Node(tmp_path)
+    yield node
+    node.storage.close()

@@ -30,12 +30,6 @@ READ = "cat /mnt/data/file; touch /mnt/data/new 2> /dev/null || echo refused"
 
 
 @pytest.fixture
-def s3() -> Iterator[S3Server]:
-    with S3Server().running() as server:
-        yield server
-
-
-@pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     node = Node(tmp_path, settings={"environment": own_environment()})
     yield node

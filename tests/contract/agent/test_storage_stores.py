@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,19 +21,6 @@ from tests.support.storage_stage import Node, Told
 from tests.support.waiting import until
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def s3() -> Iterator[S3Server]:
-    with S3Server().running() as server:
-        yield server
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    node = Node(tmp_path)
-    yield node
-    node.storage.close()
 
 
 async def refused(node: Node, source: StoreSource) -> PrepareFailed:

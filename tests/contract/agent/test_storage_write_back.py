@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,19 +16,6 @@ from tests.support.storage_stage import Node
 from tests.support.waiting import until
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def s3() -> Iterator[S3Server]:
-    with S3Server().running() as server:
-        yield server
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    node = Node(tmp_path)
-    yield node
-    node.storage.close()
 
 
 async def writable(node: Node, source: StoreSource, instance: str = "i-1") -> Path:
