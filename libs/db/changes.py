@@ -16,6 +16,7 @@ from libs.domain.records import (
     ServiceVersion,
     Token,
 )
+from libs.domain.traffic import AccessToken, Gateway, Group, Mirror, Ramp, Registry
 
 Record = (
     Service
@@ -29,6 +30,12 @@ Record = (
     | Secret
     | Dataset
     | ImagePull
+    | Group
+    | Ramp
+    | Mirror
+    | Gateway
+    | AccessToken
+    | Registry
 )
 
 
@@ -63,3 +70,9 @@ class Contents:
     secrets: tuple[Secret, ...] = ()
     datasets: tuple[Dataset, ...] = ()
     image_pulls: tuple[ImagePull, ...] = ()
+    groups: tuple[Group, ...] = ()
+    ramps: tuple[Ramp, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+    access_tokens: tuple[AccessToken, ...] = ()
+    registries: tuple[Registry, ...] = ()

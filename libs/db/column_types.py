@@ -1,6 +1,7 @@
 """How the domain's values are kept in columns, the same on SQLite and PostgreSQL."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -71,3 +72,20 @@ class Labels(TypeDecorator[Mapping[str, str]]):
 
     def process_bind_param(self, value: Mapping[str, str] | None, dialect: Dialect) -> dict[str, str]:
         return dict(value or {})
+
+
+class Values(TypeDecorator[tuple[Any, ...]]):
+    """A tuple of plain dataclasses, as a JSON list of objects."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, of: type[Any]) -> None:
+        super().__init__()
+        self.of = of
+
+    def process_bind_param(self, value: tuple[Any, ...] | None, dialect: Dialect) -> list[Any]:
+        return [asdict(each) for each in value or ()]
+
+    def process_result_value(self, value: list[Any] | None, dialect: Dialect) -> tuple[Any, ...]:
+        return tuple(self.of(**each) for each in value or ())

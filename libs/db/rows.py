@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Table
 
-from libs.db import tables
+from libs.db import tables, traffic_tables
 from libs.db.changes import Record
 from libs.domain.records import (
     Dataset,
@@ -23,6 +23,7 @@ from libs.domain.records import (
     ServiceVersion,
     Token,
 )
+from libs.domain.traffic import AccessToken, Gateway, Group, Mirror, Ramp, Registry
 
 Row = dict[str, Any]
 
@@ -49,6 +50,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(Secret, tables.secrets, "secret"),
     Kind(Dataset, tables.datasets, "dataset"),
     Kind(ImagePull, tables.image_pulls, "image pull"),
+    Kind(Group, traffic_tables.groups, "group"),
+    Kind(Ramp, traffic_tables.ramps, "ramp"),
+    Kind(Mirror, traffic_tables.mirrors, "mirror"),
+    Kind(Gateway, traffic_tables.gateways, "gateway"),
+    Kind(AccessToken, traffic_tables.access_tokens, "access token"),
+    Kind(Registry, traffic_tables.registries, "registry"),
 )
 _KIND_OF = {kind.record: kind for kind in KINDS}
 _KEY_FIELDS = {kind.record: tuple(each.name for each in kind.table.primary_key) for kind in KINDS}

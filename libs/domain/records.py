@@ -17,7 +17,9 @@ from libs.domain.states import (
     SafetyLock,
     ServiceState,
     TokenRole,
+    TrafficState,
 )
+from libs.domain.traffic import BY_INSTANCES, SHARED_GATEWAY
 
 PUBLIC_GROUP = "public"
 
@@ -73,6 +75,12 @@ class Service:
     # Since when it has not been running, and the last warning (days before its deletion) given of that.
     idle_since: datetime | None = None
     idle_warned_days: int = 0
+    # Of the version in force: the group it is a member of, empty for none, and the gateway it is on.
+    group: str = ""
+    gateway: str = SHARED_GATEWAY
+    # What it takes of its group's requests: its weight is 0 to 1000, or BY_INSTANCES.
+    traffic_state: TrafficState = TrafficState.STANDALONE
+    weight: int = BY_INSTANCES
     revision: int = 0
 
 

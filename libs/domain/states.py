@@ -67,6 +67,29 @@ class RolloutPhase(StrEnum):
     FAILED = "Failed"
 
 
+class TrafficState(StrEnum):
+    """Whether a member of a group takes requests of the group, or only its own."""
+
+    STANDALONE = "standalone"
+    GROUPING = "grouping"
+
+
+class TrafficMode(StrEnum):
+    """How a group's requests are shared out: by ready instances, or by the members' weights."""
+
+    AUTO = "auto"
+    CUSTOMIZED = "customized"
+
+
+class RampPhase(StrEnum):
+    """How far a member is on its way to all of its group's requests."""
+
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    WENT_BACK = "WentBack"
+    ENDED = "Ended"
+
+
 class EventKind(StrEnum):
     NORMAL = "Normal"
     WARNING = "Warning"

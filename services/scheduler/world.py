@@ -24,11 +24,30 @@ from libs.domain.records import (
     ServiceVersion,
     Token,
 )
+from libs.domain.traffic import AccessToken, Gateway, Group, Mirror, Ramp, Registry
 
+N = TypeVar("N")
 K = TypeVar("K")
 V = TypeVar("V")
 
 _NONE: Mapping[str, Instance] = MappingProxyType({})
+_NO_SERVICES: Mapping[str, Service] = MappingProxyType({})
+_NO_MIRRORS: Mapping[str, Mirror] = MappingProxyType({})
+_NO_TOKENS: Mapping[str, AccessToken] = MappingProxyType({})
+
+# Records that are found by one field and in no other way: where they are kept, and that field.
+_SHELVES: Mapping[type[Record], tuple[str, str]] = {
+    Node: ("nodes", "name"),
+    ResourceGroup: ("resource_groups", "name"),
+    Token: ("tokens", "id"),
+    Rollout: ("rollouts", "service"),
+    Secret: ("secrets", "name"),
+    ImagePull: ("image_pulls", "id"),
+    Group: ("groups", "name"),
+    Ramp: ("ramps", "service"),
+    Gateway: ("gateways", "name"),
+    Registry: ("registries", "id"),
+}
 
 
 class World:
@@ -47,8 +66,19 @@ class World:
         self.secrets: dict[str, Secret] = {}
         self.datasets: dict[str, dict[str, Dataset]] = {}
         self.image_pulls: dict[str, ImagePull] = {}
+        self.groups: dict[str, Group] = {}
+        # By the service that is on its way.
+        self.ramps: dict[str, Ramp] = {}
+        # By the service that is copied.
+        self.mirrors: dict[str, Mirror] = {}
+        self.gateways: dict[str, Gateway] = {}
+        self.access_tokens: dict[str, AccessToken] = {}
+        self.registries: dict[str, Registry] = {}
         self._of_service: dict[str, dict[str, Instance]] = {}
         self._on_node: dict[str, dict[str, Instance]] = {}
+        self._members: dict[str, dict[str, Service]] = {}
+        self._mirrored_to: dict[str, dict[str, Mirror]] = {}
+        self._tokens_of: dict[tuple[str, str], dict[str, AccessToken]] = {}
         for record in _records(contents):
             self._put(record)
 
@@ -65,6 +95,12 @@ class World:
         yield from self.secrets.values()
         yield from (dataset for versions in self.datasets.values() for dataset in versions.values())
         yield from self.image_pulls.values()
+        yield from self.groups.values()
+        yield from self.ramps.values()
+        yield from self.mirrors.values()
+        yield from self.gateways.values()
+        yield from self.access_tokens.values()
+        yield from self.registries.values()
 
     def service(self, name: str) -> Service:
         """Raises NotFound."""
@@ -115,6 +151,32 @@ class World:
             raise NotFound(f"there is no image pull {pull_id!r}")
         return found
 
+    def group(self, name: str) -> Group:
+        """Raises NotFound."""
+        found = self.groups.get(name)
+        if found is None:
+            raise NotFound(f"there is no group {name!r}")
+        return found
+
+    def gateway(self, name: str) -> Gateway:
+        """Raises NotFound."""
+        found = self.gateways.get(name)
+        if found is None:
+            raise NotFound(f"there is no gateway {name!r}")
+        return found
+
+    def members_of(self, group: str) -> Iterable[Service]:
+        """The services that are in a group, in no order."""
+        return self._members.get(group, _NO_SERVICES).values()
+
+    def mirrors_to(self, service: str) -> Iterable[Mirror]:
+        """The mirrors that have this service as a target, in no order."""
+        return self._mirrored_to.get(service, _NO_MIRRORS).values()
+
+    def access_tokens_of(self, owner_kind: str, owner: str) -> Iterable[AccessToken]:
+        """The tokens of a service or a group beside its first one, in no order."""
+        return self._tokens_of.get((owner_kind, owner), _NO_TOKENS).values()
+
     def instances_of(self, service: str) -> Iterable[Instance]:
         return self._of_service.get(service, _NONE).values()
 
@@ -131,7 +193,10 @@ class World:
     def _put(self, record: Record) -> None:
         match record:
             case Service():
+                self._drop_service(record.name)
                 self.services[record.name] = record
+                if record.group:
+                    self._members.setdefault(record.group, {})[record.name] = record
             case ServiceVersion():
                 self.versions.setdefault(record.service, {})[record.number] = record
             case Instance():
@@ -140,47 +205,52 @@ class World:
                 self._of_service.setdefault(record.service, {})[record.id] = record
                 if record.node:
                     self._on_node.setdefault(record.node, {})[record.id] = record
-            case Node():
-                self.nodes[record.name] = record
-            case ResourceGroup():
-                self.resource_groups[record.name] = record
-            case Token():
-                self.tokens[record.id] = record
-            case Rollout():
-                self.rollouts[record.service] = record
             case GpuFence():
                 self.gpu_fences[record.node, record.uuid] = record
-            case Secret():
-                self.secrets[record.name] = record
             case Dataset():
                 self.datasets.setdefault(record.id, {})[record.version] = record
-            case ImagePull():
-                self.image_pulls[record.id] = record
+            case Mirror():
+                self._drop_mirror(record.service)
+                self.mirrors[record.service] = record
+                for target in record.targets:
+                    self._mirrored_to.setdefault(target, {})[record.service] = record
+            case AccessToken():
+                self.access_tokens[record.id] = record
+                self._tokens_of.setdefault((record.owner_kind, record.owner), {})[record.id] = record
+            case _:
+                shelf, key = _SHELVES[type(record)]
+                getattr(self, shelf)[getattr(record, key)] = record
 
     def _drop(self, record: Record) -> None:
         match record:
             case Service():
-                self.services.pop(record.name, None)
+                self._drop_service(record.name)
             case ServiceVersion():
                 _pop_inner(self.versions, record.service, record.number)
             case Instance():
                 self._drop_instance(record.id)
-            case Node():
-                self.nodes.pop(record.name, None)
-            case ResourceGroup():
-                self.resource_groups.pop(record.name, None)
-            case Token():
-                self.tokens.pop(record.id, None)
-            case Rollout():
-                self.rollouts.pop(record.service, None)
             case GpuFence():
                 self.gpu_fences.pop((record.node, record.uuid), None)
-            case Secret():
-                self.secrets.pop(record.name, None)
             case Dataset():
                 _pop_inner(self.datasets, record.id, record.version)
-            case ImagePull():
-                self.image_pulls.pop(record.id, None)
+            case Mirror():
+                self._drop_mirror(record.service)
+            case AccessToken():
+                self.access_tokens.pop(record.id, None)
+                _pop_inner(self._tokens_of, (record.owner_kind, record.owner), record.id)
+            case _:
+                shelf, key = _SHELVES[type(record)]
+                getattr(self, shelf).pop(getattr(record, key), None)
+
+    def _drop_service(self, name: str) -> None:
+        old = self.services.pop(name, None)
+        if old is not None and old.group:
+            _pop_inner(self._members, old.group, name)
+
+    def _drop_mirror(self, service: str) -> None:
+        old = self.mirrors.pop(service, None)
+        for target in old.targets if old is not None else ():
+            _pop_inner(self._mirrored_to, target, service)
 
     def _drop_instance(self, instance_id: str) -> None:
         old = self.instances.pop(instance_id, None)
@@ -193,7 +263,7 @@ class World:
             self._on_node[old.node].pop(instance_id, None)
 
 
-def _pop_inner(outer: dict[str, dict[K, V]], name: str, key: K) -> None:
+def _pop_inner(outer: dict[N, dict[K, V]], name: N, key: K) -> None:
     """Drops one of the inner entries, and the outer one with its last."""
     inner = outer.get(name, {})
     inner.pop(key, None)
@@ -224,6 +294,12 @@ def _records(contents: Contents) -> Iterator[Record]:
         contents.secrets,
         contents.datasets,
         contents.image_pulls,
+        contents.groups,
+        contents.ramps,
+        contents.mirrors,
+        contents.gateways,
+        contents.access_tokens,
+        contents.registries,
     )
 
 
@@ -231,10 +307,10 @@ def _key(record: Record) -> Hashable:
     match record:
         case ServiceVersion():
             return ServiceVersion, record.service, record.number
-        case Instance() | Token() | ImagePull():
+        case Instance() | Token() | ImagePull() | AccessToken() | Registry():
             return type(record), record.id
-        case Rollout():
-            return Rollout, record.service
+        case Rollout() | Ramp() | Mirror():
+            return type(record), record.service
         case GpuFence():
             return GpuFence, record.node, record.uuid
         case Dataset():

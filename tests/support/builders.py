@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from libs.db.changes import Contents
+from libs.db.changes import Changes, Contents, Record
 from libs.domain.records import Instance, Node, ResourceGroup, Resources, Service, ServiceVersion
 from libs.domain.states import InstanceState, NodeState
 from services.scheduler.world import World
@@ -77,16 +77,8 @@ def a_node(name: str = "n1", **changes: Any) -> Node:
     return Node(name=name, **{**base, **changes})
 
 
-def a_world(*records: Service | ServiceVersion | Instance | Node | ResourceGroup) -> World:
+def a_world(*records: Record) -> World:
     """A picture of these records, with the public group in it."""
-    groups = [ResourceGroup("public", "public", NOON, revision=1)]
-    return World(
-        Contents(
-            services=tuple(r for r in records if isinstance(r, Service)),
-            versions=tuple(r for r in records if isinstance(r, ServiceVersion)),
-            instances=tuple(r for r in records if isinstance(r, Instance)),
-            nodes=tuple(r for r in records if isinstance(r, Node)),
-            resource_groups=(*groups, *(r for r in records if isinstance(r, ResourceGroup))),
-            tokens=(),
-        )
-    )
+    world = World(Contents(resource_groups=(ResourceGroup("public", "public", NOON, revision=1),)))
+    world.apply(Changes(put=records))
+    return world

@@ -10,11 +10,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect
 
 from libs.db.changes import Changes, Record
+from libs.db.columns import metadata
 from libs.db.engine import create_engine
 from libs.db.migrate import migrate
 from libs.db.rows import KINDS, Kind, row_of
 from libs.db.store import open_store
-from libs.db.tables import metadata
 from libs.domain.records import Instance, Node, ResourceGroup, Service, ServiceVersion, Token
 from libs.domain.states import SafetyLock
 from tests.contract.db.records import ALL, INSTANCE, NODE, SERVICE

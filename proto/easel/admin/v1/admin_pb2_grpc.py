@@ -2620,3 +2620,1323 @@ class ImageService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class GroupServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateGroup = channel.unary_unary(
+                '/easel.admin.v1.GroupService/CreateGroup',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateGroupRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateGroupResponse.FromString,
+                _registered_method=True)
+        self.GetGroup = channel.unary_unary(
+                '/easel.admin.v1.GroupService/GetGroup',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetGroupRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetGroupResponse.FromString,
+                _registered_method=True)
+        self.ListGroups = channel.unary_unary(
+                '/easel.admin.v1.GroupService/ListGroups',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListGroupsRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListGroupsResponse.FromString,
+                _registered_method=True)
+        self.UpdateGroup = channel.unary_unary(
+                '/easel.admin.v1.GroupService/UpdateGroup',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGroupRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGroupResponse.FromString,
+                _registered_method=True)
+        self.DeleteGroup = channel.unary_unary(
+                '/easel.admin.v1.GroupService/DeleteGroup',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGroupRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGroupResponse.FromString,
+                _registered_method=True)
+        self.ReleaseService = channel.unary_unary(
+                '/easel.admin.v1.GroupService/ReleaseService',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ReleaseServiceRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ReleaseServiceResponse.FromString,
+                _registered_method=True)
+        self.StartRamp = channel.unary_unary(
+                '/easel.admin.v1.GroupService/StartRamp',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.StartRampRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.StartRampResponse.FromString,
+                _registered_method=True)
+        self.EndRamp = channel.unary_unary(
+                '/easel.admin.v1.GroupService/EndRamp',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.EndRampRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.EndRampResponse.FromString,
+                _registered_method=True)
+
+
+class GroupServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def CreateGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGroups(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseService(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartRamp(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndRamp(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_GroupServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateGroup,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateGroupRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateGroupResponse.SerializeToString,
+            ),
+            'GetGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGroup,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetGroupRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetGroupResponse.SerializeToString,
+            ),
+            'ListGroups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGroups,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListGroupsRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListGroupsResponse.SerializeToString,
+            ),
+            'UpdateGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateGroup,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGroupRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGroupResponse.SerializeToString,
+            ),
+            'DeleteGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteGroup,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGroupRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGroupResponse.SerializeToString,
+            ),
+            'ReleaseService': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseService,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ReleaseServiceRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ReleaseServiceResponse.SerializeToString,
+            ),
+            'StartRamp': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartRamp,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.StartRampRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.StartRampResponse.SerializeToString,
+            ),
+            'EndRamp': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndRamp,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.EndRampRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.EndRampResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'easel.admin.v1.GroupService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('easel.admin.v1.GroupService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class GroupService:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def CreateGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GroupService/CreateGroup',
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateGroupRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GroupService/GetGroup',
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetGroupRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGroups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GroupService/ListGroups',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListGroupsRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GroupService/UpdateGroup',
+            easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGroupRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GroupService/DeleteGroup',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGroupRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GroupService/ReleaseService',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ReleaseServiceRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ReleaseServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartRamp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GroupService/StartRamp',
+            easel_dot_admin_dot_v1_dot_admin__pb2.StartRampRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.StartRampResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndRamp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GroupService/EndRamp',
+            easel_dot_admin_dot_v1_dot_admin__pb2.EndRampRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.EndRampResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class TrafficServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.PutMirror = channel.unary_unary(
+                '/easel.admin.v1.TrafficService/PutMirror',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutMirrorRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutMirrorResponse.FromString,
+                _registered_method=True)
+        self.GetMirror = channel.unary_unary(
+                '/easel.admin.v1.TrafficService/GetMirror',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetMirrorRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetMirrorResponse.FromString,
+                _registered_method=True)
+        self.ListMirrors = channel.unary_unary(
+                '/easel.admin.v1.TrafficService/ListMirrors',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListMirrorsRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListMirrorsResponse.FromString,
+                _registered_method=True)
+        self.DeleteMirror = channel.unary_unary(
+                '/easel.admin.v1.TrafficService/DeleteMirror',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteMirrorRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteMirrorResponse.FromString,
+                _registered_method=True)
+        self.ExplainRoute = channel.unary_unary(
+                '/easel.admin.v1.TrafficService/ExplainRoute',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ExplainRouteRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ExplainRouteResponse.FromString,
+                _registered_method=True)
+        self.GetTraffic = channel.unary_unary(
+                '/easel.admin.v1.TrafficService/GetTraffic',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetTrafficRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetTrafficResponse.FromString,
+                _registered_method=True)
+        self.CreateWebLink = channel.unary_unary(
+                '/easel.admin.v1.TrafficService/CreateWebLink',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateWebLinkRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateWebLinkResponse.FromString,
+                _registered_method=True)
+
+
+class TrafficServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def PutMirror(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMirror(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMirrors(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteMirror(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainRoute(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTraffic(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateWebLink(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TrafficServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'PutMirror': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutMirror,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutMirrorRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutMirrorResponse.SerializeToString,
+            ),
+            'GetMirror': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMirror,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetMirrorRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetMirrorResponse.SerializeToString,
+            ),
+            'ListMirrors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMirrors,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListMirrorsRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListMirrorsResponse.SerializeToString,
+            ),
+            'DeleteMirror': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMirror,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteMirrorRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteMirrorResponse.SerializeToString,
+            ),
+            'ExplainRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRoute,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ExplainRouteRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ExplainRouteResponse.SerializeToString,
+            ),
+            'GetTraffic': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTraffic,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetTrafficRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetTrafficResponse.SerializeToString,
+            ),
+            'CreateWebLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebLink,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateWebLinkRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateWebLinkResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'easel.admin.v1.TrafficService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('easel.admin.v1.TrafficService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class TrafficService:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def PutMirror(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.TrafficService/PutMirror',
+            easel_dot_admin_dot_v1_dot_admin__pb2.PutMirrorRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.PutMirrorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMirror(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.TrafficService/GetMirror',
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetMirrorRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetMirrorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMirrors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.TrafficService/ListMirrors',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListMirrorsRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListMirrorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMirror(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.TrafficService/DeleteMirror',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteMirrorRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteMirrorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.TrafficService/ExplainRoute',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ExplainRouteRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ExplainRouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTraffic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.TrafficService/GetTraffic',
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetTrafficRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetTrafficResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWebLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.TrafficService/CreateWebLink',
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateWebLinkRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateWebLinkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class AccessTokenServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateAccessToken = channel.unary_unary(
+                '/easel.admin.v1.AccessTokenService/CreateAccessToken',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateAccessTokenRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateAccessTokenResponse.FromString,
+                _registered_method=True)
+        self.ListAccessTokens = channel.unary_unary(
+                '/easel.admin.v1.AccessTokenService/ListAccessTokens',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListAccessTokensRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListAccessTokensResponse.FromString,
+                _registered_method=True)
+        self.GetAccessToken = channel.unary_unary(
+                '/easel.admin.v1.AccessTokenService/GetAccessToken',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetAccessTokenRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetAccessTokenResponse.FromString,
+                _registered_method=True)
+        self.RotateAccessToken = channel.unary_unary(
+                '/easel.admin.v1.AccessTokenService/RotateAccessToken',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.RotateAccessTokenRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.RotateAccessTokenResponse.FromString,
+                _registered_method=True)
+        self.DeleteAccessToken = channel.unary_unary(
+                '/easel.admin.v1.AccessTokenService/DeleteAccessToken',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteAccessTokenRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteAccessTokenResponse.FromString,
+                _registered_method=True)
+
+
+class AccessTokenServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def CreateAccessToken(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccessTokens(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccessToken(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateAccessToken(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAccessToken(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AccessTokenServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateAccessToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateAccessToken,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateAccessTokenRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateAccessTokenResponse.SerializeToString,
+            ),
+            'ListAccessTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccessTokens,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListAccessTokensRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListAccessTokensResponse.SerializeToString,
+            ),
+            'GetAccessToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccessToken,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetAccessTokenRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetAccessTokenResponse.SerializeToString,
+            ),
+            'RotateAccessToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateAccessToken,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.RotateAccessTokenRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.RotateAccessTokenResponse.SerializeToString,
+            ),
+            'DeleteAccessToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAccessToken,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteAccessTokenRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteAccessTokenResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'easel.admin.v1.AccessTokenService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('easel.admin.v1.AccessTokenService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class AccessTokenService:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def CreateAccessToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.AccessTokenService/CreateAccessToken',
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateAccessTokenRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateAccessTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccessTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.AccessTokenService/ListAccessTokens',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListAccessTokensRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListAccessTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccessToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.AccessTokenService/GetAccessToken',
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetAccessTokenRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetAccessTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateAccessToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.AccessTokenService/RotateAccessToken',
+            easel_dot_admin_dot_v1_dot_admin__pb2.RotateAccessTokenRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.RotateAccessTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAccessToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.AccessTokenService/DeleteAccessToken',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteAccessTokenRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteAccessTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class GatewayServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateGateway = channel.unary_unary(
+                '/easel.admin.v1.GatewayService/CreateGateway',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateGatewayRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateGatewayResponse.FromString,
+                _registered_method=True)
+        self.GetGateway = channel.unary_unary(
+                '/easel.admin.v1.GatewayService/GetGateway',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetGatewayRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetGatewayResponse.FromString,
+                _registered_method=True)
+        self.ListGateways = channel.unary_unary(
+                '/easel.admin.v1.GatewayService/ListGateways',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListGatewaysRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListGatewaysResponse.FromString,
+                _registered_method=True)
+        self.UpdateGateway = channel.unary_unary(
+                '/easel.admin.v1.GatewayService/UpdateGateway',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGatewayRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGatewayResponse.FromString,
+                _registered_method=True)
+        self.DeleteGateway = channel.unary_unary(
+                '/easel.admin.v1.GatewayService/DeleteGateway',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGatewayRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGatewayResponse.FromString,
+                _registered_method=True)
+        self.PutRegistry = channel.unary_unary(
+                '/easel.admin.v1.GatewayService/PutRegistry',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutRegistryRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutRegistryResponse.FromString,
+                _registered_method=True)
+        self.ListRegistries = channel.unary_unary(
+                '/easel.admin.v1.GatewayService/ListRegistries',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListRegistriesRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListRegistriesResponse.FromString,
+                _registered_method=True)
+        self.DeleteRegistry = channel.unary_unary(
+                '/easel.admin.v1.GatewayService/DeleteRegistry',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteRegistryRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteRegistryResponse.FromString,
+                _registered_method=True)
+
+
+class GatewayServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def CreateGateway(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGateway(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGateways(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateGateway(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteGateway(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutRegistry(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRegistries(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRegistry(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_GatewayServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateGateway': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateGateway,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateGatewayRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.CreateGatewayResponse.SerializeToString,
+            ),
+            'GetGateway': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGateway,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetGatewayRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.GetGatewayResponse.SerializeToString,
+            ),
+            'ListGateways': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGateways,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListGatewaysRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListGatewaysResponse.SerializeToString,
+            ),
+            'UpdateGateway': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateGateway,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGatewayRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGatewayResponse.SerializeToString,
+            ),
+            'DeleteGateway': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteGateway,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGatewayRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGatewayResponse.SerializeToString,
+            ),
+            'PutRegistry': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutRegistry,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutRegistryRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.PutRegistryResponse.SerializeToString,
+            ),
+            'ListRegistries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRegistries,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListRegistriesRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ListRegistriesResponse.SerializeToString,
+            ),
+            'DeleteRegistry': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRegistry,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteRegistryRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DeleteRegistryResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'easel.admin.v1.GatewayService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('easel.admin.v1.GatewayService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class GatewayService:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def CreateGateway(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GatewayService/CreateGateway',
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateGatewayRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.CreateGatewayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGateway(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GatewayService/GetGateway',
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetGatewayRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.GetGatewayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGateways(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GatewayService/ListGateways',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListGatewaysRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListGatewaysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateGateway(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GatewayService/UpdateGateway',
+            easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGatewayRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.UpdateGatewayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteGateway(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GatewayService/DeleteGateway',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGatewayRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteGatewayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutRegistry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GatewayService/PutRegistry',
+            easel_dot_admin_dot_v1_dot_admin__pb2.PutRegistryRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.PutRegistryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRegistries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GatewayService/ListRegistries',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListRegistriesRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ListRegistriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRegistry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.GatewayService/DeleteRegistry',
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteRegistryRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.DeleteRegistryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -624,3 +624,307 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.DeleteImagePullResponse, _abc.Awaitable[_admin_pb2.DeleteImagePullResponse]]: ...
 
 def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class GroupServiceStub:
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> GroupServiceAsyncStub: ...
+    CreateGroup: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateGroupRequest, _admin_pb2.CreateGroupResponse]
+    GetGroup: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetGroupRequest, _admin_pb2.GetGroupResponse]
+    ListGroups: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListGroupsRequest, _admin_pb2.ListGroupsResponse]
+    UpdateGroup: _grpc.UnaryUnaryMultiCallable[_admin_pb2.UpdateGroupRequest, _admin_pb2.UpdateGroupResponse]
+    DeleteGroup: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteGroupRequest, _admin_pb2.DeleteGroupResponse]
+    ReleaseService: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ReleaseServiceRequest, _admin_pb2.ReleaseServiceResponse]
+    StartRamp: _grpc.UnaryUnaryMultiCallable[_admin_pb2.StartRampRequest, _admin_pb2.StartRampResponse]
+    EndRamp: _grpc.UnaryUnaryMultiCallable[_admin_pb2.EndRampRequest, _admin_pb2.EndRampResponse]
+
+@_typing.type_check_only
+class GroupServiceAsyncStub(GroupServiceStub):
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateGroup: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateGroupRequest, _admin_pb2.CreateGroupResponse]  # type: ignore[assignment]
+    GetGroup: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetGroupRequest, _admin_pb2.GetGroupResponse]  # type: ignore[assignment]
+    ListGroups: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListGroupsRequest, _admin_pb2.ListGroupsResponse]  # type: ignore[assignment]
+    UpdateGroup: _aio.UnaryUnaryMultiCallable[_admin_pb2.UpdateGroupRequest, _admin_pb2.UpdateGroupResponse]  # type: ignore[assignment]
+    DeleteGroup: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteGroupRequest, _admin_pb2.DeleteGroupResponse]  # type: ignore[assignment]
+    ReleaseService: _aio.UnaryUnaryMultiCallable[_admin_pb2.ReleaseServiceRequest, _admin_pb2.ReleaseServiceResponse]  # type: ignore[assignment]
+    StartRamp: _aio.UnaryUnaryMultiCallable[_admin_pb2.StartRampRequest, _admin_pb2.StartRampResponse]  # type: ignore[assignment]
+    EndRamp: _aio.UnaryUnaryMultiCallable[_admin_pb2.EndRampRequest, _admin_pb2.EndRampResponse]  # type: ignore[assignment]
+
+class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def CreateGroup(
+        self,
+        request: _admin_pb2.CreateGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CreateGroupResponse, _abc.Awaitable[_admin_pb2.CreateGroupResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetGroup(
+        self,
+        request: _admin_pb2.GetGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetGroupResponse, _abc.Awaitable[_admin_pb2.GetGroupResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListGroups(
+        self,
+        request: _admin_pb2.ListGroupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListGroupsResponse, _abc.Awaitable[_admin_pb2.ListGroupsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateGroup(
+        self,
+        request: _admin_pb2.UpdateGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.UpdateGroupResponse, _abc.Awaitable[_admin_pb2.UpdateGroupResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteGroup(
+        self,
+        request: _admin_pb2.DeleteGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeleteGroupResponse, _abc.Awaitable[_admin_pb2.DeleteGroupResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReleaseService(
+        self,
+        request: _admin_pb2.ReleaseServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ReleaseServiceResponse, _abc.Awaitable[_admin_pb2.ReleaseServiceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def StartRamp(
+        self,
+        request: _admin_pb2.StartRampRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.StartRampResponse, _abc.Awaitable[_admin_pb2.StartRampResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def EndRamp(
+        self,
+        request: _admin_pb2.EndRampRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.EndRampResponse, _abc.Awaitable[_admin_pb2.EndRampResponse]]: ...
+
+def add_GroupServiceServicer_to_server(servicer: GroupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class TrafficServiceStub:
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TrafficServiceAsyncStub: ...
+    PutMirror: _grpc.UnaryUnaryMultiCallable[_admin_pb2.PutMirrorRequest, _admin_pb2.PutMirrorResponse]
+    GetMirror: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetMirrorRequest, _admin_pb2.GetMirrorResponse]
+    ListMirrors: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListMirrorsRequest, _admin_pb2.ListMirrorsResponse]
+    DeleteMirror: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteMirrorRequest, _admin_pb2.DeleteMirrorResponse]
+    ExplainRoute: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ExplainRouteRequest, _admin_pb2.ExplainRouteResponse]
+    GetTraffic: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetTrafficRequest, _admin_pb2.GetTrafficResponse]
+    CreateWebLink: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateWebLinkRequest, _admin_pb2.CreateWebLinkResponse]
+
+@_typing.type_check_only
+class TrafficServiceAsyncStub(TrafficServiceStub):
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    PutMirror: _aio.UnaryUnaryMultiCallable[_admin_pb2.PutMirrorRequest, _admin_pb2.PutMirrorResponse]  # type: ignore[assignment]
+    GetMirror: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetMirrorRequest, _admin_pb2.GetMirrorResponse]  # type: ignore[assignment]
+    ListMirrors: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListMirrorsRequest, _admin_pb2.ListMirrorsResponse]  # type: ignore[assignment]
+    DeleteMirror: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteMirrorRequest, _admin_pb2.DeleteMirrorResponse]  # type: ignore[assignment]
+    ExplainRoute: _aio.UnaryUnaryMultiCallable[_admin_pb2.ExplainRouteRequest, _admin_pb2.ExplainRouteResponse]  # type: ignore[assignment]
+    GetTraffic: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetTrafficRequest, _admin_pb2.GetTrafficResponse]  # type: ignore[assignment]
+    CreateWebLink: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateWebLinkRequest, _admin_pb2.CreateWebLinkResponse]  # type: ignore[assignment]
+
+class TrafficServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def PutMirror(
+        self,
+        request: _admin_pb2.PutMirrorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.PutMirrorResponse, _abc.Awaitable[_admin_pb2.PutMirrorResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetMirror(
+        self,
+        request: _admin_pb2.GetMirrorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetMirrorResponse, _abc.Awaitable[_admin_pb2.GetMirrorResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListMirrors(
+        self,
+        request: _admin_pb2.ListMirrorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListMirrorsResponse, _abc.Awaitable[_admin_pb2.ListMirrorsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteMirror(
+        self,
+        request: _admin_pb2.DeleteMirrorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeleteMirrorResponse, _abc.Awaitable[_admin_pb2.DeleteMirrorResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ExplainRoute(
+        self,
+        request: _admin_pb2.ExplainRouteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ExplainRouteResponse, _abc.Awaitable[_admin_pb2.ExplainRouteResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetTraffic(
+        self,
+        request: _admin_pb2.GetTrafficRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetTrafficResponse, _abc.Awaitable[_admin_pb2.GetTrafficResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateWebLink(
+        self,
+        request: _admin_pb2.CreateWebLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CreateWebLinkResponse, _abc.Awaitable[_admin_pb2.CreateWebLinkResponse]]: ...
+
+def add_TrafficServiceServicer_to_server(servicer: TrafficServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class AccessTokenServiceStub:
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> AccessTokenServiceAsyncStub: ...
+    CreateAccessToken: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateAccessTokenRequest, _admin_pb2.CreateAccessTokenResponse]
+    ListAccessTokens: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListAccessTokensRequest, _admin_pb2.ListAccessTokensResponse]
+    GetAccessToken: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetAccessTokenRequest, _admin_pb2.GetAccessTokenResponse]
+    RotateAccessToken: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RotateAccessTokenRequest, _admin_pb2.RotateAccessTokenResponse]
+    DeleteAccessToken: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteAccessTokenRequest, _admin_pb2.DeleteAccessTokenResponse]
+
+@_typing.type_check_only
+class AccessTokenServiceAsyncStub(AccessTokenServiceStub):
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateAccessToken: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateAccessTokenRequest, _admin_pb2.CreateAccessTokenResponse]  # type: ignore[assignment]
+    ListAccessTokens: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListAccessTokensRequest, _admin_pb2.ListAccessTokensResponse]  # type: ignore[assignment]
+    GetAccessToken: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetAccessTokenRequest, _admin_pb2.GetAccessTokenResponse]  # type: ignore[assignment]
+    RotateAccessToken: _aio.UnaryUnaryMultiCallable[_admin_pb2.RotateAccessTokenRequest, _admin_pb2.RotateAccessTokenResponse]  # type: ignore[assignment]
+    DeleteAccessToken: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteAccessTokenRequest, _admin_pb2.DeleteAccessTokenResponse]  # type: ignore[assignment]
+
+class AccessTokenServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def CreateAccessToken(
+        self,
+        request: _admin_pb2.CreateAccessTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CreateAccessTokenResponse, _abc.Awaitable[_admin_pb2.CreateAccessTokenResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListAccessTokens(
+        self,
+        request: _admin_pb2.ListAccessTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListAccessTokensResponse, _abc.Awaitable[_admin_pb2.ListAccessTokensResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetAccessToken(
+        self,
+        request: _admin_pb2.GetAccessTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetAccessTokenResponse, _abc.Awaitable[_admin_pb2.GetAccessTokenResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RotateAccessToken(
+        self,
+        request: _admin_pb2.RotateAccessTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.RotateAccessTokenResponse, _abc.Awaitable[_admin_pb2.RotateAccessTokenResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteAccessToken(
+        self,
+        request: _admin_pb2.DeleteAccessTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeleteAccessTokenResponse, _abc.Awaitable[_admin_pb2.DeleteAccessTokenResponse]]: ...
+
+def add_AccessTokenServiceServicer_to_server(servicer: AccessTokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class GatewayServiceStub:
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> GatewayServiceAsyncStub: ...
+    CreateGateway: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateGatewayRequest, _admin_pb2.CreateGatewayResponse]
+    GetGateway: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetGatewayRequest, _admin_pb2.GetGatewayResponse]
+    ListGateways: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListGatewaysRequest, _admin_pb2.ListGatewaysResponse]
+    UpdateGateway: _grpc.UnaryUnaryMultiCallable[_admin_pb2.UpdateGatewayRequest, _admin_pb2.UpdateGatewayResponse]
+    DeleteGateway: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteGatewayRequest, _admin_pb2.DeleteGatewayResponse]
+    PutRegistry: _grpc.UnaryUnaryMultiCallable[_admin_pb2.PutRegistryRequest, _admin_pb2.PutRegistryResponse]
+    ListRegistries: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListRegistriesRequest, _admin_pb2.ListRegistriesResponse]
+    DeleteRegistry: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteRegistryRequest, _admin_pb2.DeleteRegistryResponse]
+
+@_typing.type_check_only
+class GatewayServiceAsyncStub(GatewayServiceStub):
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateGateway: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateGatewayRequest, _admin_pb2.CreateGatewayResponse]  # type: ignore[assignment]
+    GetGateway: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetGatewayRequest, _admin_pb2.GetGatewayResponse]  # type: ignore[assignment]
+    ListGateways: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListGatewaysRequest, _admin_pb2.ListGatewaysResponse]  # type: ignore[assignment]
+    UpdateGateway: _aio.UnaryUnaryMultiCallable[_admin_pb2.UpdateGatewayRequest, _admin_pb2.UpdateGatewayResponse]  # type: ignore[assignment]
+    DeleteGateway: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteGatewayRequest, _admin_pb2.DeleteGatewayResponse]  # type: ignore[assignment]
+    PutRegistry: _aio.UnaryUnaryMultiCallable[_admin_pb2.PutRegistryRequest, _admin_pb2.PutRegistryResponse]  # type: ignore[assignment]
+    ListRegistries: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListRegistriesRequest, _admin_pb2.ListRegistriesResponse]  # type: ignore[assignment]
+    DeleteRegistry: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteRegistryRequest, _admin_pb2.DeleteRegistryResponse]  # type: ignore[assignment]
+
+class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def CreateGateway(
+        self,
+        request: _admin_pb2.CreateGatewayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CreateGatewayResponse, _abc.Awaitable[_admin_pb2.CreateGatewayResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetGateway(
+        self,
+        request: _admin_pb2.GetGatewayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetGatewayResponse, _abc.Awaitable[_admin_pb2.GetGatewayResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListGateways(
+        self,
+        request: _admin_pb2.ListGatewaysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListGatewaysResponse, _abc.Awaitable[_admin_pb2.ListGatewaysResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateGateway(
+        self,
+        request: _admin_pb2.UpdateGatewayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.UpdateGatewayResponse, _abc.Awaitable[_admin_pb2.UpdateGatewayResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteGateway(
+        self,
+        request: _admin_pb2.DeleteGatewayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeleteGatewayResponse, _abc.Awaitable[_admin_pb2.DeleteGatewayResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PutRegistry(
+        self,
+        request: _admin_pb2.PutRegistryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.PutRegistryResponse, _abc.Awaitable[_admin_pb2.PutRegistryResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListRegistries(
+        self,
+        request: _admin_pb2.ListRegistriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListRegistriesResponse, _abc.Awaitable[_admin_pb2.ListRegistriesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteRegistry(
+        self,
+        request: _admin_pb2.DeleteRegistryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeleteRegistryResponse, _abc.Awaitable[_admin_pb2.DeleteRegistryResponse]]: ...
+
+def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,9 +3,11 @@
 isort:skip_file
 The words that every Easel contract shares."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -292,3 +294,315 @@ class Event(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class RouteExplanation(_message.Message):
+    """Where a request would go, and what it would meet on its way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GATEWAY_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    ENVOYS_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    TARGETS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    MIRRORS_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    gateway: _builtins.str
+    generation: _builtins.int
+    """The generation of routes this was read from, and how many Envoys have it."""
+    envoys: _builtins.int
+    status: _builtins.int
+    """The status the gateway itself would answer with; 0 when the request goes to an instance."""
+    why: _builtins.str
+    """One sentence that sums it up."""
+    group: _builtins.str
+    service: _builtins.str
+    token: _builtins.str
+    """The name of the token that opens it."""
+    path: _builtins.str
+    """The path the instance would see."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was matched, one sentence each, in the order in which it is decided."""
+
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteTarget]: ...
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def mirrors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        gateway: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        envoys: _builtins.int = ...,
+        status: _builtins.int = ...,
+        why: _builtins.str = ...,
+        steps: _abc.Iterable[_builtins.str] | None = ...,
+        group: _builtins.str = ...,
+        service: _builtins.str = ...,
+        token: _builtins.str = ...,
+        targets: _abc.Iterable[Global___RouteTarget] | None = ...,
+        limits: _abc.Iterable[_builtins.str] | None = ...,
+        mirrors: _abc.Iterable[_builtins.str] | None = ...,
+        path: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envoys", b"envoys", "gateway", b"gateway", "generation", b"generation", "group", b"group", "limits", b"limits", "mirrors", b"mirrors", "path", b"path", "service", b"service", "status", b"status", "steps", b"steps", "targets", b"targets", "token", b"token", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouteExplanation: _TypeAlias = RouteExplanation  # noqa: Y015
+
+@_typing.final
+class RouteTarget(_message.Message):
+    """One of the sets of instances a request may go to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    version: _builtins.int
+    share: _builtins.float
+    """Its share of such requests, from 0 to 1."""
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"address:port" of its ready instances."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        version: _builtins.int = ...,
+        share: _builtins.float = ...,
+        endpoints: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints", "service", b"service", "share", b"share", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouteTarget: _TypeAlias = RouteTarget  # noqa: Y015
+
+@_typing.final
+class ServiceTraffic(_message.Message):
+    """What the Envoys of one gateway counted for one version of a service since they started. Counts may begin anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    STATUS_2XX_FIELD_NUMBER: _builtins.int
+    STATUS_4XX_FIELD_NUMBER: _builtins.int
+    STATUS_5XX_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    RATE_LIMITED_FIELD_NUMBER: _builtins.int
+    OVERFLOWED_FIELD_NUMBER: _builtins.int
+    TIMED_OUT_FIELD_NUMBER: _builtins.int
+    GRPC_OK_FIELD_NUMBER: _builtins.int
+    GRPC_FAILED_FIELD_NUMBER: _builtins.int
+    LATENCY_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    version: _builtins.int
+    requests: _builtins.int
+    status_2xx: _builtins.int
+    """Answers by class, of instances and of the gateway itself."""
+    status_4xx: _builtins.int
+    status_5xx: _builtins.int
+    in_flight: _builtins.int
+    rate_limited: _builtins.int
+    """Refused by the gateway: 429 for a rate, 429 or 450 for requests in flight, 408 for the keepalive."""
+    overflowed: _builtins.int
+    timed_out: _builtins.int
+    grpc_ok: _builtins.int
+    grpc_failed: _builtins.int
+    @_builtins.property
+    def latency(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyBucket]:
+        """Latency: how many requests took at most so long. Ascending; the last bound is unlimited."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        version: _builtins.int = ...,
+        requests: _builtins.int = ...,
+        status_2xx: _builtins.int = ...,
+        status_4xx: _builtins.int = ...,
+        status_5xx: _builtins.int = ...,
+        in_flight: _builtins.int = ...,
+        rate_limited: _builtins.int = ...,
+        overflowed: _builtins.int = ...,
+        timed_out: _builtins.int = ...,
+        grpc_ok: _builtins.int = ...,
+        grpc_failed: _builtins.int = ...,
+        latency: _abc.Iterable[Global___LatencyBucket] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grpc_failed", b"grpc_failed", "grpc_ok", b"grpc_ok", "in_flight", b"in_flight", "latency", b"latency", "overflowed", b"overflowed", "rate_limited", b"rate_limited", "requests", b"requests", "service", b"service", "status_2xx", b"status_2xx", "status_4xx", b"status_4xx", "status_5xx", b"status_5xx", "timed_out", b"timed_out", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceTraffic: _TypeAlias = ServiceTraffic  # noqa: Y015
+
+@_typing.final
+class LatencyBucket(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPPER_MS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    upper_ms: _builtins.float
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        upper_ms: _builtins.float = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "upper_ms", b"upper_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LatencyBucket: _TypeAlias = LatencyBucket  # noqa: Y015
+
+@_typing.final
+class Comparison(_message.Message):
+    """What answers of a service and of a target of its mirror were like, for the same requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    SAME_STATUS_FIELD_NUMBER: _builtins.int
+    SAME_BODY_FIELD_NUMBER: _builtins.int
+    UNANSWERED_FIELD_NUMBER: _builtins.int
+    LATENCY_DIFFERENCE_P50_MS_FIELD_NUMBER: _builtins.int
+    LATENCY_DIFFERENCE_P99_MS_FIELD_NUMBER: _builtins.int
+    DIFFERING_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    target: _builtins.str
+    pairs: _builtins.int
+    same_status: _builtins.int
+    same_body: _builtins.int
+    """Of those with the same status; JSON is compared by value."""
+    unanswered: _builtins.int
+    """Pairs in which the target did not answer."""
+    latency_difference_p50_ms: _builtins.float
+    """How much longer the target took; negative where it was faster."""
+    latency_difference_p99_ms: _builtins.float
+    @_builtins.property
+    def differing(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparedPair]:
+        """The newest that differed."""
+
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        target: _builtins.str = ...,
+        pairs: _builtins.int = ...,
+        same_status: _builtins.int = ...,
+        same_body: _builtins.int = ...,
+        unanswered: _builtins.int = ...,
+        latency_difference_p50_ms: _builtins.float = ...,
+        latency_difference_p99_ms: _builtins.float = ...,
+        differing: _abc.Iterable[Global___ComparedPair] | None = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differing", b"differing", "latency_difference_p50_ms", b"latency_difference_p50_ms", "latency_difference_p99_ms", b"latency_difference_p99_ms", "pairs", b"pairs", "same_body", b"same_body", "same_status", b"same_status", "service", b"service", "since", b"since", "target", b"target", "unanswered", b"unanswered"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Comparison: _TypeAlias = Comparison  # noqa: Y015
+
+@_typing.final
+class ComparedPair(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    TARGET_STATUS_FIELD_NUMBER: _builtins.int
+    LATENCY_MS_FIELD_NUMBER: _builtins.int
+    TARGET_LATENCY_MS_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    path: _builtins.str
+    status: _builtins.int
+    target_status: _builtins.int
+    latency_ms: _builtins.float
+    target_latency_ms: _builtins.float
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where the bodies differ: JSON paths with both values, or the sizes of both."""
+
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        method: _builtins.str = ...,
+        path: _builtins.str = ...,
+        status: _builtins.int = ...,
+        target_status: _builtins.int = ...,
+        latency_ms: _builtins.float = ...,
+        target_latency_ms: _builtins.float = ...,
+        differences: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "differences", b"differences", "latency_ms", b"latency_ms", "method", b"method", "path", b"path", "status", b"status", "target_latency_ms", b"target_latency_ms", "target_status", b"target_status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparedPair: _TypeAlias = ComparedPair  # noqa: Y015
+
+@_typing.final
+class CertificateStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    domain: _builtins.str
+    why: _builtins.str
+    """Why it is not in force; empty when it is."""
+    @_builtins.property
+    def not_after(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        domain: _builtins.str = ...,
+        not_after: _timestamp_pb2.Timestamp | None = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_after", b"not_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "not_after", b"not_after", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertificateStatus: _TypeAlias = CertificateStatus  # noqa: Y015

@@ -22,33 +22,79 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from easel.common.v1 import common_pb2 as easel_dot_common_dot_v1_dot_common__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65\x61sel/gateway/v1/gateway.proto\x12\x10\x65\x61sel.gateway.v1\"\xa8\x01\n\x0e\x43onnectRequest\x12/\n\x05hello\x18\x01 \x01(\x0b\x32\x1e.easel.gateway.v1.GatewayHelloH\x00\x12,\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\x19.easel.gateway.v1.AppliedH\x00\x12,\n\x07refused\x18\x03 \x01(\x0b\x32\x19.easel.gateway.v1.RefusedH\x00\x42\t\n\x07message\"W\n\x0cGatewayHello\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x12\n\npublic_url\x18\x03 \x01(\t\x12\x0e\n\x06\x65nvoys\x18\x04 \x01(\r\"-\n\x07\x41pplied\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x0e\n\x06\x65nvoys\x18\x02 \x01(\r\"S\n\x07Refused\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x10\n\x08type_url\x18\x02 \x01(\t\x12\x11\n\tresources\x18\x03 \x03(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"A\n\x0f\x43onnectResponse\x12.\n\x06update\x18\x01 \x01(\x0b\x32\x1e.easel.gateway.v1.RoutesUpdate\"s\n\x0cRoutesUpdate\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x08\x12\x30\n\x08services\x18\x03 \x03(\x0b\x32\x1e.easel.gateway.v1.ServiceRoute\x12\x0f\n\x07removed\x18\x04 \x03(\t\"\xa4\x01\n\x0cServiceRoute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x03(\t\x12\x14\n\x0ckeepalive_ms\x18\x03 \x01(\r\x12\x11\n\tkeep_path\x18\x04 \x01(\x08\x12\x0c\n\x04grpc\x18\x05 \x01(\x08\x12+\n\x08\x62\x61\x63kends\x18\x06 \x03(\x0b\x32\x19.easel.gateway.v1.Backend\x12\x12\n\nwebservice\x18\x07 \x01(\x08\"I\n\x07\x42\x61\x63kend\x12\x0f\n\x07version\x18\x01 \x01(\r\x12-\n\tendpoints\x18\x02 \x03(\x0b\x32\x1a.easel.gateway.v1.Endpoint\";\n\x08\x45ndpoint\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\r2c\n\rRoutesService\x12R\n\x07\x43onnect\x12 .easel.gateway.v1.ConnectRequest\x1a!.easel.gateway.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65\x61sel/gateway/v1/gateway.proto\x12\x10\x65\x61sel.gateway.v1\x1a\x1c\x65\x61sel/common/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x03\n\x0e\x43onnectRequest\x12/\n\x05hello\x18\x01 \x01(\x0b\x32\x1e.easel.gateway.v1.GatewayHelloH\x00\x12,\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\x19.easel.gateway.v1.AppliedH\x00\x12,\n\x07refused\x18\x03 \x01(\x0b\x32\x19.easel.gateway.v1.RefusedH\x00\x12\x30\n\texplained\x18\x04 \x01(\x0b\x32\x1b.easel.gateway.v1.ExplainedH\x00\x12\x32\n\x07traffic\x18\x05 \x01(\x0b\x32\x1f.easel.gateway.v1.TrafficReportH\x00\x12\x39\n\x0b\x63omparisons\x18\x06 \x01(\x0b\x32\".easel.gateway.v1.ComparisonReportH\x00\x12\x31\n\ntoken_uses\x18\x07 \x01(\x0b\x32\x1b.easel.gateway.v1.TokenUsesH\x00\x12\x31\n\x06status\x18\x08 \x01(\x0b\x32\x1f.easel.gateway.v1.GatewayStatusH\x00\x42\t\n\x07message\"\x8c\x01\n\x0cGatewayHello\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x12\n\npublic_url\x18\x03 \x01(\t\x12\x0e\n\x06\x65nvoys\x18\x04 \x01(\r\x12\x0c\n\x04node\x18\x05 \x01(\t\x12\x16\n\x0e\x64irect_address\x18\x06 \x01(\t\x12\r\n\x05hosts\x18\x07 \x01(\x08\"-\n\x07\x41pplied\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x0e\n\x06\x65nvoys\x18\x02 \x01(\r\"S\n\x07Refused\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x10\n\x08type_url\x18\x02 \x01(\t\x12\x11\n\tresources\x18\x03 \x03(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"V\n\rGatewayStatus\x12\x0b\n\x03why\x18\x01 \x01(\t\x12\x38\n\x0c\x63\x65rtificates\x18\x02 \x03(\x0b\x32\".easel.common.v1.CertificateStatus\"\xba\x01\n\x0f\x43onnectResponse\x12\x30\n\x06update\x18\x01 \x01(\x0b\x32\x1e.easel.gateway.v1.RoutesUpdateH\x00\x12\x31\n\x07\x65xplain\x18\x02 \x01(\x0b\x32\x1e.easel.gateway.v1.ExplainRouteH\x00\x12\x37\n\rwatch_traffic\x18\x03 \x01(\x0b\x32\x1e.easel.gateway.v1.WatchTrafficH\x00\x42\t\n\x07message\"\xa0\x02\n\x0cRoutesUpdate\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x08\x12\x30\n\x08services\x18\x03 \x03(\x0b\x32\x1e.easel.gateway.v1.ServiceRoute\x12\x0f\n\x07removed\x18\x04 \x03(\t\x12,\n\x06groups\x18\x05 \x03(\x0b\x32\x1c.easel.gateway.v1.GroupRoute\x12\x16\n\x0eremoved_groups\x18\x06 \x03(\t\x12\x33\n\x08settings\x18\x07 \x01(\x0b\x32!.easel.gateway.v1.GatewaySettings\x12\x30\n\x06hosted\x18\x08 \x01(\x0b\x32 .easel.gateway.v1.HostedGateways\"\xba\x03\n\x0cServiceRoute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x03(\t\x12\x14\n\x0ckeepalive_ms\x18\x03 \x01(\r\x12\x11\n\tkeep_path\x18\x04 \x01(\x08\x12\x0c\n\x04grpc\x18\x05 \x01(\x08\x12+\n\x08\x62\x61\x63kends\x18\x06 \x03(\x0b\x32\x19.easel.gateway.v1.Backend\x12\x12\n\nwebservice\x18\x07 \x01(\x08\x12\x11\n\ttoken_ids\x18\x08 \x03(\t\x12(\n\x06limits\x18\t \x01(\x0b\x32\x18.easel.gateway.v1.Limits\x12)\n\x07mirrors\x18\n \x03(\x0b\x32\x18.easel.gateway.v1.Mirror\x12\x30\n\x06\x64irect\x18\x0b \x03(\x0b\x32 .easel.gateway.v1.DirectEndpoint\x12\x34\n\rtcp_listeners\x18\x0c \x03(\x0b\x32\x1d.easel.gateway.v1.TcpListener\x12\x35\n\rregistrations\x18\r \x03(\x0b\x32\x1e.easel.gateway.v1.Registration\x12\r\n\x05group\x18\x0e \x01(\t\"I\n\x07\x42\x61\x63kend\x12\x0f\n\x07version\x18\x01 \x01(\r\x12-\n\tendpoints\x18\x02 \x03(\x0b\x32\x1a.easel.gateway.v1.Endpoint\"I\n\x08\x45ndpoint\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\r\x12\x0c\n\x04node\x18\x04 \x01(\t\"f\n\x06Limits\x12\x19\n\x11rate_per_instance\x18\x01 \x01(\r\x12\x0c\n\x04rate\x18\x02 \x01(\r\x12\x13\n\x0b\x63oncurrency\x18\x03 \x01(\r\x12\x1e\n\x16in_flight_per_instance\x18\x04 \x01(\r\"\xa3\x01\n\x06Mirror\x12\x0f\n\x07service\x18\x01 \x01(\t\x12-\n\tendpoints\x18\x02 \x03(\x0b\x32\x1a.easel.gateway.v1.Endpoint\x12\r\n\x05ratio\x18\x03 \x01(\r\x12\x0c\n\x04grpc\x18\x04 \x01(\x08\x12\x14\n\x0ckeepalive_ms\x18\x05 \x01(\r\x12\x13\n\x0b\x63ompare_ppm\x18\x06 \x01(\r\x12\x11\n\tkeep_path\x18\x07 \x01(\x08\"?\n\x0e\x44irectEndpoint\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\r\x12\x0e\n\x06weight\x18\x03 \x01(\r\"\'\n\x0bTcpListener\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\r\"\x93\x01\n\x0cRegistration\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12\r\n\x05group\x18\x05 \x01(\t\x12\x0c\n\x04user\x18\x06 \x01(\t\x12\x10\n\x08password\x18\x07 \x01(\t\x12\x14\n\x0cservice_name\x18\x08 \x01(\t\"\xc8\x01\n\nGroupRoute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x03(\t\x12\x11\n\ttoken_ids\x18\x03 \x03(\t\x12.\n\x07members\x18\x04 \x03(\x0b\x32\x1d.easel.gateway.v1.GroupMember\x12+\n\x05rules\x18\x05 \x03(\x0b\x32\x1c.easel.gateway.v1.MemberRule\x12\x15\n\rsticky_header\x18\x06 \x01(\t\x12\x15\n\rsticky_cookie\x18\x07 \x01(\t\".\n\x0bGroupMember\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\r\"L\n\nMemberRule\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06header\x18\x02 \x01(\t\x12\x0e\n\x06\x63ookie\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\t\"\xa4\x02\n\x0fGatewaySettings\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08tls_port\x18\x02 \x01(\r\x12)\n\x07\x64omains\x18\x03 \x03(\x0b\x32\x18.easel.gateway.v1.Domain\x12\x16\n\x0eredirect_https\x18\x04 \x01(\x08\x12\r\n\x05\x61llow\x18\x05 \x03(\t\x12\x0c\n\x04\x64\x65ny\x18\x06 \x03(\t\x12\x18\n\x10\x62ody_limit_bytes\x18\x07 \x01(\x04\x12\x15\n\rno_body_limit\x18\x08 \x01(\x08\x12\x17\n\x0fmax_connections\x18\t \x01(\r\x12\x13\n\x0bupstream_ca\x18\n \x01(\t\x12\x1c\n\x14upstream_certificate\x18\x0b \x01(\t\x12\x14\n\x0cupstream_key\x18\x0c \x01(\t\"d\n\x06\x44omain\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x18\n\x10\x63\x65rtificate_file\x18\x04 \x01(\t\x12\x10\n\x08key_file\x18\x05 \x01(\t\"C\n\x0eHostedGateways\x12\x31\n\x08gateways\x18\x01 \x03(\x0b\x32\x1f.easel.gateway.v1.HostedGateway\"P\n\rHostedGateway\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\r\x12\x0f\n\x07workers\x18\x03 \x01(\r\x12\x12\n\npublic_url\x18\x04 \x01(\t\"\xb4\x01\n\x0c\x45xplainRoute\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12<\n\x07headers\x18\x05 \x03(\x0b\x32+.easel.gateway.v1.ExplainRoute.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"O\n\tExplained\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x0b\x65xplanation\x18\x02 \x01(\x0b\x32!.easel.common.v1.RouteExplanation\"2\n\x0cWatchTraffic\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x10\n\x08\x65very_ms\x18\x02 \x01(\r\"w\n\rTrafficReport\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08services\x18\x02 \x03(\x0b\x32\x1f.easel.common.v1.ServiceTraffic\x12\x0b\n\x03why\x18\x03 \x01(\t\"D\n\x10\x43omparisonReport\x12\x30\n\x0b\x63omparisons\x18\x01 \x03(\x0b\x32\x1b.easel.common.v1.Comparison\"5\n\tTokenUses\x12(\n\x04uses\x18\x01 \x03(\x0b\x32\x1a.easel.gateway.v1.TokenUse\"D\n\x08TokenUse\x12\x10\n\x08token_id\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2c\n\rRoutesService\x12R\n\x07\x43onnect\x12 .easel.gateway.v1.ConnectRequest\x1a!.easel.gateway.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'easel.gateway.v1.gateway_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONNECTREQUEST']._serialized_start=53
-  _globals['_CONNECTREQUEST']._serialized_end=221
-  _globals['_GATEWAYHELLO']._serialized_start=223
-  _globals['_GATEWAYHELLO']._serialized_end=310
-  _globals['_APPLIED']._serialized_start=312
-  _globals['_APPLIED']._serialized_end=357
-  _globals['_REFUSED']._serialized_start=359
-  _globals['_REFUSED']._serialized_end=442
-  _globals['_CONNECTRESPONSE']._serialized_start=444
-  _globals['_CONNECTRESPONSE']._serialized_end=509
-  _globals['_ROUTESUPDATE']._serialized_start=511
-  _globals['_ROUTESUPDATE']._serialized_end=626
-  _globals['_SERVICEROUTE']._serialized_start=629
-  _globals['_SERVICEROUTE']._serialized_end=793
-  _globals['_BACKEND']._serialized_start=795
-  _globals['_BACKEND']._serialized_end=868
-  _globals['_ENDPOINT']._serialized_start=870
-  _globals['_ENDPOINT']._serialized_end=929
-  _globals['_ROUTESSERVICE']._serialized_start=931
-  _globals['_ROUTESSERVICE']._serialized_end=1030
+  _globals['_EXPLAINROUTE_HEADERSENTRY']._loaded_options = None
+  _globals['_EXPLAINROUTE_HEADERSENTRY']._serialized_options = b'8\001'
+  _globals['_CONNECTREQUEST']._serialized_start=116
+  _globals['_CONNECTREQUEST']._serialized_end=547
+  _globals['_GATEWAYHELLO']._serialized_start=550
+  _globals['_GATEWAYHELLO']._serialized_end=690
+  _globals['_APPLIED']._serialized_start=692
+  _globals['_APPLIED']._serialized_end=737
+  _globals['_REFUSED']._serialized_start=739
+  _globals['_REFUSED']._serialized_end=822
+  _globals['_GATEWAYSTATUS']._serialized_start=824
+  _globals['_GATEWAYSTATUS']._serialized_end=910
+  _globals['_CONNECTRESPONSE']._serialized_start=913
+  _globals['_CONNECTRESPONSE']._serialized_end=1099
+  _globals['_ROUTESUPDATE']._serialized_start=1102
+  _globals['_ROUTESUPDATE']._serialized_end=1390
+  _globals['_SERVICEROUTE']._serialized_start=1393
+  _globals['_SERVICEROUTE']._serialized_end=1835
+  _globals['_BACKEND']._serialized_start=1837
+  _globals['_BACKEND']._serialized_end=1910
+  _globals['_ENDPOINT']._serialized_start=1912
+  _globals['_ENDPOINT']._serialized_end=1985
+  _globals['_LIMITS']._serialized_start=1987
+  _globals['_LIMITS']._serialized_end=2089
+  _globals['_MIRROR']._serialized_start=2092
+  _globals['_MIRROR']._serialized_end=2255
+  _globals['_DIRECTENDPOINT']._serialized_start=2257
+  _globals['_DIRECTENDPOINT']._serialized_end=2320
+  _globals['_TCPLISTENER']._serialized_start=2322
+  _globals['_TCPLISTENER']._serialized_end=2361
+  _globals['_REGISTRATION']._serialized_start=2364
+  _globals['_REGISTRATION']._serialized_end=2511
+  _globals['_GROUPROUTE']._serialized_start=2514
+  _globals['_GROUPROUTE']._serialized_end=2714
+  _globals['_GROUPMEMBER']._serialized_start=2716
+  _globals['_GROUPMEMBER']._serialized_end=2762
+  _globals['_MEMBERRULE']._serialized_start=2764
+  _globals['_MEMBERRULE']._serialized_end=2840
+  _globals['_GATEWAYSETTINGS']._serialized_start=2843
+  _globals['_GATEWAYSETTINGS']._serialized_end=3135
+  _globals['_DOMAIN']._serialized_start=3137
+  _globals['_DOMAIN']._serialized_end=3237
+  _globals['_HOSTEDGATEWAYS']._serialized_start=3239
+  _globals['_HOSTEDGATEWAYS']._serialized_end=3306
+  _globals['_HOSTEDGATEWAY']._serialized_start=3308
+  _globals['_HOSTEDGATEWAY']._serialized_end=3388
+  _globals['_EXPLAINROUTE']._serialized_start=3391
+  _globals['_EXPLAINROUTE']._serialized_end=3571
+  _globals['_EXPLAINROUTE_HEADERSENTRY']._serialized_start=3525
+  _globals['_EXPLAINROUTE_HEADERSENTRY']._serialized_end=3571
+  _globals['_EXPLAINED']._serialized_start=3573
+  _globals['_EXPLAINED']._serialized_end=3652
+  _globals['_WATCHTRAFFIC']._serialized_start=3654
+  _globals['_WATCHTRAFFIC']._serialized_end=3704
+  _globals['_TRAFFICREPORT']._serialized_start=3706
+  _globals['_TRAFFICREPORT']._serialized_end=3825
+  _globals['_COMPARISONREPORT']._serialized_start=3827
+  _globals['_COMPARISONREPORT']._serialized_end=3895
+  _globals['_TOKENUSES']._serialized_start=3897
+  _globals['_TOKENUSES']._serialized_end=3950
+  _globals['_TOKENUSE']._serialized_start=3952
+  _globals['_TOKENUSE']._serialized_end=4020
+  _globals['_ROUTESSERVICE']._serialized_start=4022
+  _globals['_ROUTESSERVICE']._serialized_end=4121
 # @@protoc_insertion_point(module_scope)

@@ -4,8 +4,10 @@ isort:skip_file
 The routes feed: what a gateway must serve. It carries `authorization: Bearer <join token>`."""
 
 from collections import abc as _abc
+from easel.common.v1 import common_pb2 as _common_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -25,24 +27,44 @@ class ConnectRequest(_message.Message):
     HELLO_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    EXPLAINED_FIELD_NUMBER: _builtins.int
+    TRAFFIC_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    TOKEN_USES_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___GatewayHello: ...
     @_builtins.property
     def applied(self) -> Global___Applied: ...
     @_builtins.property
     def refused(self) -> Global___Refused: ...
+    @_builtins.property
+    def explained(self) -> Global___Explained: ...
+    @_builtins.property
+    def traffic(self) -> Global___TrafficReport: ...
+    @_builtins.property
+    def comparisons(self) -> Global___ComparisonReport: ...
+    @_builtins.property
+    def token_uses(self) -> Global___TokenUses: ...
+    @_builtins.property
+    def status(self) -> Global___GatewayStatus: ...
     def __init__(
         self,
         *,
         hello: Global___GatewayHello | None = ...,
         applied: Global___Applied | None = ...,
         refused: Global___Refused | None = ...,
+        explained: Global___Explained | None = ...,
+        traffic: Global___TrafficReport | None = ...,
+        comparisons: Global___ComparisonReport | None = ...,
+        token_uses: Global___TokenUses | None = ...,
+        status: Global___GatewayStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "hello", b"hello", "message", b"message", "refused", b"refused"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "comparisons", b"comparisons", "explained", b"explained", "hello", b"hello", "message", b"message", "refused", b"refused", "status", b"status", "token_uses", b"token_uses", "traffic", b"traffic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "hello", b"hello", "message", b"message", "refused", b"refused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "comparisons", b"comparisons", "explained", b"explained", "hello", b"hello", "message", b"message", "refused", b"refused", "status", b"status", "token_uses", b"token_uses", "traffic", b"traffic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "applied", "refused"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "applied", "refused", "explained", "traffic", "comparisons", "token_uses", "status"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -56,12 +78,21 @@ class GatewayHello(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     PUBLIC_URL_FIELD_NUMBER: _builtins.int
     ENVOYS_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    DIRECT_ADDRESS_FIELD_NUMBER: _builtins.int
+    HOSTS_FIELD_NUMBER: _builtins.int
     gateway: _builtins.str
     generation: _builtins.int
     """The generation of the state it has on disk; the scheduler sends a full update whatever it is."""
     public_url: _builtins.str
     """Where clients reach it, such as http://127.0.0.1:8800."""
     envoys: _builtins.int
+    node: _builtins.str
+    """Set by the gateway of one node: it serves what runs on that node, for clients that connect directly."""
+    direct_address: _builtins.str
+    """"host:port" at which clients that connect directly reach it."""
+    hosts: _builtins.bool
+    """It can run Envoys of further gateways beside its own."""
     def __init__(
         self,
         *,
@@ -69,10 +100,13 @@ class GatewayHello(_message.Message):
         generation: _builtins.int = ...,
         public_url: _builtins.str = ...,
         envoys: _builtins.int = ...,
+        node: _builtins.str = ...,
+        direct_address: _builtins.str = ...,
+        hosts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["envoys", b"envoys", "gateway", b"gateway", "generation", b"generation", "public_url", b"public_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["direct_address", b"direct_address", "envoys", b"envoys", "gateway", b"gateway", "generation", b"generation", "hosts", b"hosts", "node", b"node", "public_url", b"public_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -134,22 +168,58 @@ class Refused(_message.Message):
 Global___Refused: _TypeAlias = Refused  # noqa: Y015
 
 @_typing.final
+class GatewayStatus(_message.Message):
+    """Whether it serves what its settings ask for. Sent when it changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHY_FIELD_NUMBER: _builtins.int
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
+    why: _builtins.str
+    """Why something does not work, such as a certificate that cannot be read; empty when all is well."""
+    @_builtins.property
+    def certificates(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.CertificateStatus]: ...
+    def __init__(
+        self,
+        *,
+        why: _builtins.str = ...,
+        certificates: _abc.Iterable[_common_pb2.CertificateStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GatewayStatus: _TypeAlias = GatewayStatus  # noqa: Y015
+
+@_typing.final
 class ConnectResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     UPDATE_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    WATCH_TRAFFIC_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def update(self) -> Global___RoutesUpdate: ...
+    @_builtins.property
+    def explain(self) -> Global___ExplainRoute: ...
+    @_builtins.property
+    def watch_traffic(self) -> Global___WatchTraffic: ...
     def __init__(
         self,
         *,
         update: Global___RoutesUpdate | None = ...,
+        explain: Global___ExplainRoute | None = ...,
+        watch_traffic: Global___WatchTraffic | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "message", b"message", "update", b"update", "watch_traffic", b"watch_traffic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "message", b"message", "update", b"update", "watch_traffic", b"watch_traffic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["update", "explain", "watch_traffic"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___ConnectResponse: _TypeAlias = ConnectResponse  # noqa: Y015
 
@@ -161,14 +231,32 @@ class RoutesUpdate(_message.Message):
     FULL_FIELD_NUMBER: _builtins.int
     SERVICES_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    REMOVED_GROUPS_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    HOSTED_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     full: _builtins.bool
-    """True: `services` is everything there is, and what is not in it is removed."""
+    """True: it holds everything there is, and what is not in it is removed."""
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceRoute]: ...
     @_builtins.property
     def removed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of services that are gone."""
+        """Names of services that are gone, or are not this gateway's any more."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupRoute]: ...
+    @_builtins.property
+    def removed_groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def settings(self) -> Global___GatewaySettings:
+        """What an operator set for this gateway; unset where it did not change. A gateway of which nothing was set
+        gets an empty one.
+        """
+
+    @_builtins.property
+    def hosted(self) -> Global___HostedGateways:
+        """The further gateways whose Envoys this one is to run; unset where that did not change."""
 
     def __init__(
         self,
@@ -177,10 +265,14 @@ class RoutesUpdate(_message.Message):
         full: _builtins.bool = ...,
         services: _abc.Iterable[Global___ServiceRoute] | None = ...,
         removed: _abc.Iterable[_builtins.str] | None = ...,
+        groups: _abc.Iterable[Global___GroupRoute] | None = ...,
+        removed_groups: _abc.Iterable[_builtins.str] | None = ...,
+        settings: Global___GatewaySettings | None = ...,
+        hosted: Global___HostedGateways | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hosted", b"hosted", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["full", b"full", "generation", b"generation", "removed", b"removed", "services", b"services"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["full", b"full", "generation", b"generation", "groups", b"groups", "hosted", b"hosted", "removed", b"removed", "removed_groups", b"removed_groups", "services", b"services", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,6 +291,13 @@ class ServiceRoute(_message.Message):
     GRPC_FIELD_NUMBER: _builtins.int
     BACKENDS_FIELD_NUMBER: _builtins.int
     WEBSERVICE_FIELD_NUMBER: _builtins.int
+    TOKEN_IDS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    MIRRORS_FIELD_NUMBER: _builtins.int
+    DIRECT_FIELD_NUMBER: _builtins.int
+    TCP_LISTENERS_FIELD_NUMBER: _builtins.int
+    REGISTRATIONS_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     keepalive_ms: _builtins.int
     """A request without an answer for this long is refused with 408; 0 means no bound."""
@@ -208,12 +307,35 @@ class ServiceRoute(_message.Message):
     """
     grpc: _builtins.bool
     webservice: _builtins.bool
+    """It shows pages to browsers: links and cookies open it beside tokens."""
+    group: _builtins.str
+    """The group it is a member of; empty for none."""
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens that open it; any of them does."""
 
     @_builtins.property
     def backends(self) -> _containers.RepeatedCompositeFieldContainer[Global___Backend]: ...
+    @_builtins.property
+    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What each of `tokens` is called in reports, in the same order."""
+
+    @_builtins.property
+    def limits(self) -> Global___Limits: ...
+    @_builtins.property
+    def mirrors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mirror]: ...
+    @_builtins.property
+    def direct(self) -> _containers.RepeatedCompositeFieldContainer[Global___DirectEndpoint]:
+        """Where clients that connect directly reach it, and how often each place is chosen."""
+
+    @_builtins.property
+    def tcp_listeners(self) -> _containers.RepeatedCompositeFieldContainer[Global___TcpListener]:
+        """Ports of this gateway at which TCP is handed on to `direct`."""
+
+    @_builtins.property
+    def registrations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Registration]:
+        """Registries that are to know the places of `direct`."""
+
     def __init__(
         self,
         *,
@@ -224,10 +346,17 @@ class ServiceRoute(_message.Message):
         grpc: _builtins.bool = ...,
         backends: _abc.Iterable[Global___Backend] | None = ...,
         webservice: _builtins.bool = ...,
+        token_ids: _abc.Iterable[_builtins.str] | None = ...,
+        limits: Global___Limits | None = ...,
+        mirrors: _abc.Iterable[Global___Mirror] | None = ...,
+        direct: _abc.Iterable[Global___DirectEndpoint] | None = ...,
+        tcp_listeners: _abc.Iterable[Global___TcpListener] | None = ...,
+        registrations: _abc.Iterable[Global___Registration] | None = ...,
+        group: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backends", b"backends", "grpc", b"grpc", "keep_path", b"keep_path", "keepalive_ms", b"keepalive_ms", "name", b"name", "tokens", b"tokens", "webservice", b"webservice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backends", b"backends", "direct", b"direct", "group", b"group", "grpc", b"grpc", "keep_path", b"keep_path", "keepalive_ms", b"keepalive_ms", "limits", b"limits", "mirrors", b"mirrors", "name", b"name", "registrations", b"registrations", "tcp_listeners", b"tcp_listeners", "token_ids", b"token_ids", "tokens", b"tokens", "webservice", b"webservice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -265,20 +394,643 @@ class Endpoint(_message.Message):
     INSTANCE_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     PORT_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
     instance: _builtins.str
     address: _builtins.str
     port: _builtins.int
+    node: _builtins.str
     def __init__(
         self,
         *,
         instance: _builtins.str = ...,
         address: _builtins.str = ...,
         port: _builtins.int = ...,
+        node: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "instance", b"instance", "port", b"port"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "instance", b"instance", "node", b"node", "port", b"port"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Endpoint: _TypeAlias = Endpoint  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
+    """Bounds on requests; 0 means none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_PER_INSTANCE_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_PER_INSTANCE_FIELD_NUMBER: _builtins.int
+    rate_per_instance: _builtins.int
+    """Requests a second for each ready instance: metadata.rpc.rate_limit."""
+    rate: _builtins.int
+    """Requests a second for the service: networking.gateway_policy.rate_limit."""
+    concurrency: _builtins.int
+    """Requests in flight for the service: networking.gateway_policy.concurrency_limit."""
+    in_flight_per_instance: _builtins.int
+    """Requests in flight for each ready instance: metadata.rpc.worker_threads + max_queue_size, where one is given."""
+    def __init__(
+        self,
+        *,
+        rate_per_instance: _builtins.int = ...,
+        rate: _builtins.int = ...,
+        concurrency: _builtins.int = ...,
+        in_flight_per_instance: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "in_flight_per_instance", b"in_flight_per_instance", "rate", b"rate", "rate_per_instance", b"rate_per_instance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class Mirror(_message.Message):
+    """A copy of some requests goes to another service; its answers are thrown away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    RATIO_FIELD_NUMBER: _builtins.int
+    GRPC_FIELD_NUMBER: _builtins.int
+    KEEPALIVE_MS_FIELD_NUMBER: _builtins.int
+    COMPARE_PPM_FIELD_NUMBER: _builtins.int
+    KEEP_PATH_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service that gets the copies; its ready instances, none when it has none."""
+    ratio: _builtins.int
+    """How many of a hundred requests are copied."""
+    grpc: _builtins.bool
+    keepalive_ms: _builtins.int
+    """A copy without an answer for this long is given up."""
+    compare_ppm: _builtins.int
+    """How many of a million requests are recorded with their answers and sent to it again, for comparison; 0 for none."""
+    keep_path: _builtins.bool
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
+        ratio: _builtins.int = ...,
+        grpc: _builtins.bool = ...,
+        keepalive_ms: _builtins.int = ...,
+        compare_ppm: _builtins.int = ...,
+        keep_path: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compare_ppm", b"compare_ppm", "endpoints", b"endpoints", "grpc", b"grpc", "keep_path", b"keep_path", "keepalive_ms", b"keepalive_ms", "ratio", b"ratio", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mirror: _TypeAlias = Mirror  # noqa: Y015
+
+@_typing.final
+class DirectEndpoint(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    port: _builtins.int
+    weight: _builtins.int
+    """Ready instances there; at least 1."""
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        port: _builtins.int = ...,
+        weight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "port", b"port", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DirectEndpoint: _TypeAlias = DirectEndpoint  # noqa: Y015
+
+@_typing.final
+class TcpListener(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """"default", or the id of a load balancer."""
+    port: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "port", b"port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TcpListener: _TypeAlias = TcpListener  # noqa: Y015
+
+@_typing.final
+class Registration(_message.Message):
+    """A registry that is to hold the places of a service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    SERVICE_NAME_FIELD_NUMBER: _builtins.int
+    registry: _builtins.str
+    kind: _builtins.str
+    """"nacos"."""
+    url: _builtins.str
+    namespace: _builtins.str
+    group: _builtins.str
+    user: _builtins.str
+    password: _builtins.str
+    service_name: _builtins.str
+    """What the service is called there."""
+    def __init__(
+        self,
+        *,
+        registry: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        url: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        group: _builtins.str = ...,
+        user: _builtins.str = ...,
+        password: _builtins.str = ...,
+        service_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "kind", b"kind", "namespace", b"namespace", "password", b"password", "registry", b"registry", "service_name", b"service_name", "url", b"url", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Registration: _TypeAlias = Registration  # noqa: Y015
+
+@_typing.final
+class GroupRoute(_message.Message):
+    """Several services behind one entry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    TOKEN_IDS_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    STICKY_HEADER_FIELD_NUMBER: _builtins.int
+    STICKY_COOKIE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    sticky_header: _builtins.str
+    """The header by whose value a member is chosen, the same one for the same value; empty for none."""
+    sticky_cookie: _builtins.str
+    """The cookie in which the gateway keeps the chosen member for a client; empty for none."""
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupMember]:
+        """The members that take requests of the group. Their services are in the same state of the feed."""
+
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberRule]:
+        """The first that fits decides; where none does, the weights do."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        tokens: _abc.Iterable[_builtins.str] | None = ...,
+        token_ids: _abc.Iterable[_builtins.str] | None = ...,
+        members: _abc.Iterable[Global___GroupMember] | None = ...,
+        rules: _abc.Iterable[Global___MemberRule] | None = ...,
+        sticky_header: _builtins.str = ...,
+        sticky_cookie: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["members", b"members", "name", b"name", "rules", b"rules", "sticky_cookie", b"sticky_cookie", "sticky_header", b"sticky_header", "token_ids", b"token_ids", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupRoute: _TypeAlias = GroupRoute  # noqa: Y015
+
+@_typing.final
+class GroupMember(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    weight: _builtins.int
+    """Its share is this of the sum over members that have a ready instance. 0 takes only what a rule sends."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        weight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["service", b"service", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupMember: _TypeAlias = GroupMember  # noqa: Y015
+
+@_typing.final
+class MemberRule(_message.Message):
+    """Requests that show this go to one member."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    COOKIE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    header: _builtins.str
+    """One of the two is set."""
+    cookie: _builtins.str
+    value: _builtins.str
+    """The value it must have; empty for any."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        header: _builtins.str = ...,
+        cookie: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cookie", b"cookie", "header", b"header", "service", b"service", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberRule: _TypeAlias = MemberRule  # noqa: Y015
+
+@_typing.final
+class GatewaySettings(_message.Message):
+    """What an operator set for one gateway; 0 and empty mean the default."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TLS_PORT_FIELD_NUMBER: _builtins.int
+    DOMAINS_FIELD_NUMBER: _builtins.int
+    REDIRECT_HTTPS_FIELD_NUMBER: _builtins.int
+    ALLOW_FIELD_NUMBER: _builtins.int
+    DENY_FIELD_NUMBER: _builtins.int
+    BODY_LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    NO_BODY_LIMIT_FIELD_NUMBER: _builtins.int
+    MAX_CONNECTIONS_FIELD_NUMBER: _builtins.int
+    UPSTREAM_CA_FIELD_NUMBER: _builtins.int
+    UPSTREAM_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    UPSTREAM_KEY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    tls_port: _builtins.int
+    """Where requests come in beside the gateway's own listen address; 0 for no TLS."""
+    redirect_https: _builtins.bool
+    """Requests without TLS are answered with a redirect."""
+    body_limit_bytes: _builtins.int
+    no_body_limit: _builtins.bool
+    max_connections: _builtins.int
+    upstream_ca: _builtins.str
+    """TLS toward instances: PEM of the authority that signs theirs, and of the gateway's own certificate and key."""
+    upstream_certificate: _builtins.str
+    upstream_key: _builtins.str
+    @_builtins.property
+    def domains(self) -> _containers.RepeatedCompositeFieldContainer[Global___Domain]: ...
+    @_builtins.property
+    def allow(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Networks (CIDR) that may call; empty for all. Those of `deny` may not, whatever `allow` says."""
+
+    @_builtins.property
+    def deny(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        tls_port: _builtins.int = ...,
+        domains: _abc.Iterable[Global___Domain] | None = ...,
+        redirect_https: _builtins.bool = ...,
+        allow: _abc.Iterable[_builtins.str] | None = ...,
+        deny: _abc.Iterable[_builtins.str] | None = ...,
+        body_limit_bytes: _builtins.int = ...,
+        no_body_limit: _builtins.bool = ...,
+        max_connections: _builtins.int = ...,
+        upstream_ca: _builtins.str = ...,
+        upstream_certificate: _builtins.str = ...,
+        upstream_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow", b"allow", "body_limit_bytes", b"body_limit_bytes", "deny", b"deny", "domains", b"domains", "max_connections", b"max_connections", "name", b"name", "no_body_limit", b"no_body_limit", "redirect_https", b"redirect_https", "tls_port", b"tls_port", "upstream_ca", b"upstream_ca", "upstream_certificate", b"upstream_certificate", "upstream_key", b"upstream_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GatewaySettings: _TypeAlias = GatewaySettings  # noqa: Y015
+
+@_typing.final
+class Domain(_message.Message):
+    """A host name under which the gateway is reached; each service also has {service}.{domain}."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FILE_FIELD_NUMBER: _builtins.int
+    KEY_FILE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    certificate: _builtins.str
+    """PEM, or files on the gateway's host; both empty for a domain without TLS."""
+    key: _builtins.str
+    certificate_file: _builtins.str
+    key_file: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        certificate: _builtins.str = ...,
+        key: _builtins.str = ...,
+        certificate_file: _builtins.str = ...,
+        key_file: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "certificate_file", b"certificate_file", "key", b"key", "key_file", b"key_file", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Domain: _TypeAlias = Domain  # noqa: Y015
+
+@_typing.final
+class HostedGateways(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GATEWAYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def gateways(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostedGateway]: ...
+    def __init__(
+        self,
+        *,
+        gateways: _abc.Iterable[Global___HostedGateway] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateways", b"gateways"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HostedGateways: _TypeAlias = HostedGateways  # noqa: Y015
+
+@_typing.final
+class HostedGateway(_message.Message):
+    """A gateway of which this process runs the Envoy; it opens a feed of its own under its own name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
+    PUBLIC_URL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    port: _builtins.int
+    workers: _builtins.int
+    """Worker threads of its Envoy; 0 for one a core."""
+    public_url: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        port: _builtins.int = ...,
+        workers: _builtins.int = ...,
+        public_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "port", b"port", "public_url", b"public_url", "workers", b"workers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HostedGateway: _TypeAlias = HostedGateway  # noqa: Y015
+
+@_typing.final
+class ExplainRoute(_message.Message):
+    """Asks what would become of a request. Answered with Explained of the same id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    method: _builtins.str
+    host: _builtins.str
+    """Of the URL: the authority, and the path with its query."""
+    path: _builtins.str
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        method: _builtins.str = ...,
+        host: _builtins.str = ...,
+        path: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "host", b"host", "id", b"id", "method", b"method", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainRoute: _TypeAlias = ExplainRoute  # noqa: Y015
+
+@_typing.final
+class Explained(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    @_builtins.property
+    def explanation(self) -> _common_pb2.RouteExplanation: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        explanation: _common_pb2.RouteExplanation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Explained: _TypeAlias = Explained  # noqa: Y015
+
+@_typing.final
+class WatchTraffic(_message.Message):
+    """Asks for reports on these services, this often; replaces what was asked before. No services: no reports."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    EVERY_MS_FIELD_NUMBER: _builtins.int
+    every_ms: _builtins.int
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        every_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_ms", b"every_ms", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTraffic: _TypeAlias = WatchTraffic  # noqa: Y015
+
+@_typing.final
+class TrafficReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    why: _builtins.str
+    """Why there are no numbers, such as an Envoy that cannot be asked; empty when there are."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ServiceTraffic]: ...
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        services: _abc.Iterable[_common_pb2.ServiceTraffic] | None = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "services", b"services", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrafficReport: _TypeAlias = TrafficReport  # noqa: Y015
+
+@_typing.final
+class ComparisonReport(_message.Message):
+    """What comparisons have found since this gateway started, as a level."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def comparisons(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Comparison]: ...
+    def __init__(
+        self,
+        *,
+        comparisons: _abc.Iterable[_common_pb2.Comparison] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparisons", b"comparisons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparisonReport: _TypeAlias = ComparisonReport  # noqa: Y015
+
+@_typing.final
+class TokenUses(_message.Message):
+    """Tokens that opened something since the last report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenUse]: ...
+    def __init__(
+        self,
+        *,
+        uses: _abc.Iterable[Global___TokenUse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["uses", b"uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenUses: _TypeAlias = TokenUses  # noqa: Y015
+
+@_typing.final
+class TokenUse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    token_id: _builtins.str
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        token_id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "token_id", b"token_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenUse: _TypeAlias = TokenUse  # noqa: Y015

@@ -45,8 +45,8 @@ class RoutesServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Connect(self, request_iterator, context):
-        """The gateway sends a GatewayHello, then acks and refusals as they happen. The scheduler answers with one
-        full update, then with changes.
+        """The gateway sends a GatewayHello, then acks, refusals and answers as they happen. The scheduler answers with
+        one full update, then with changes and questions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

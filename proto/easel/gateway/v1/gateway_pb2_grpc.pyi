@@ -32,16 +32,16 @@ class RoutesServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RoutesServiceAsyncStub: ...
     Connect: _grpc.StreamStreamMultiCallable[_gateway_pb2.ConnectRequest, _gateway_pb2.ConnectResponse]
-    """The gateway sends a GatewayHello, then acks and refusals as they happen. The scheduler answers with one
-    full update, then with changes.
+    """The gateway sends a GatewayHello, then acks, refusals and answers as they happen. The scheduler answers with
+    one full update, then with changes and questions.
     """
 
 @_typing.type_check_only
 class RoutesServiceAsyncStub(RoutesServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Connect: _aio.StreamStreamMultiCallable[_gateway_pb2.ConnectRequest, _gateway_pb2.ConnectResponse]  # type: ignore[assignment]
-    """The gateway sends a GatewayHello, then acks and refusals as they happen. The scheduler answers with one
-    full update, then with changes.
+    """The gateway sends a GatewayHello, then acks, refusals and answers as they happen. The scheduler answers with
+    one full update, then with changes and questions.
     """
 
 class RoutesServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -51,8 +51,8 @@ class RoutesServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_gateway_pb2.ConnectRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_gateway_pb2.ConnectResponse], _abc.AsyncIterator[_gateway_pb2.ConnectResponse]]:
-        """The gateway sends a GatewayHello, then acks and refusals as they happen. The scheduler answers with one
-        full update, then with changes.
+        """The gateway sends a GatewayHello, then acks, refusals and answers as they happen. The scheduler answers with
+        one full update, then with changes and questions.
         """
 
 def add_RoutesServiceServicer_to_server(servicer: RoutesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
