@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.gateway_rig import answering, cpu_seconds, forwarding, gateway_rig, pin, plain_envoy
-from services.gateway.routes import Backend, Endpoint, Service, Update
+from services.gateway.routes import Backend, Endpoint, Service, Token, Update
 from tests.support.free_ports import free_port
 
 TOKEN = "bench-token-0123456789abcdef"
@@ -79,7 +79,7 @@ async def measure(rounds: int, seconds: int, connections: int) -> dict[str, list
     """All slices, by target."""
     backend_port, plain_port, easel_port = free_port(), free_port(), free_port()
     endpoint = Endpoint("i-1", "127.0.0.1", backend_port)
-    service = Service("svc", (TOKEN,), timedelta(seconds=5), backends=(Backend(1, (endpoint,)),))
+    service = Service("svc", (Token(TOKEN),), timedelta(seconds=5), backends=(Backend(1, (endpoint,)),))
     with (
         plain_envoy(answering(backend_port, BODY)) as backend,
         plain_envoy(forwarding(plain_port, backend_port)) as plain,

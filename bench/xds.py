@@ -21,7 +21,7 @@ from statistics import median, quantiles
 import psutil
 
 from bench.gateway_rig import Rig, answering, gateway_rig, plain_envoy
-from services.gateway.routes import Backend, Endpoint, Service, Update
+from services.gateway.routes import Backend, Endpoint, Service, Token, Update
 from tests.support.free_ports import free_port
 
 TOKEN = "bench-token"
@@ -76,7 +76,7 @@ class Client:
 def service(number: int, port: int) -> Service:
     """A service with one instance."""
     endpoint = Endpoint(f"i-{number}", "127.0.0.1", port)
-    return Service(f"svc{number}", (TOKEN,), backends=(Backend(1, (endpoint,)),))
+    return Service(f"svc{number}", (Token(TOKEN),), backends=(Backend(1, (endpoint,)),))
 
 
 async def measure(count: int, changes: int) -> Result:

@@ -14,7 +14,7 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 from google.protobuf.json_format import MessageToJson
 
-from services.gateway.routes import Backend, Endpoint, Service
+from services.gateway.routes import Backend, Endpoint, Service, Token
 from services.gateway.xds.bootstrap import Dial, bootstrap
 from services.gateway.xds.build import service_resources
 from services.gateway.xds.listener import Edge, listener
@@ -29,10 +29,10 @@ MESSAGES = {
 }
 ONE = Backend(1, (Endpoint("i-1", "10.0.0.1", 9000),))
 TWO = Backend(2, (Endpoint("i-2", "10.0.0.2", 9000), Endpoint("i-3", "10.0.0.3", 9000)))
-PLAIN = Service("svc", ("token-a",), timedelta(seconds=5), backends=(ONE,))
+PLAIN = Service("svc", (Token("token-a"),), timedelta(seconds=5), backends=(ONE,))
 FEATURES = {
     "plain": PLAIN,
-    "several_tokens": replace(PLAIN, tokens=("token-a", "token-b")),
+    "several_tokens": replace(PLAIN, tokens=(Token("token-a"), Token("token-b"))),
     "no_token": replace(PLAIN, tokens=()),
     "no_keepalive": replace(PLAIN, keepalive=timedelta(0)),
     "keep_path": replace(PLAIN, keep_path=True),

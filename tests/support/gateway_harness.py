@@ -31,9 +31,8 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
     def __init__(self) -> None:
         self.generation = 0
         self.services: dict[str, pb.ServiceRoute] = {}
-        self.hellos: list[pb.GatewayHello] = []
-        self.applied: list[pb.Applied] = []
-        self.refused: list[pb.Refused] = []
+        # What gateways said, by the name of the message's field.
+        self.heard: dict[str, list[Any]] = {}
         self._streams: list[asyncio.Queue[pb.RoutesUpdate]] = []
 
     async def Connect(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.ConnectResponse]:
@@ -51,9 +50,19 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
     async def _read(self, requests: Any) -> None:
         async for request in requests:
             kind = request.WhichOneof("message")
-            {"hello": self.hellos, "applied": self.applied, "refused": self.refused}[kind].append(
-                getattr(request, kind)
-            )
+            self.heard.setdefault(kind, []).append(getattr(request, kind))
+
+    @property
+    def hellos(self) -> list[pb.GatewayHello]:
+        return self.heard.setdefault("hello", [])
+
+    @property
+    def applied(self) -> list[pb.Applied]:
+        return self.heard.setdefault("applied", [])
+
+    @property
+    def refused(self) -> list[pb.Refused]:
+        return self.heard.setdefault("refused", [])
 
     def full(self) -> pb.RoutesUpdate:
         return pb.RoutesUpdate(generation=self.generation, full=True, services=list(self.services.values()))

@@ -73,7 +73,7 @@ def _target(service: Service) -> RouteAction | None:
 
 def _path_routes(service: Service, target: RouteAction | None) -> list[Route]:
     path = PREFIX + service.name
-    entries = doors(service.tokens)
+    entries = _doors(service)
     whole = RouteMatch(path_separated_prefix=path)
     if target is None or service.keep_path:
         routes = [_route(whole, target, door) for door in entries]
@@ -85,9 +85,16 @@ def _path_routes(service: Service, target: RouteAction | None) -> list[Route]:
     return [*routes, _refusal(whole)]
 
 
+def _doors(service: Service) -> list[Door]:
+    return doors(tuple(each.value for each in service.tokens))
+
+
 def _host_routes(service: Service, target: RouteAction | None) -> list[Route]:
     anywhere = RouteMatch(prefix="/")
-    return [*(_route(anywhere, target, door) for door in doors(service.tokens)), _refusal(anywhere)]
+    return [
+        *(_route(anywhere, target, door) for door in _doors(service)),
+        _refusal(anywhere),
+    ]
 
 
 def _route(place: RouteMatch, target: RouteAction | None, door: Door) -> Route:

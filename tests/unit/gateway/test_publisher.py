@@ -12,7 +12,7 @@ from libs.domain.errors import FailedPrecondition, InvalidRequest
 from services.gateway.ads.messages import Request
 from services.gateway.ads.store import ResourceStore
 from services.gateway.publisher import Publisher
-from services.gateway.routes import Backend, Endpoint, Service, Update
+from services.gateway.routes import Backend, Endpoint, Service, Token, Update
 from services.gateway.settings import Settings
 from services.gateway.snapshot import Snapshots, load, save
 from services.gateway.sockets import socket_address
@@ -29,7 +29,7 @@ def a_publisher() -> Publisher:
 
 def a_service(name: str, *ports: int) -> Service:
     endpoints = tuple(Endpoint(f"i-{port}", "127.0.0.1", port) for port in ports)
-    return Service(name, ("token",), backends=(Backend(1, endpoints),) if ports else ())
+    return Service(name, (Token("token"),), backends=(Backend(1, endpoints),) if ports else ())
 
 
 @contextlib.asynccontextmanager
