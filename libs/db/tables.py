@@ -114,6 +114,7 @@ instances = Table(
     Column("restart_asked_at", Moment),
     number("run"),
     text("cause"),
+    number("made_from"),
     number("revision"),
 )
 

@@ -162,7 +162,14 @@ class Instance:
     run: int = 0
     # What is wrong with it, one word of `libs/domain/causes.py`.
     cause: str = ""
+    # The version whose document its agent was given, where `version` took it over as it was; 0 for `version`.
+    made_from: int = 0
     revision: int = 0
+
+    @property
+    def document_version(self) -> int:
+        """The version whose document its agent has."""
+        return self.made_from or self.version
 
     @property
     def serves(self) -> bool:

@@ -107,7 +107,7 @@ class Services:
         return Foreseen(
             changes=changed_keys(update.document_before, update.document_after),
             version=update.version.number,
-            rolls=update.rollout is not None,
+            rolls=update.rolls,
             steps=steps_of(update, world.instances_of(ask.name)),
             warnings=update.warnings,
         )

@@ -12,7 +12,7 @@ from services.scheduler.rollout.staging import kept
 
 def steps_of(update: Update, instances: Iterable[Instance]) -> tuple[str, ...]:
     """One sentence each, in the order in which it would happen."""
-    if update.rollout is None:
+    if update.rollout is None or update.in_place:
         return (_unreplaced(update),)
     live = [i for i in instances if i.state in LIVE_STATES and not i.detached]
     leaving = [i for i in live if i.version != update.version.number]
@@ -30,6 +30,10 @@ def steps_of(update: Update, instances: Iterable[Instance]) -> tuple[str, ...]:
 
 
 def _unreplaced(update: Update) -> str:
+    if update.in_place:
+        resized = f"; {_resized(update)}" if update.before.wanted != update.after.wanted else ""
+        number = update.version.number
+        return f"version {number} takes the instances over as they are: nothing is replaced{resized}"
     if update.changes_nothing:
         return "nothing changes"
     if update.before.wanted == update.after.wanted:

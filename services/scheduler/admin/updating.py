@@ -6,8 +6,9 @@ from datetime import datetime
 
 from libs.db.changes import Changes, Record
 from libs.domain.errors import Conflict, FailedPrecondition, InvalidRequest, InvalidSpec
-from libs.domain.records import Event, Rollout, Service, ServiceVersion
-from libs.domain.states import EventKind
+from libs.domain.records import Event, Instance, Rollout, Service, ServiceVersion
+from libs.domain.states import EventKind, RolloutPhase
+from libs.spec.outside import running_part
 from services.scheduler.admin.documents import (
     Document,
     in_force,
@@ -18,10 +19,12 @@ from services.scheduler.admin.specs import Accepted, accept, updated
 from services.scheduler.admin.writing import changeable, resized, service_event, takeable, written
 from services.scheduler.pointer import pointed_at
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout, version_before
+from services.scheduler.rollout.situation import update_of
 from services.scheduler.rollout.staging import kept
 from services.scheduler.world import World
 
 NO_EFFECT = "plan: no instance is replaced, so it has no effect"
+IN_PLACE = "nothing in it reaches instances, so none is replaced"
 _ONLY_LABELS = "labels: nothing else changes; `easel label {}` sets them without replacing instances"
 
 
@@ -43,7 +46,11 @@ class UpdateAsk:
 
 @dataclass(frozen=True)
 class Update:
-    """The service before and after, with both documents; a rollout where instances are replaced."""
+    """The service before and after, with both documents.
+
+    A rollout where there is another version; one that is made in place takes the instances over as they are
+    (`taken_over`).
+    """
 
     before: Service
     after: Service
@@ -53,10 +60,17 @@ class Update:
     why: str
     rollout: Rollout | None = None
     warnings: tuple[str, ...] = ()
+    in_place: bool = False
+    taken_over: tuple[Instance, ...] = ()
 
     @property
     def changes_nothing(self) -> bool:
         return self.rollout is None and self.before == self.after
+
+    @property
+    def rolls(self) -> bool:
+        """Whether instances are replaced."""
+        return self.rollout is not None and not self.in_place
 
 
 def decide_update(world: World, ask: UpdateAsk, now: datetime) -> Update:
@@ -81,7 +95,7 @@ def changes_of(update: Update, traceparent: str, now: datetime) -> Changes:
     told = written(before, replace(after, traceparent=traceparent), "ServiceUpdated", update.why, now)
     new: tuple[Record, ...] = () if update.version.revision else (update.version,)
     warned = warned_events(after, update.warnings, now)
-    return Changes((*told.put, *new, update.rollout), (), (*told.events, *warned))
+    return Changes((*told.put, *new, update.rollout, *update.taken_over), (), (*told.events, *warned))
 
 
 def warned_events(service: Service, warnings: tuple[str, ...], now: datetime) -> tuple[Event, ...]:
@@ -99,18 +113,18 @@ def _pointed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
             f"version {number} of {service.name!r} runs in resource group {after.resource_group!r}, "
             "which is not there any more"
         )
-    rollout = _begun(world, service, version, ask, now)
+    document_before = in_force(service, world.version(service.name, service.version))
+    document_after = in_force(after, version)
     way = "back to" if number < service.version else "on to"
-    return Update(
+    update = Update(
         before=service,
         after=after,
-        document_before=in_force(service, world.version(service.name, service.version)),
-        document_after=in_force(after, version),
+        document_before=document_before,
+        document_after=document_after,
         version=version,
         why=f"version {number}: {way} it from version {service.version}",
-        rollout=rollout,
-        warnings=_plan_warnings(ask, rollout, service.wanted),
     )
+    return _carried_out(world, update, ask, now)
 
 
 def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> Update:
@@ -132,19 +146,53 @@ def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
         )
     number = max(world.versions[service.name]) + 1
     version = ServiceVersion(service.name, number, taken.spec_json, now, "the service was modified")
-    rollout = _begun(world, service, version, ask, now)
-    hints = _plan_warnings(ask, rollout, wanted)
-    if only_labels_differ(before, document):
-        hints = (*hints, _ONLY_LABELS.format(service.name))
-    return Update(
+    hints = (_ONLY_LABELS.format(service.name),) if only_labels_differ(before, document) else ()
+    update = Update(
         before=service,
         after=resized(pointed_at(service, version), wanted),
         document_before=before,
         document_after=document,
         version=version,
         why=f"version {number}: {version.why}",
-        rollout=rollout,
         warnings=(*taken.warnings, *hints),
+    )
+    return _carried_out(world, update, ask, now)
+
+
+def _carried_out(world: World, update: Update, ask: UpdateAsk, now: datetime) -> Update:
+    """The update with what becomes of the instances: replaced, or taken over where nothing that reaches them
+    differs."""
+    if running_part(update.document_before) == running_part(update.document_after):
+        no_effect = (NO_EFFECT,) if ask.plan else ()
+        return replace(_taken_over(world, update, now), warnings=(*update.warnings, *no_effect))
+    rollout = _begun(world, update.before, update.version, ask, now)
+    hints = _plan_warnings(ask, rollout, update.after.wanted)
+    return replace(update, rollout=rollout, warnings=(*update.warnings, *hints))
+
+
+def _taken_over(world: World, update: Update, now: datetime) -> Update:
+    """What is under way goes on to the new version; else all is done at once."""
+    before, number = update.before, update.version.number
+    known = world.rollouts.get(before.name)
+    under_way = update_of(before, known)
+    done = replace(
+        begin_rollout(before.name, number, before.version, update.version.spec_json, PlanAsked(), now, known),
+        phase=RolloutPhase.COMPLETED,
+        why=IN_PLACE,
+        finished_at=now,
+    )
+    stable = number if before.stable_version == before.version else before.stable_version
+    return replace(
+        update,
+        after=replace(update.after, stable_version=stable),
+        why=f"{update.why}; {IN_PLACE}",
+        rollout=replace(under_way, version=number) if under_way is not None else done,
+        in_place=True,
+        taken_over=tuple(
+            replace(instance, version=number, made_from=instance.document_version)
+            for instance in world.instances_of(before.name)
+            if instance.version == before.version
+        ),
     )
 
 

@@ -26,7 +26,7 @@ def order_of(instance: Instance) -> tuple[object, ...] | None:
         return None
     return (
         instance.epoch,
-        instance.version,
+        instance.document_version,
         instance.gpu_uuids,
         instance.host_port,
         instance.stopping,
@@ -49,7 +49,7 @@ def desired_state(world: World, node: str, epoch: int, vault: Vault | None = Non
         desired.assignments.add(
             id=instance.id,
             service=instance.service,
-            version=instance.version,
+            version=instance.document_version,
             epoch=instance.epoch,
             spec_json=spec_json,
             gpu_uuids=instance.gpu_uuids,
@@ -76,7 +76,7 @@ def secrets_of(world: World, instance: Instance, vault: Vault) -> frozenset[str]
 def _read(world: World, instance: Instance) -> tuple[str, timedelta, Wants]:
     """What the instance's document says; one that no longer parses is handed on as it is, and takes only
     its own instance down with it."""
-    stored = world.version(instance.service, instance.version).spec_json
+    stored = world.version(instance.service, instance.document_version).spec_json
     try:
         spec_json = concrete(world, stored)
         return spec_json, facts_of(stored).grace, wants_of(spec_json)

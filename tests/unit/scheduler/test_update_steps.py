@@ -9,7 +9,7 @@ import pytest
 from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition
 from libs.domain.records import Instance
-from libs.domain.states import InstanceState, ServiceState
+from libs.domain.states import InstanceState, RolloutPhase, ServiceState
 from services.scheduler.admin.diff import Changed, changed_keys
 from services.scheduler.admin.rollouts import way_back
 from services.scheduler.admin.steps import steps_of
@@ -189,11 +189,39 @@ def test_an_undo_is_known_as_one_whatever_worked_last() -> None:
 
 
 def test_a_service_that_goes_back_by_itself_says_so() -> None:
-    change = json.dumps({"metadata": {"rolling_strategy": {"auto_rollback": True}}})
+    change = json.dumps({"metadata": {"cpu": 2, "rolling_strategy": {"auto_rollback": True}}})
 
     assert steps(a_deployment(), UpdateAsk("digits", change))[-1] == (
         "if it fails, the service goes back to version 1 by itself"
     )
+
+
+def test_what_only_gateways_read_replaces_nothing_and_can_be_undone() -> None:
+    world = a_deployment()
+    change = json.dumps({"metadata": {"rpc": {"keepalive": 60_000}}, "token": "another-token"})
+
+    assert steps(world, UpdateAsk("digits", change)) == (
+        "version 2 takes the instances over as they are: nothing is replaced",
+    )
+    world.apply(changes_of(decide_update(world, UpdateAsk("digits", change), NOON), "", NOON))
+
+    assert {(i.version, i.document_version) for i in world.instances_of("digits")} == {(2, 1)}
+    assert world.services["digits"].token == "another-token"
+    assert world.rollouts["digits"].phase is RolloutPhase.COMPLETED
+    undone(world)
+    assert world.services["digits"].version == 1
+    assert {(i.version, i.document_version) for i in world.instances_of("digits")} == {(1, 1)}
+
+
+def test_an_update_under_way_goes_on_with_a_version_that_changes_nothing_more_of_instances() -> None:
+    world = a_deployment()
+    for change in ({"metadata": {"cpu": 2}}, {"metadata": {"rpc": {"keepalive": 60_000}}}):
+        ask = UpdateAsk("digits", json.dumps(change))
+        world.apply(changes_of(decide_update(world, ask, NOON), "", NOON))
+
+    rollout = world.rollouts["digits"]
+    assert (rollout.from_version, rollout.version, rollout.finished_at) == (1, 3, None)
+    assert {i.version for i in world.instances_of("digits")} == {1}
 
 
 def test_the_smallest_parts_that_differ_are_named() -> None:

@@ -14,6 +14,7 @@ def upgrade() -> None:
         "services", sa.Column("traffic_state", sa.String(), nullable=False, server_default="standalone")
     )
     op.add_column("services", sa.Column("weight", sa.BigInteger(), nullable=False, server_default="-1"))
+    op.add_column("instances", sa.Column("made_from", sa.BigInteger(), nullable=False, server_default="0"))
     op.create_table(
         "groups",
         sa.Column("name", sa.String(), nullable=False),
