@@ -18,15 +18,15 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.trace.v3.http_tracer_pb2 import Tracing
 from envoy.config.trace.v3.opentelemetry_pb2 import OpenTelemetryConfig
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
-from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2 as early
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
-from services.gateway.xds.auth import SIGNATURE_FILTER, signature_check
+from services.gateway.routing.rules import HOST_MARK, PREFIX
+from services.gateway.xds.filters import http_filters
 from services.gateway.xds.replies import local_replies
 from services.gateway.xds.resource import LISTENER, Resource, resource
-from services.gateway.xds.scopes import HOST_MARK, PREFIX, SCOPE_HEADER, SERVICE_HEADER
+from services.gateway.xds.scopes import SCOPE_HEADER, SERVICE_HEADER
 from services.gateway.xds.wire import from_ads, milliseconds, packed, socket
 
 LISTENER_NAME = "easel"
@@ -67,7 +67,7 @@ def _connection_manager(edge: Edge) -> Any:
         server_header_transformation=hcm.HttpConnectionManager.PASS_THROUGH,
         scoped_routes=_scoped_routes(),
         early_header_mutation_extensions=[_scope_header(edge.domain)],
-        http_filters=_filters(),
+        http_filters=http_filters(),
         local_reply_config=local_replies(),
         upgrade_configs=[hcm.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         http2_protocol_options=Http2ProtocolOptions(
@@ -139,15 +139,6 @@ def _scope_header(domain: str) -> Any:
 def _set(name: str, value: str, when: Any) -> Any:
     header = HeaderValueOption(header=HeaderValue(key=name, value=value), append_action=when)
     return HeaderMutation(append=header)
-
-
-def _filters() -> list[Any]:
-    """The signature check is off until a route asks for it, so other requests do not pass through it."""
-    signature = hcm.HttpFilter(name=SIGNATURE_FILTER, typed_config=signature_check(), disabled=True)
-    router = hcm.HttpFilter(
-        name="envoy.filters.http.router", typed_config=packed(Router(suppress_envoy_headers=True))
-    )
-    return [signature, router]
 
 
 def _access_log(path: str) -> Any:
