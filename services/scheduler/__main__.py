@@ -19,6 +19,9 @@ from libs.rpc.interceptors import BearerTokens, Refusals
 from libs.rpc.server import Service, serving
 from libs.telemetry import logs
 from libs.telemetry.traces import configure_traces, inject
+from services.scheduler.access.last_used import LastUsed
+from services.scheduler.access.rules import expired
+from services.scheduler.admin.access_servicer import AccessTokenServicer
 from services.scheduler.admin.dataset_servicer import DatasetServicer
 from services.scheduler.admin.event_servicer import EventServicer
 from services.scheduler.admin.image_servicer import ImageServicer
@@ -61,6 +64,7 @@ ROLES = {
             "SecretService",
             "DatasetService",
             "ImageService",
+            "AccessTokenService",
         )
     },
     "easel.agent.v1.AgentLinkService": TokenRole.JOIN,
@@ -89,7 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         limits = Limits(settings.node_suspect_after, settings.node_lost_after, settings.storm_share)
         watch = NodeWatch(ledger, sessions, now, limits)
         # The order of listeners is the order of travel: routes, then agents, then the next turn.
-        live = Live()
+        live, used = Live(), LastUsed(ledger)
         for listener in (table.heard, sessions.heard, live.heard, pulls.heard):
             ledger.subscribe(listener)
         if traces.enabled:
@@ -101,7 +105,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         )
         diagnoses = Diagnoses(ledger.world, live, gateways, sessions, watch, now, settings.delete_idle_after)
         contracts = _contracts(
-            settings, store, ledger, table, gateways, sessions, live, diagnoses, vault, pulls, stop
+            settings, store, ledger, table, gateways, sessions, live, diagnoses, vault, pulls, used, stop
         )
         interceptors = (
             *traces.server_interceptors(),
@@ -119,6 +123,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             )
             retain = partial(_retain, ledger, settings, now)
             loops.create_task(repeat(retain, timedelta(minutes=10), stop, "idle services"))
+            expire = partial(_expire, ledger)
+            loops.create_task(repeat(expire, timedelta(seconds=1), stop, "expiry of access tokens"))
+            loops.create_task(repeat(used.write, timedelta(minutes=1), stop, "uses of access tokens"))
             if ready is not None:
                 ready.set()
             loops.create_task(_end_when_fenced(ledger, stop))
@@ -137,6 +144,7 @@ def _contracts(
     diagnoses: Diagnoses,
     vault: Vault,
     pulls: PullStates,
+    used: LastUsed,
     stop: asyncio.Event,
 ) -> list[Service]:
     services = Services(ledger, now, inject, vault)
@@ -165,6 +173,9 @@ def _contracts(
         ),
         "easel.admin.v1.ImageService": partial(
             admin.add_ImageServiceServicer_to_server, ImageServicer(ledger, vault, pulls, now)
+        ),
+        "easel.admin.v1.AccessTokenService": partial(
+            admin.add_AccessTokenServiceServicer_to_server, AccessTokenServicer(ledger, used, now)
         ),
         "easel.agent.v1.AgentLinkService": partial(agent.add_AgentLinkServiceServicer_to_server, link),
         "easel.gateway.v1.RoutesService": partial(gateway.add_RoutesServiceServicer_to_server, routes),
@@ -199,6 +210,11 @@ async def _retain(ledger: Ledger, settings: Settings, clock: Callable[[], dateti
         return retained(world.services.values(), serving, settings.delete_idle_after, clock())
 
     await ledger.change(decide)
+
+
+async def _expire(ledger: Ledger) -> None:
+    if expired(ledger.world, now()):
+        await ledger.change(lambda world: expired(world, now()))
 
 
 async def _prune(store: Store, settings: Settings) -> None:

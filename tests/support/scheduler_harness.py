@@ -41,6 +41,10 @@ class RunningScheduler:
         self.secrets = admin_pb2_grpc.SecretServiceStub(channel)
         self.datasets = admin_pb2_grpc.DatasetServiceStub(channel)
         self.images = admin_pb2_grpc.ImageServiceStub(channel)
+        self.access_tokens = admin_pb2_grpc.AccessTokenServiceStub(channel)
+        self.groups = admin_pb2_grpc.GroupServiceStub(channel)
+        self.traffic = admin_pb2_grpc.TrafficServiceStub(channel)
+        self.gateways = admin_pb2_grpc.GatewayServiceStub(channel)
 
     async def create(self, spec: Mapping[str, Any], key: str = "") -> admin_pb2.Service:
         request = admin_pb2.CreateServiceRequest(spec_json=json.dumps(spec), idempotency_key=key)

@@ -81,6 +81,7 @@ class GatewayHello(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     DIRECT_ADDRESS_FIELD_NUMBER: _builtins.int
     HOSTS_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
     gateway: _builtins.str
     generation: _builtins.int
     """The generation of the state it has on disk; the scheduler sends a full update whatever it is."""
@@ -93,6 +94,8 @@ class GatewayHello(_message.Message):
     """"host:port" at which clients that connect directly reach it."""
     hosts: _builtins.bool
     """It can run Envoys of further gateways beside its own."""
+    domain: _builtins.str
+    """Each service has a host name in it: {service}.{domain}."""
     def __init__(
         self,
         *,
@@ -103,10 +106,11 @@ class GatewayHello(_message.Message):
         node: _builtins.str = ...,
         direct_address: _builtins.str = ...,
         hosts: _builtins.bool = ...,
+        domain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["direct_address", b"direct_address", "envoys", b"envoys", "gateway", b"gateway", "generation", b"generation", "hosts", b"hosts", "node", b"node", "public_url", b"public_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["direct_address", b"direct_address", "domain", b"domain", "envoys", b"envoys", "gateway", b"gateway", "generation", b"generation", "hosts", b"hosts", "node", b"node", "public_url", b"public_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
