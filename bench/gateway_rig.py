@@ -15,7 +15,7 @@ import psutil
 import yaml
 
 from libs.lifecycle import pause
-from services.gateway.__main__ import edge_of, envoy_dial, serving_envoys
+from services.gateway.__main__ import envoy_dial, serving_envoys, surroundings_of
 from services.gateway.ads.store import ResourceStore
 from services.gateway.envoy import process
 from services.gateway.envoy.admin import EnvoyAdmin
@@ -23,7 +23,6 @@ from services.gateway.publisher import Publisher
 from services.gateway.routes import Update
 from services.gateway.settings import Settings
 from services.gateway.xds.bootstrap import bootstrap
-from services.gateway.xds.listener import listener
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
@@ -47,7 +46,7 @@ async def gateway_rig(port: int, first: Update) -> AsyncIterator[Rig]:
     """Starts with `first` in force; ends Envoy with the block."""
     with tempfile.TemporaryDirectory(prefix="easel-bench-") as directory:
         settings = Settings(listen=f"127.0.0.1:{port}", data_dir=Path(directory), envoy_concurrency=1)
-        publisher = Publisher(ResourceStore(), listener(edge_of(settings)), settings.domains())
+        publisher = Publisher(ResourceStore(), surroundings_of(settings))
         await publisher.publish(first)
         async with serving_envoys(settings, publisher, "") as xds:
             dial = envoy_dial(settings, xds, "")

@@ -5,7 +5,7 @@ import asyncio
 import hmac
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -24,7 +24,8 @@ from services.gateway.envoy.admin import EnvoyAdmin
 from services.gateway.envoy.process import Launch
 from services.gateway.envoy.supervisor import EnvoySupervisor
 from services.gateway.feed import Feed, Identity
-from services.gateway.publisher import Publisher
+from services.gateway.publisher import Publisher, Surroundings, unchanging
+from services.gateway.routes import EdgeSettings
 from services.gateway.settings import Settings, host_and_port
 from services.gateway.snapshot import Snapshots, load
 from services.gateway.sockets import socket_address
@@ -39,7 +40,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
     data_dir = settings.data_dir.resolve()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = settings.token()
-    publisher = Publisher(ResourceStore(), listener(edge_of(settings)), settings.domains())
+    publisher = Publisher(ResourceStore(), surroundings_of(settings))
     snapshot = data_dir / "routes.snapshot"
     known = await asyncio.to_thread(load, snapshot)
     if known is not None:
@@ -88,6 +89,11 @@ def edge_of(settings: Settings) -> Edge:
     host, port = host_and_port(settings.listen, "listen")
     log_file = str(settings.access_log.resolve()) if settings.access_log else ""
     return Edge(host, port, settings.domain, bool(settings.otlp_endpoint), log_file)
+
+
+def surroundings_of(settings: Settings) -> Callable[[EdgeSettings], Surroundings]:
+    """What this gateway's listeners and domains are, for what an operator set."""
+    return unchanging([listener(edge_of(settings))], settings.domains())
 
 
 @asynccontextmanager

@@ -2,28 +2,44 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 
 from services.gateway.ads.messages import Refusal
 from services.gateway.ads.servicer import Envoys
 from services.gateway.ads.store import ResourceStore
-from services.gateway.routes import Service, Update, differing, gone
-from services.gateway.xds.build import service_resources
+from services.gateway.known import Known
+from services.gateway.routes import EdgeSettings, Group, HostedGateway, Service, Update
+from services.gateway.xds.build import group_resources, service_resources
 from services.gateway.xds.resource import Key, Resource
 
 log = logging.getLogger(__name__)
 
-# Services built between two turns of the event loop.
+# Services and groups built between two turns of the event loop.
 _SLICE = 200
-_LISTENER_OWNER = "/"
+# Owners of resources beside services, which own theirs by name.
+_EDGE = "/"
+_GROUP = "/group/"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the settings of a gateway come to, whichever services there are."""
+
+    # Listeners, and what these need.
+    resources: tuple[Resource, ...]
+    # Under which each service has a host name.
+    domains: tuple[str, ...]
 
 
 class Publisher:
-    """Holds the services and turns each update into the resources that differ. Updates come one at a time."""
+    """Holds what is known; each update becomes the resources that differ. Updates come one at a time."""
 
-    def __init__(self, store: ResourceStore, listener: Resource, domains: tuple[str, ...]) -> None:
-        self._store, self._listener, self._domains = store, listener, domains
-        self.services: dict[str, Service] = {}
+    def __init__(self, store: ResourceStore, surroundings: Callable[[EdgeSettings], Surroundings]) -> None:
+        self._store, self._surroundings_of = store, surroundings
+        self._surroundings = surroundings(EdgeSettings())
+        self._known = Known()
         self.generation = 0
         # The change of the store that completed each generation not yet reported.
         self._completed: list[tuple[int, int]] = []
@@ -34,14 +50,49 @@ class Publisher:
         self.saved = self._published = 0
         self.changed = asyncio.Event()
 
+    @property
+    def services(self) -> dict[str, Service]:
+        """What is known of each service, by name."""
+        return self._known.services
+
+    @property
+    def groups(self) -> dict[str, Group]:
+        """What is known of each group, by name."""
+        return self._known.groups
+
+    @property
+    def settings(self) -> EdgeSettings:
+        """What an operator set for this gateway."""
+        return self._known.settings
+
+    @property
+    def hosted(self) -> tuple[HostedGateway, ...]:
+        """The further gateways whose Envoys this process is to run."""
+        return self._known.hosted
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains under which each service has a host name."""
+        return self._surroundings.domains
+
     async def publish(self, update: Update) -> None:
         """Puts an update in force: the Envoys are told as soon as it is built."""
         sequence = self._store.begin()
-        keys = self._store.replace(_LISTENER_OWNER, [self._listener])
-        for name in gone(update, self.services):
-            self.services.pop(name, None)
+        touched = self._known.take(update)
+        before = self._surroundings
+        self._surroundings = self._surroundings_of(self._known.settings)
+        if self._surroundings.domains != before.domains:
+            touched = self._known.everything(touched)
+        keys = self._store.replace(_EDGE, self._surroundings.resources)
+        for name in touched.gone:
             keys += self._store.replace(name, [])
-        await self._take(differing(update, self.services), keys)
+        for name in touched.gone_groups:
+            keys += self._store.replace(_GROUP + name, [])
+        # A route of a group waits in each Envoy for the clusters of its members, so it may be built first,
+        # and a cluster that goes away waits for such routes.
+        work = [partial(self._rebuild_group, name) for name in touched.groups]
+        work += [partial(self._rebuild_service, name) for name in touched.services]
+        await self._rebuild(work, keys)
         self.generation, self._published = update.generation, sequence
         if update.full:
             self._completed, self._reported = [], None
@@ -49,17 +100,25 @@ class Publisher:
         self.changed.set()
         self._progressed()
 
-    async def _take(self, services: list[Service], keys: list[Key]) -> None:
-        for start in range(0, len(services), _SLICE):
-            for service in services[start : start + _SLICE]:
-                self.services[service.name] = service
-                keys += self._store.replace(service.name, service_resources(service, self._domains))
-            if start + _SLICE < len(services):
+    async def _rebuild(self, work: list[partial[list[Key]]], keys: list[Key]) -> None:
+        for start in range(0, len(work), _SLICE):
+            for each in work[start : start + _SLICE]:
+                keys += each()
+            if start + _SLICE < len(work):
                 self.envoys.changed(keys)
                 keys = []
                 await asyncio.sleep(0)
         self._store.known = True
         self.envoys.changed(keys)
+
+    def _rebuild_group(self, name: str) -> list[Key]:
+        built = group_resources(self._known.groups[name], self._known.services, self.domains)
+        return self._store.replace(_GROUP + name, built)
+
+    def _rebuild_service(self, name: str) -> list[Key]:
+        service = self._known.services[name]
+        built = service_resources(service, self.domains, self._known.groups.get(service.group))
+        return self._store.replace(name, built)
 
     def was_saved(self, sequence: int) -> None:
         """Says that the state up to this change is on disk."""
@@ -68,7 +127,7 @@ class Publisher:
 
     @property
     def sequence(self) -> int:
-        """The number of the newest change that is in `services` as a whole."""
+        """The number of the newest change that is in force as a whole."""
         return self._published
 
     def _progressed(self) -> None:
@@ -87,3 +146,11 @@ class Publisher:
             extra={"type": refusal.type_url, "resources": refusal.names, "why": refusal.message},
         )
         self.on_refused(self.generation, refusal)
+
+
+def unchanging(
+    resources: Iterable[Resource], domains: tuple[str, ...]
+) -> Callable[[EdgeSettings], Surroundings]:
+    """Surroundings that no setting changes."""
+    always = Surroundings(tuple(resources), domains)
+    return lambda settings: always

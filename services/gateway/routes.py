@@ -1,6 +1,5 @@
 """What a gateway knows of each service, and how an update changes it."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -189,16 +188,3 @@ class Update:
     removed_groups: tuple[str, ...] = ()
     settings: EdgeSettings | None = None
     hosted: tuple[HostedGateway, ...] | None = None
-
-
-def gone(update: Update, known: Iterable[str]) -> list[str]:
-    """The names among `known` that `update` takes away."""
-    if not update.full:
-        return list(update.removed)
-    kept = {service.name for service in update.services}
-    return [name for name in known if name not in kept]
-
-
-def differing(update: Update, known: Mapping[str, Service]) -> list[Service]:
-    """The services of `update` that are new or not as they are `known`."""
-    return [service for service in update.services if known.get(service.name) != service]

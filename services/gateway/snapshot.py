@@ -13,8 +13,14 @@ from easel.gateway.v1 import gateway_pb2 as pb
 from libs.files import replace_file
 from libs.lifecycle import pause
 from services.gateway.publisher import Publisher
-from services.gateway.routes import Service, Update
-from services.gateway.translate import service_to_proto, update_from_proto
+from services.gateway.routes import Group, Service, Update
+from services.gateway.translate import (
+    group_to_proto,
+    hosted_to_proto,
+    service_to_proto,
+    settings_to_proto,
+    update_from_proto,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +43,9 @@ def load(path: Path) -> Update | None:
         return None
 
 
-def save(path: Path, generation: int, services: list[bytes]) -> None:
+def save(path: Path, generation: int, parts: list[bytes]) -> None:
     """Writes the state whole or not at all; it holds tokens, so only the owner may read it."""
-    content = b"".join([pb.RoutesUpdate(generation=generation, full=True).SerializeToString(), *services])
+    content = b"".join([pb.RoutesUpdate(generation=generation, full=True).SerializeToString(), *parts])
     replace_file(path, _digest(content) + content, durable=True)
 
 
@@ -52,7 +58,7 @@ class Snapshots:
 
     def __init__(self, publisher: Publisher, path: Path) -> None:
         self._publisher, self._path = publisher, path
-        self._wire: dict[str, tuple[Service, bytes]] = {}
+        self._wire: dict[tuple[str, str], tuple[Service | Group, bytes]] = {}
         self._refused = ""
 
     async def run(self, until: asyncio.Event) -> None:
@@ -70,9 +76,9 @@ class Snapshots:
     async def _save_now(self) -> bool:
         """False when the disk refused, which is said once and holds nothing up."""
         sequence, generation = self._publisher.sequence, self._publisher.generation
-        services = self._serialised()
+        parts = self._serialised()
         try:
-            await asyncio.to_thread(save, self._path, generation, services)
+            await asyncio.to_thread(save, self._path, generation, parts)
             refused = ""
         except OSError as error:
             refused = str(error)
@@ -83,15 +89,27 @@ class Snapshots:
         return not refused
 
     def _serialised(self) -> list[bytes]:
-        known = self._publisher.services
-        for name in self._wire.keys() - known.keys():
-            del self._wire[name]
-        for name, service in known.items():
-            held = self._wire.get(name)
-            if held is None or held[0] is not service:
-                alone = pb.RoutesUpdate(services=[service_to_proto(service)])
-                self._wire[name] = (service, alone.SerializeToString())
-        return [body for _, body in self._wire.values()]
+        """Parts of one message; those of services and groups that did not change are kept."""
+        known = {("service", name): each for name, each in self._publisher.services.items()}
+        groups = {("group", name): each for name, each in self._publisher.groups.items()}
+        everything: dict[tuple[str, str], Service | Group] = {**known, **groups}
+        for key in self._wire.keys() - everything.keys():
+            del self._wire[key]
+        for key, each in everything.items():
+            held = self._wire.get(key)
+            if held is None or held[0] is not each:
+                self._wire[key] = (each, _alone(each).SerializeToString())
+        rest = pb.RoutesUpdate(
+            settings=settings_to_proto(self._publisher.settings),
+            hosted=hosted_to_proto(self._publisher.hosted),
+        )
+        return [rest.SerializeToString(), *(body for _, body in self._wire.values())]
+
+
+def _alone(each: Service | Group) -> pb.RoutesUpdate:
+    if isinstance(each, Group):
+        return pb.RoutesUpdate(groups=[group_to_proto(each)])
+    return pb.RoutesUpdate(services=[service_to_proto(each)])
 
 
 async def _first_of(*events: asyncio.Event) -> None:

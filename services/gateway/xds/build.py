@@ -1,17 +1,23 @@
 """From what the gateway knows to what Envoy must have. Pure: equal input gives equal bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from services.gateway.routes import Service
+from services.gateway.routes import Group, Service
+from services.gateway.routing.rules import service_entries
 from services.gateway.xds.clusters import cluster, endpoints
 from services.gateway.xds.resource import Resource
 from services.gateway.xds.scopes import scopes
 
 
-def service_resources(service: Service, domains: Iterable[str]) -> list[Resource]:
-    """Everything that one service needs; nothing in it depends on any other service."""
+def service_resources(service: Service, domains: Iterable[str], group: Group | None = None) -> list[Resource]:
+    """Everything that one service needs. `group` is the one it is a member of, where that is known."""
     built: list[Resource] = []
     for backend in service.backends:
         built.append(cluster(service, backend))
         built.append(endpoints(service, backend))
-    return built + scopes(service, domains)
+    return built + scopes(service_entries(service, domains))
+
+
+def group_resources(group: Group, members: Mapping[str, Service], domains: Iterable[str]) -> list[Resource]:
+    """Everything that a group needs beside what its members have."""
+    return []

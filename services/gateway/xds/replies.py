@@ -1,6 +1,5 @@
-"""What clients read when Envoy answers by itself: one table from cause to status and sentence."""
+"""What clients read when Envoy answers by itself: the table of replies as Envoy applies it."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from envoy.config.accesslog.v3.accesslog_pb2 import (
@@ -21,48 +20,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer of the gateway's own. `flags` are Envoy's names of the cause; without, the status is."""
-
-    status: int
-    sentence: str
-    flags: tuple[str, ...] = ()
-    # Said to a gRPC client in place of the sentence.
-    to_grpc: str = ""
-
-
-REPLIES = (
-    Reply(
-        404,
-        "no service answers here: check the name in /api/predict/{service} or in the host name, and that the"
-        " service exists",
-        ("NR",),
-    ),
-    Reply(
-        408,
-        "no answer within the service's metadata.rpc.keepalive",
-        ("UT", "SI"),
-        to_grpc="no answer within the deadline of the call",
-    ),
-    Reply(
-        503,
-        "no healthy upstream: the service has no ready instance; `easel desc` says why",
-        ("UH", "NC"),
-    ),
-    Reply(
-        503,
-        "upstream connect error: no instance could be reached, or it closed the connection before answering",
-        ("UF", "UC", "UR", "URX"),
-    ),
-    Reply(
-        401,
-        "the token is missing or wrong: send `Authorization: {token}`, `Authorization: Bearer {token}` or"
-        " `Authorization: EAS {signature}`",
-    ),
-    Reply(503, "no healthy upstream: the service has no ready instance; `easel desc` says why"),
-)
+from services.gateway.routing.replies import REPLIES, Reply
 
 
 def local_replies() -> Any:
@@ -75,7 +33,7 @@ def _to_http(reply: Reply) -> Any:
     body = SubstitutionFormatString()
     body.json_format.update({"code": reply.status, "message": reply.sentence})
     mapper = ResponseMapper(filter=_cause(reply), body_format_override=body)
-    if reply.flags:
+    if reply.flags or reply.mark:
         mapper.status_code.CopyFrom(UInt32Value(value=reply.status))
     return mapper
 
@@ -93,6 +51,6 @@ def _to_grpc(reply: Reply) -> Any:
 def _cause(reply: Reply) -> Any:
     if reply.flags:
         return AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=reply.flags))
-    value = RuntimeUInt32(default_value=reply.status, runtime_key="easel.unset")
+    value = RuntimeUInt32(default_value=reply.answered, runtime_key="easel.unset")
     equal = ComparisonFilter(op=ComparisonFilter.Op.EQ, value=value)
     return AccessLogFilter(status_code_filter=StatusCodeFilter(comparison=equal))
