@@ -15,12 +15,12 @@ from easel_sdk import types as t
 State = TypeVar("State", bound=StrEnum)
 
 
-def _state(states: type[State], enum: Any, number: int, prefix: str) -> State:
+def state_of(states: type[State], enum: Any, number: int, prefix: str) -> State:
     name = enum.Name(number).removeprefix(prefix)
     return states[name] if name in states.__members__ else next(iter(states))
 
 
-def _at(message: Any, field: str) -> datetime | None:
+def moment(message: Any, field: str) -> datetime | None:
     if not message.HasField(field):
         return None
     stamp: Timestamp = getattr(message, field)
@@ -47,7 +47,7 @@ def service(message: pb.Service) -> t.Service:
     return t.Service(
         name=message.name,
         id=message.id,
-        state=_state(t.ServiceState, common.ServiceState, message.state, "SERVICE_STATE_"),
+        state=state_of(t.ServiceState, common.ServiceState, message.state, "SERVICE_STATE_"),
         why=message.why,
         version=message.version,
         running_version=message.running_version,
@@ -58,15 +58,20 @@ def service(message: pb.Service) -> t.Service:
         resource_group=message.resource_group,
         endpoint=message.endpoint,
         labels=dict(message.labels),
-        created_at=_at(message, "created_at"),
-        updated_at=_at(message, "updated_at"),
+        created_at=moment(message, "created_at"),
+        updated_at=moment(message, "updated_at"),
         revision=message.revision,
         pending_reasons=tuple(message.pending_reasons),
         spec=_spec(message.spec_json),
-        safety_lock=_state(t.SafetyLock, pb.SafetyLock, message.safety_lock, "SAFETY_LOCK_"),
+        safety_lock=state_of(t.SafetyLock, pb.SafetyLock, message.safety_lock, "SAFETY_LOCK_"),
         latest_version=message.latest_version,
         rollout=rollout(message.rollout) if message.HasField("rollout") else None,
-        delete_at=_at(message, "delete_at"),
+        delete_at=moment(message, "delete_at"),
+        group=message.group,
+        traffic_state=state_of(t.TrafficState, pb.TrafficState, message.traffic_state, "TRAFFIC_STATE_"),
+        weight=message.weight,
+        traffic_share=message.traffic_share,
+        gateway=message.gateway,
     )
 
 
@@ -74,13 +79,13 @@ def rollout(message: pb.Rollout) -> t.Rollout:
     return t.Rollout(
         version=message.version,
         from_version=message.from_version,
-        phase=_state(t.RolloutPhase, pb.RolloutPhase, message.phase, "ROLLOUT_PHASE_"),
+        phase=state_of(t.RolloutPhase, pb.RolloutPhase, message.phase, "ROLLOUT_PHASE_"),
         why=message.why,
         plan=_plan(message.plan),
         updated=message.updated,
         wanted=message.wanted,
-        started_at=_at(message, "started_at"),
-        finished_at=_at(message, "finished_at"),
+        started_at=moment(message, "started_at"),
+        finished_at=moment(message, "finished_at"),
         because=message.because,
     )
 
@@ -123,7 +128,7 @@ def update_plan(message: pb.PlanServiceUpdateResponse) -> t.UpdatePlan:
 
 def finding(message: pb.Finding) -> t.Finding:
     return t.Finding(
-        severity=_state(t.Severity, pb.Finding.Severity, message.severity, "SEVERITY_"),
+        severity=state_of(t.Severity, pb.Finding.Severity, message.severity, "SEVERITY_"),
         cause=message.cause,
         what=message.what,
         advice=message.advice,
@@ -133,7 +138,9 @@ def finding(message: pb.Finding) -> t.Finding:
 
 
 def version(message: pb.ServiceVersion) -> t.ServiceVersion:
-    return t.ServiceVersion(message.number, _at(message, "created_at"), message.why, _spec(message.spec_json))
+    return t.ServiceVersion(
+        message.number, moment(message, "created_at"), message.why, _spec(message.spec_json)
+    )
 
 
 def change(message: pb.WatchServicesResponse) -> t.ServiceChange:
@@ -146,7 +153,7 @@ def instance(message: pb.Instance) -> t.Instance:
         id=message.id,
         service=message.service,
         version=message.version,
-        state=_state(t.InstanceState, common.InstanceState, message.state, "INSTANCE_STATE_"),
+        state=state_of(t.InstanceState, common.InstanceState, message.state, "INSTANCE_STATE_"),
         why=message.why,
         ready=message.ready,
         node=message.node,
@@ -158,9 +165,9 @@ def instance(message: pb.Instance) -> t.Instance:
         resources=_resources(message.resources),
         runtime=_runtime(message.runtime),
         epoch=message.epoch,
-        created_at=_at(message, "created_at"),
-        started_at=_at(message, "started_at"),
-        ready_at=_at(message, "ready_at"),
+        created_at=moment(message, "created_at"),
+        started_at=moment(message, "started_at"),
+        ready_at=moment(message, "ready_at"),
         isolated=message.isolated,
         detached=message.detached,
         cause=message.cause,
@@ -181,7 +188,7 @@ def node(message: pb.Node) -> t.Node:
     return t.Node(
         name=message.name,
         resource_group=message.resource_group,
-        state=_state(t.NodeState, common.NodeState, message.state, "NODE_STATE_"),
+        state=state_of(t.NodeState, common.NodeState, message.state, "NODE_STATE_"),
         schedulable=message.schedulable,
         why=message.why,
         address=message.address,
@@ -195,7 +202,7 @@ def node(message: pb.Node) -> t.Node:
         labels=dict(message.labels),
         instances=message.instances,
         agent_version=message.agent_version,
-        last_seen=_at(message, "last_seen"),
+        last_seen=moment(message, "last_seen"),
     )
 
 
@@ -218,7 +225,7 @@ def resource_group(message: pb.ResourceGroup) -> t.ResourceGroup:
         nodes=message.nodes,
         capacity=_resources(message.capacity),
         allocated=_resources(message.allocated),
-        created_at=_at(message, "created_at"),
+        created_at=moment(message, "created_at"),
     )
 
 
@@ -226,7 +233,7 @@ def event(message: common.Event) -> t.Event:
     warning = message.kind == common.Event.KIND_WARNING
     return t.Event(
         id=message.id,
-        at=_at(message, "at"),
+        at=moment(message, "at"),
         kind=t.EventKind.WARNING if warning else t.EventKind.NORMAL,
         reason=message.reason,
         why=message.why,
@@ -237,15 +244,15 @@ def event(message: common.Event) -> t.Event:
 
 
 def token(message: pb.Token) -> t.Token:
-    return t.Token(message.id, message.name, message.role, _at(message, "created_at"))
+    return t.Token(message.id, message.name, message.role, moment(message, "created_at"))
 
 
 def secret(message: pb.Secret) -> t.Secret:
     return t.Secret(
         name=message.name,
         keys=tuple(message.keys),
-        created_at=_at(message, "created_at"),
-        updated_at=_at(message, "updated_at"),
+        created_at=moment(message, "created_at"),
+        updated_at=moment(message, "updated_at"),
         used_by=tuple(message.used_by),
         why=message.why,
     )
@@ -257,7 +264,7 @@ def dataset(message: pb.Dataset) -> t.Dataset:
         version=message.version,
         source=_spec(message.source_json),
         description=message.description,
-        created_at=_at(message, "created_at"),
+        created_at=moment(message, "created_at"),
         used_by=tuple(message.used_by),
     )
 
@@ -268,5 +275,5 @@ def image_pull(message: pb.ImagePull) -> t.ImagePull:
         for each in message.nodes
     )
     return t.ImagePull(
-        message.id, message.image, message.resource_group, _at(message, "created_at"), tuple(nodes)
+        message.id, message.image, message.resource_group, moment(message, "created_at"), tuple(nodes)
     )

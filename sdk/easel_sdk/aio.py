@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Self
 import grpc.aio
 
 from easel_sdk._wire import Wire
+from easel_sdk.access_tokens import AsyncAccessTokens
 from easel_sdk.context import Context, current_context
 from easel_sdk.datasets import AsyncDatasets
-from easel_sdk.errors import NoGateway
+from easel_sdk.entries import Entries
 from easel_sdk.events import AsyncEvents
+from easel_sdk.gateways import AsyncGateways, AsyncRegistries
+from easel_sdk.groups import AsyncGroups
 from easel_sdk.images import AsyncImages
 from easel_sdk.instances import AsyncInstances
+from easel_sdk.mirrors import AsyncMirrors
 from easel_sdk.nodes import AsyncNodes, AsyncResourceGroups
 from easel_sdk.secrets import AsyncSecrets
 from easel_sdk.services import AsyncServices
 from easel_sdk.tokens import AsyncTokens
-from easel_sdk.types import Prediction
+from easel_sdk.traffic import AsyncTraffic
+from easel_sdk.types import DirectEndpoint, Prediction
 
 if TYPE_CHECKING:
     from easel_sdk.predict import GatewayClient, TokenForm
@@ -30,8 +35,9 @@ WATCH_PATIENCE = timedelta(seconds=60)
 
 
 class AsyncEasel:
-    """One Easel: `services`, `instances`, `nodes`, `resource_groups`, `secrets`, `datasets`, `images`,
-    `events`, `tokens`, `predict`.
+    """One Easel: `services`, `instances`, `groups`, `mirrors`, `traffic`, `gateways`, `registries`,
+    `access_tokens`, `nodes`, `resource_groups`, `secrets`, `datasets`, `images`, `events`, `tokens`,
+    `predict`, `direct`.
 
     Use it as an async context manager, or call `close`. Nothing is connected before the first call.
     """
@@ -52,6 +58,12 @@ class AsyncEasel:
         )
         self.services = AsyncServices(self._wire)
         self.instances = AsyncInstances(self._wire)
+        self.groups = AsyncGroups(self._wire)
+        self.mirrors = AsyncMirrors(self._wire)
+        self.traffic = AsyncTraffic(self._wire)
+        self.gateways = AsyncGateways(self._wire)
+        self.registries = AsyncRegistries(self._wire)
+        self.access_tokens = AsyncAccessTokens(self._wire)
         self.nodes = AsyncNodes(self._wire)
         self.resource_groups = AsyncResourceGroups(self._wire)
         self.secrets = AsyncSecrets(self._wire)
@@ -59,9 +71,8 @@ class AsyncEasel:
         self.images = AsyncImages(self._wire)
         self.events = AsyncEvents(self._wire)
         self.tokens = AsyncTokens(self._wire)
-        self._gateway = gateway
-        self._gateway_client: GatewayClient | None = None
-        self._tokens: dict[str, str] = {}
+        self._entries = Entries(self.services, self.groups, gateway)
+        self._gateway_clients: dict[str, GatewayClient] = {}
 
     @classmethod
     def from_context(cls, name: str = "", path: Path | None = None) -> Self:
@@ -81,8 +92,8 @@ class AsyncEasel:
         await self.close()
 
     async def close(self) -> None:
-        if self._gateway_client is not None:
-            await self._gateway_client.close()
+        for client in self._gateway_clients.values():
+            await client.close()
         await self._wire.close()
 
     async def predict(
@@ -97,17 +108,18 @@ class AsyncEasel:
         deadline: timedelta = PREDICT_DEADLINE,
         token: str | None = None,
     ) -> Prediction:
-        """Calls a service through the gateway, whatever status it answers with.
+        """Calls a service through its gateway, whatever status it answers with.
 
-        The service's token is asked of the scheduler once and kept; after a 401 it is asked again,
-        since it may have been changed. Raises `NoGateway` and `DeadlineExceeded`.
+        `service` may also be a group, or "group.service" for one member of it. Its token is asked of the
+        scheduler once and kept; after a 401 it is asked again, since it may have been changed. Raises
+        `NoGateway` and `DeadlineExceeded`.
         """
         from easel_sdk.predict import TokenForm
 
         gateway = await self._gateway_for(service)
         body = data.encode() if isinstance(data, str) else data
-        kept = token is None and service in self._tokens
-        secret = token if token is not None else await self._token_of(service)
+        kept = token is None and self._entries.knows_token(service)
+        secret = token if token is not None else await self._entries.token(service)
         while True:
             answer = await gateway.predict(
                 service,
@@ -121,20 +133,17 @@ class AsyncEasel:
             )
             if answer.status != 401 or not kept:
                 return answer
-            self._tokens.pop(service, None)
-            secret, kept = await self._token_of(service), False
+            self._entries.forget(service)
+            secret, kept = await self._entries.token(service), False
 
-    async def _token_of(self, service: str) -> str:
-        if service not in self._tokens:
-            self._tokens[service] = await self.services.token(service)
-        return self._tokens[service]
+    async def direct(self, service: str) -> tuple[DirectEndpoint, ...]:
+        """Where clients that connect directly call the service, as its gateway tells them."""
+        return await (await self._gateway_for(service)).upstreams(service)
 
     async def _gateway_for(self, service: str) -> "GatewayClient":
-        if self._gateway_client is None:
-            from easel_sdk.predict import GatewayClient
+        from easel_sdk.predict import GatewayClient
 
-            base = self._gateway or (await self.services.get(service)).endpoint.partition("/api/")[0]
-            if not base:
-                raise NoGateway("an address the scheduler knows")
-            self._gateway_client = GatewayClient(base)
-        return self._gateway_client
+        base = await self._entries.base(service)
+        if base not in self._gateway_clients:
+            self._gateway_clients[base] = GatewayClient(base)
+        return self._gateway_clients[base]

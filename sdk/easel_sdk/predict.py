@@ -13,10 +13,12 @@ from typing import Self
 import anyio.lowlevel
 import httpx
 
-from easel_sdk.errors import DeadlineExceeded, InvalidRequest, NoGateway
-from easel_sdk.types import Prediction
+from easel_sdk.errors import DeadlineExceeded, InvalidRequest, NoGateway, NotFound, Unavailable
+from easel_sdk.types import DirectEndpoint, Prediction
 
 CONTENT_TYPE = "application/octet-stream"
+# Where the EAS clients ask for the places of a service.
+UPSTREAMS = "/api/v1/servicediscovery/upstreams/"
 
 
 class TokenForm(StrEnum):
@@ -85,9 +87,27 @@ class GatewayClient:
         # httpx loads its network backend at its first use; that is not the service's time.
         await anyio.lowlevel.checkpoint()
         began = time.perf_counter()
+        answer = await self._asked(service, method, target, body, sent, limit)
+        took = time.perf_counter() - began
+        return Prediction(answer.status_code, dict(answer.headers), answer.content, took, str(answer.url))
+
+    async def upstreams(self, service: str) -> tuple[DirectEndpoint, ...]:
+        """Where clients that connect directly call the service. Raises `NotFound` where it is unknown."""
+        answer = await self._asked(service, "GET", f"{UPSTREAMS}{service}", b"", {}, self._seconds)
         try:
-            answer = await self._http.request(
-                method, f"{self.gateway}{target}", content=body, headers=sent, timeout=limit
+            items = answer.raise_for_status().json()["endpoints"]["items"]
+            return tuple(DirectEndpoint(each["ip"], int(each["port"]), int(each["weight"])) for each in items)
+        except (httpx.HTTPStatusError, ValueError, KeyError, TypeError) as error:
+            said = f"answered {answer.status_code} to who asks where {service} is"
+            refusal = NotFound if answer.status_code == 404 else Unavailable
+            raise refusal(f"the gateway at {self.gateway} {said}") from error
+
+    async def _asked(
+        self, service: str, method: str, target: str, body: bytes, headers: Mapping[str, str], limit: float
+    ) -> httpx.Response:
+        try:
+            return await self._http.request(
+                method, f"{self.gateway}{target}", content=body, headers=dict(headers), timeout=limit
             )
         except httpx.TimeoutException as error:
             raise DeadlineExceeded(f"{service} did not answer within {limit:g} s") from error
@@ -97,8 +117,6 @@ class GatewayClient:
             raise InvalidRequest("gateway", self.gateway, "a URL such as http://127.0.0.1:8800") from error
         except httpx.TransportError as error:
             raise NoGateway(self.gateway) from error
-        took = time.perf_counter() - began
-        return Prediction(answer.status_code, dict(answer.headers), answer.content, took, str(answer.url))
 
 
 def _headers(

@@ -8,10 +8,13 @@ from typing import Any
 from easel.admin.v1 import admin_pb2 as pb
 from easel.admin.v1 import admin_pb2_grpc as rpc
 from easel_sdk import _convert as convert
+from easel_sdk import _convert_traffic as convert_traffic
 from easel_sdk._wire import Wire, pages
 from easel_sdk.types import (
     Action,
     Finding,
+    Ramp,
+    RampPlan,
     RolloutPlan,
     SafetyLock,
     Service,
@@ -56,6 +59,7 @@ class AsyncServices:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._stub = rpc.ServiceServiceStub(wire.channel)
+        self._groups = rpc.GroupServiceStub(wire.channel)
 
     async def create(self, spec: Spec, *, idempotency_key: str = "") -> Written:
         """Creates a service. Sent again if the scheduler is away for a moment; it is created once."""
@@ -160,6 +164,28 @@ class AsyncServices:
     async def rollout_control(self, name: str, action: Action) -> Service:
         request = pb.ControlRolloutRequest(name=name, action=convert.action_to_proto(action))
         return convert.service((await self._wire.call(self._stub.ControlRollout, request)).service)
+
+    async def release(
+        self, name: str, *, traffic_state: str | None = None, weight: int | None = None
+    ) -> Service:
+        """Sets what a member takes of its group's requests, and leaves what is None.
+
+        `traffic_state` is "grouping" or "standalone"; `weight` -1 to 1000, where -1 stands for as many as
+        its ready instances. To set a weight makes the group's traffic mode customized.
+        """
+        state = convert_traffic.traffic_state_to_proto(traffic_state)
+        request = pb.ReleaseServiceRequest(name=name, traffic_state=state, weight=weight)
+        return convert.service((await self._wire.call(self._groups.ReleaseService, request)).service)
+
+    async def ramp(self, name: str, plan: RampPlan) -> Ramp:
+        """Begins to take a member to its group's requests in steps, and back when it does badly."""
+        request = pb.StartRampRequest(name=name, plan=convert_traffic.ramp_plan_to_proto(plan))
+        return convert_traffic.ramp((await self._wire.call(self._groups.StartRamp, request)).ramp)
+
+    async def end_ramp(self, name: str, *, back: bool = False) -> Ramp:
+        """Ends the ramp at the step it has reached, or takes the member `back` to what it had before."""
+        request = pb.EndRampRequest(name=name, back=back)
+        return convert_traffic.ramp((await self._wire.call(self._groups.EndRamp, request)).ramp)
 
     async def diagnose(self, name: str) -> tuple[Finding, ...]:
         """What is wrong with the service and its instances, errors first; empty when nothing is."""

@@ -6,16 +6,21 @@ from types import TracebackType
 from typing import Self
 
 from easel_sdk._waiting import Loop, Waiting, awaited, collected, followed
+from easel_sdk.access_tokens import AsyncAccessTokens
 from easel_sdk.aio import CALL_DEADLINE, AsyncEasel
 from easel_sdk.context import Context, current_context
 from easel_sdk.datasets import AsyncDatasets
 from easel_sdk.events import AsyncEvents
+from easel_sdk.gateways import AsyncGateways, AsyncRegistries
+from easel_sdk.groups import AsyncGroups
 from easel_sdk.images import AsyncImages
 from easel_sdk.instances import AsyncInstances
+from easel_sdk.mirrors import AsyncMirrors
 from easel_sdk.nodes import AsyncNodes, AsyncResourceGroups
 from easel_sdk.secrets import AsyncSecrets
 from easel_sdk.services import AsyncServices
 from easel_sdk.tokens import AsyncTokens
+from easel_sdk.traffic import AsyncTraffic
 
 
 class Easel(Waiting[AsyncEasel]):
@@ -38,6 +43,12 @@ class Easel(Waiting[AsyncEasel]):
         super().__init__(loop, easel)
         self.services = Services(loop, easel.services)
         self.instances = Instances(loop, easel.instances)
+        self.groups = Groups(loop, easel.groups)
+        self.mirrors = Mirrors(loop, easel.mirrors)
+        self.traffic = Traffic(loop, easel.traffic)
+        self.gateways = Gateways(loop, easel.gateways)
+        self.registries = Registries(loop, easel.registries)
+        self.access_tokens = AccessTokens(loop, easel.access_tokens)
         self.nodes = Nodes(loop, easel.nodes)
         self.resource_groups = ResourceGroups(loop, easel.resource_groups)
         self.secrets = Secrets(loop, easel.secrets)
@@ -68,6 +79,7 @@ class Easel(Waiting[AsyncEasel]):
         self._loop.close()
 
     predict = awaited(AsyncEasel.predict)
+    direct = awaited(AsyncEasel.direct)
 
 
 class Services(Waiting[AsyncServices]):
@@ -85,6 +97,9 @@ class Services(Waiting[AsyncServices]):
     rollout_promote = awaited(AsyncServices.rollout_promote)
     rollout_undo = awaited(AsyncServices.rollout_undo)
     rollout_control = awaited(AsyncServices.rollout_control)
+    release = awaited(AsyncServices.release)
+    ramp = awaited(AsyncServices.ramp)
+    end_ramp = awaited(AsyncServices.end_ramp)
     diagnose = awaited(AsyncServices.diagnose)
     delete = awaited(AsyncServices.delete)
     start = awaited(AsyncServices.start)
@@ -95,6 +110,50 @@ class Services(Waiting[AsyncServices]):
     token = awaited(AsyncServices.token)
     watch = followed(AsyncServices.watch)
     list = collected(AsyncServices.list)
+
+
+class Groups(Waiting[AsyncGroups]):
+    create = awaited(AsyncGroups.create)
+    get = awaited(AsyncGroups.get)
+    update = awaited(AsyncGroups.update)
+    delete = awaited(AsyncGroups.delete)
+    token = awaited(AsyncGroups.token)
+    list = collected(AsyncGroups.list)
+
+
+class Mirrors(Waiting[AsyncMirrors]):
+    put = awaited(AsyncMirrors.put)
+    get = awaited(AsyncMirrors.get)
+    delete = awaited(AsyncMirrors.delete)
+    list = collected(AsyncMirrors.list)
+
+
+class Traffic(Waiting[AsyncTraffic]):
+    get = awaited(AsyncTraffic.get)
+    explain = awaited(AsyncTraffic.explain)
+    web_link = awaited(AsyncTraffic.web_link)
+
+
+class Gateways(Waiting[AsyncGateways]):
+    create = awaited(AsyncGateways.create)
+    get = awaited(AsyncGateways.get)
+    update = awaited(AsyncGateways.update)
+    delete = awaited(AsyncGateways.delete)
+    list = collected(AsyncGateways.list)
+
+
+class Registries(Waiting[AsyncRegistries]):
+    put = awaited(AsyncRegistries.put)
+    delete = awaited(AsyncRegistries.delete)
+    list = collected(AsyncRegistries.list)
+
+
+class AccessTokens(Waiting[AsyncAccessTokens]):
+    create = awaited(AsyncAccessTokens.create)
+    get = awaited(AsyncAccessTokens.get)
+    rotate = awaited(AsyncAccessTokens.rotate)
+    delete = awaited(AsyncAccessTokens.delete)
+    list = collected(AsyncAccessTokens.list)
 
 
 class Instances(Waiting[AsyncInstances]):

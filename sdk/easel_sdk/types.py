@@ -6,6 +6,33 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from easel_sdk.traffic_types import (
+    AccessToken,
+    CertificateStatus,
+    ComparedPair,
+    Comparison,
+    DirectEndpoint,
+    Gateway,
+    GatewayDomain,
+    GatewaySettings,
+    Group,
+    GroupMember,
+    LatencyBucket,
+    MemberRule,
+    Mirror,
+    NewAccessToken,
+    Ramp,
+    RampPhase,
+    RampPlan,
+    Registry,
+    RouteExplanation,
+    RouteTarget,
+    ServiceTraffic,
+    Traffic,
+    TrafficMode,
+    TrafficState,
+    WebLink,
+)
 from libs.domain.records import Resources
 from libs.domain.states import (
     EventKind,
@@ -87,6 +114,15 @@ class Service:
     rollout: Rollout | None = None
     # When it is deleted, unless it runs before; None while it runs.
     delete_at: datetime | None = None
+    # The group it is a member of; empty for none.
+    group: str = ""
+    traffic_state: TrafficState = TrafficState.STANDALONE
+    # -1: as many as its ready instances.
+    weight: int = -1
+    # Its share of the group's requests now, from 0 to 1.
+    traffic_share: float = 0.0
+    # The gateway it is reached through.
+    gateway: str = ""
 
 
 @dataclass(frozen=True)
@@ -345,37 +381,62 @@ class Prediction:
 
 
 __all__ = [
+    "AccessToken",
     "Action",
+    "CertificateStatus",
     "Change",
+    "ComparedPair",
+    "Comparison",
     "Dataset",
+    "DirectEndpoint",
     "Draining",
     "Event",
     "EventKind",
     "Finding",
+    "Gateway",
+    "GatewayDomain",
+    "GatewaySettings",
     "Gpu",
+    "Group",
+    "GroupMember",
     "ImagePull",
     "ImagePullOnNode",
     "Instance",
     "InstanceState",
+    "LatencyBucket",
+    "MemberRule",
+    "Mirror",
+    "NewAccessToken",
     "NewToken",
     "Node",
     "NodeState",
     "Prediction",
     "Progress",
+    "Ramp",
+    "RampPhase",
+    "RampPlan",
+    "Registry",
     "ResourceGroup",
     "Resources",
     "Rollout",
     "RolloutPhase",
     "RolloutPlan",
+    "RouteExplanation",
+    "RouteTarget",
     "Runtime",
     "SafetyLock",
     "Secret",
     "Service",
     "ServiceChange",
     "ServiceState",
+    "ServiceTraffic",
     "ServiceVersion",
     "Severity",
     "Token",
+    "Traffic",
+    "TrafficMode",
+    "TrafficState",
     "UpdatePlan",
+    "WebLink",
     "Written",
 ]
