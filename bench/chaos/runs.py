@@ -1,10 +1,13 @@
 """What is done to services while they are called, one function each. Each returns when Easel has settled."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
-from bench.chaos.stages import CRASHES, SECOND_NODE, Stage, settle
+import httpx
+
+from bench.chaos.stages import CANARY, CRASHES, GROUP, SECOND_NODE, TOKEN, Stage, settle
 from easel_sdk import Easel
 from easel_sdk.types import RolloutPhase, Service
 
@@ -141,6 +144,33 @@ def kill_gateway(stage: Stage, easel: Easel) -> str:
     return f"SIGKILL to {killed}, then every instance replaced"
 
 
+def shift_weights(stage: Stage, easel: Easel) -> str:
+    """The group's requests, which are a part of the load, are shared out anew four times a second."""
+    shifts = (0, 1, 10, 50, 90, 100, 25, 5, 0)
+    for weight in (*shifts, *shifts):
+        easel.services.release(CANARY, traffic_state="grouping", weight=weight)
+        easel.services.release(SERVICES[0], traffic_state="grouping", weight=100 - weight)
+        time.sleep(0.25)
+    easel.services.release(CANARY, traffic_state="standalone")
+    easel.groups.update(GROUP, traffic_mode="auto")
+    return f"{2 * 2 * len(shifts)} changes between 0 and 100 % for one of two members"
+
+
+def break_mirror_target(stage: Stage, easel: Easel) -> str:
+    """Every request is copied to a target that hangs, then dies, then is gone, then comes back."""
+    easel.mirrors.put(SERVICES[0], [CANARY], ratio=100)
+    for ending in ("hang", "die"):
+        time.sleep(2)
+        _tell_canary(stage, ending)
+    settle(lambda: easel.services.get(CANARY).ready == 1, "the target to be started again")
+    easel.services.stop(CANARY)
+    settle(lambda: not easel.instances.list(service=CANARY), "the target to have no instance")
+    easel.services.start(CANARY)
+    settle(lambda: easel.services.get(CANARY).ready == 1, "the target to be back")
+    easel.mirrors.delete(SERVICES[0])
+    return "the target hung, was killed, stopped and started again"
+
+
 RUNS = (
     Run("rolling update of 4 instances", update),
     Run("roll-back", roll_back),
@@ -152,7 +182,21 @@ RUNS = (
     Run("kill -9 of an agent", kill_agent),
     Run("kill -9 of the scheduler in the middle of an update", kill_scheduler_in_update, 45.0),
     Run("kill -9 of the gateway", kill_gateway, 45.0),
+    Run("shifts of weights in a group", shift_weights),
+    Run("death of a mirror's target", break_mirror_target, 45.0),
 )
+
+
+def _tell_canary(stage: Stage, path: str) -> None:
+    """It may take the answer along."""
+    try:
+        httpx.get(
+            f"{stage.context.gateway}/api/predict/{CANARY}/{path}",
+            headers={"Authorization": TOKEN},
+            timeout=5,
+        )
+    except httpx.HTTPError:
+        return
 
 
 def _phase(easel: Easel, service: str) -> RolloutPhase | None:

@@ -24,7 +24,10 @@ SECOND_NODE = "chaos-second"
 # The release of which the programs end as soon as they are started.
 CRASHES = 0
 IMAGE = "easel:0.1.0"
-_PROGRAMS = {"chaos_web": "web.py", "chaos_rpc": "notes.py"}
+# Beside the two services that are called all the time: a member of their group that copies can be sent to.
+CANARY, GROUP = "chaos_canary", "chaos_all"
+_PROGRAMS = {"chaos_web": "web.py", "chaos_rpc": "notes.py", CANARY: "web.py"}
+_INSTANCES = {"chaos_web": 4, "chaos_rpc": 4, CANARY: 1}
 
 
 class Stage(Protocol):
@@ -71,9 +74,11 @@ def _listening() -> socket.socket:
 
 
 def _spec(service: str, release: int, instances: int, container: dict[str, Any]) -> dict[str, Any]:
+    grouped = {} if service == "chaos_rpc" else {"group": GROUP}
     return {
         "metadata": {
             "name": service,
+            **grouped,
             "instance": instances,
             "cpu": 0.1,
             "memory": 200,
@@ -200,13 +205,16 @@ def composed(home: Path) -> Iterator[Composed]:
 
 @contextmanager
 def _served(stage: Stage) -> Iterator[None]:
-    """Two nodes and both services with four instances each."""
+    """Two nodes, the two services that are called with four instances each, and the canary."""
     with Easel.of(stage.context) as easel:
         settle(lambda: len(easel.nodes.list()) == 2, "the second node")
-        for service in _PROGRAMS:
-            easel.services.create(stage.spec(service, 1, 4))
-        for service in _PROGRAMS:
-            settle(lambda name=service: easel.services.get(name).ready == 4, f"{service} with 4 instances")
+        for service, instances in _INSTANCES.items():
+            easel.services.create(stage.spec(service, 1, instances))
+        for service, instances in _INSTANCES.items():
+            settle(
+                lambda name=service, wanted=instances: easel.services.get(name).ready == wanted,
+                f"{service} with {instances} instances",
+            )
         try:
             yield
         finally:

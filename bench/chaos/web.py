@@ -1,6 +1,6 @@
 """The HTTP program of the chaos runs: short answers at /, server-sent events for three seconds at /stream.
 
-It ends at once on SIGTERM and does nothing to finish what is under way: that is for Easel to wait for.
+/hang makes it hang and /die ends it without a word. It ends at once on SIGTERM and does nothing to finish what is under way: that is for Easel to wait for.
 """
 
 import os
@@ -14,7 +14,15 @@ PAUSE_S = 0.5
 class Web(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    # Set by a request to /hang: from then on none is answered.
+    hangs = False
+
     def do_GET(self) -> None:
+        if self.path.endswith("/die"):
+            os._exit(9)
+        if Web.hangs:
+            time.sleep(600)
+        Web.hangs = self.path.endswith("/hang")
         if self.path.endswith("/stream"):
             return self._stream()
         return self._answer(b"ok " + os.environ.get("RELEASE", "1").encode())
