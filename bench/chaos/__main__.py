@@ -101,9 +101,10 @@ def main() -> None:
         failures += sum(outcome.counts.failures for outcome in outcomes)
         if not given.only:
             stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            k6 = pinned_version("k6", "k6")
             told = [
                 f"`python -m bench.chaos --stage {name}`, {stamp}.",
-                f"Machine: {_listed(machine())}. Versions: {_listed(versions())}, k6 {pinned_version('k6', 'k6')}.",
+                f"Machine: {_listed(machine())}. Versions: {_listed({**versions(), 'k6': k6})}.",
             ]
             text = "\n".join([*told, "", table(outcomes)])
             given.page.write_text(put_section(given.page.read_text(), name, text))
