@@ -1,7 +1,7 @@
 """The HTTP program of the chaos runs: short answers at /, server-sent events for three seconds at /stream.
 
-/hang makes it hang and /die ends it without a word. It ends at once on SIGTERM and does nothing to finish what
-is under way: that is for Easel to wait for.
+/hang makes it hang and /die ends it without a word. It ends at once on SIGTERM and does nothing to finish
+what is under way: that is for Easel to wait for.
 """
 
 import os
