@@ -22,7 +22,7 @@ QUEUE_FULL = 450
 
 @dataclass(frozen=True)
 class Bound:
-    """At most so many requests; one more is answered with `status` and `refusal`. `rule` is for explanations."""
+    """At most so many requests; one more gets `status` and `refusal`. `rule` is for explanations."""
 
     most: int
     key: str

@@ -12,6 +12,7 @@ from envoy.type.v3.percent_pb2 import Percent
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from services.gateway.routes import Backend, Service
+from services.gateway.xds.limits import bound_in_flight
 from services.gateway.xds.resource import CLUSTER, ENDPOINTS, Resource, resource
 from services.gateway.xds.wire import from_ads, milliseconds, packed, socket
 
@@ -34,11 +35,13 @@ def service_of(cluster: str) -> str:
 
 
 def cluster(service: Service, backend: Backend) -> Resource:
-    """How the instances of one version are reached. Does not depend on which instances there are."""
+    """How the instances of one version are reached. Does not depend on which instances there are, except that
+    a bound on requests in flight is shared by their number."""
     name = cluster_name(service.name, backend.version)
     message = Cluster()
     message.CopyFrom(_HTTP2 if service.grpc else _HTTP1)
     message.name = name
+    bound_in_flight(service, backend, message)
     return resource(CLUSTER, name, message)
 
 

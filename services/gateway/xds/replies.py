@@ -2,31 +2,24 @@
 
 from typing import Any
 
-from envoy.config.accesslog.v3.accesslog_pb2 import (
-    AccessLogFilter,
-    AndFilter,
-    ComparisonFilter,
-    HeaderFilter,
-    ResponseFlagFilter,
-    StatusCodeFilter,
-)
-from envoy.config.core.v3.base_pb2 import DataSource, RuntimeUInt32
+from envoy.config.accesslog.v3.accesslog_pb2 import AccessLogFilter, AndFilter, ResponseFlagFilter
+from envoy.config.core.v3.base_pb2 import DataSource
 from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
-from envoy.config.route.v3.route_components_pb2 import HeaderMatcher
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     LocalReplyConfig,
     ResponseMapper,
 )
-from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from services.gateway.routing.replies import REPLIES, Reply
+from services.gateway.xds.conditions import speaks_grpc, status_is
+from services.gateway.xds.limits import limit_replies
 
 
 def local_replies() -> Any:
     """Sentences as JSON, and as bare text where gRPC carries them in grpc-message."""
     mappers = [mapper for reply in REPLIES for mapper in (_to_grpc(reply), _to_http(reply))]
-    return LocalReplyConfig(mappers=mappers)
+    return LocalReplyConfig(mappers=[*limit_replies(), *mappers])
 
 
 def _to_http(reply: Reply) -> Any:
@@ -39,18 +32,11 @@ def _to_http(reply: Reply) -> Any:
 
 
 def _to_grpc(reply: Reply) -> Any:
-    speaks_grpc = AccessLogFilter(
-        header_filter=HeaderFilter(
-            header=HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/grpc"))
-        )
-    )
-    both = AccessLogFilter(and_filter=AndFilter(filters=[_cause(reply), speaks_grpc]))
+    both = AccessLogFilter(and_filter=AndFilter(filters=[_cause(reply), speaks_grpc()]))
     return ResponseMapper(filter=both, body=DataSource(inline_string=reply.to_grpc or reply.sentence))
 
 
 def _cause(reply: Reply) -> Any:
     if reply.flags:
         return AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=reply.flags))
-    value = RuntimeUInt32(default_value=reply.answered, runtime_key="easel.unset")
-    equal = ComparisonFilter(op=ComparisonFilter.Op.EQ, value=value)
-    return AccessLogFilter(status_code_filter=StatusCodeFilter(comparison=equal))
+    return status_is(reply.answered)

@@ -21,6 +21,8 @@ from services.gateway.routing.doors import Door
 from services.gateway.routing.rules import Choice, Entry
 from services.gateway.xds.auth import looked_at_closer, shown
 from services.gateway.xds.forwarding import Forwarding, forwarding
+from services.gateway.xds.grpc import grpc_filters
+from services.gateway.xds.limits import rates
 from services.gateway.xds.resource import SCOPE, Resource, resource
 
 SCOPE_HEADER = "x-easel-scope"
@@ -42,6 +44,8 @@ def _scope(entry: Entry, known: dict[str, Forwarding]) -> Resource:
     if len({choice.service.name for choice in entry.choices}) == 1:
         # Said once for all routes where they lead to one service.
         host.retry_policy.CopyFrom(ways[0].retry)
+    for name, config in _host_filters(entry).items():
+        host.typed_per_filter_config[name].CopyFrom(config)
     table = RouteConfiguration(
         name=entry.key, virtual_hosts=[host], request_headers_to_remove=[SCOPE_HEADER, SERVICE_HEADER]
     )
@@ -51,6 +55,12 @@ def _scope(entry: Entry, known: dict[str, Forwarding]) -> Resource:
     message = ScopedRouteConfiguration(name=entry.key, key=key, route_configuration=table)
     needs = tuple(dict.fromkeys(name for way in ways for name in way.clusters))
     return resource(SCOPE, entry.key, message, needs=needs)
+
+
+def _host_filters(entry: Entry) -> dict[str, Any]:
+    """What all routes of an entry pass through, those that refuse included: said once, and shared."""
+    services = {choice.service.name: choice.service for choice in entry.choices}
+    return {**grpc_filters(services.values()), **rates(services.values())}
 
 
 def _routes(entry: Entry, ways: list[Forwarding]) -> list[Route]:
