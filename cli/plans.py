@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.output import facts, put
+from cli.quantities import length_of, length_text
 
 if TYPE_CHECKING:
     from easel_sdk.types import Rollout, RolloutPlan, UpdatePlan
@@ -29,8 +29,6 @@ Paused = Annotated[bool, typer.Option("--paused", help="Begin paused; `easel rol
 OnlyPlan = Annotated[bool, typer.Option("--plan", help="Show what would change, and change nothing.")]
 
 _SHARE = re.compile(r"\d+%?")
-_LENGTH = re.compile(r"(\d+)([smh]?)")
-_UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours"}
 
 
 def plan_of(
@@ -57,25 +55,9 @@ def plan_of(
         return RolloutPlan(before.partition, before.batch_size, before.interval, paused)
     return RolloutPlan(
         batch_size=batch or before.batch_size,
-        interval=_length(interval) if interval else None if batch else before.interval,
+        interval=length_of("--interval", interval) if interval else None if batch else before.interval,
         paused=paused,
     )
-
-
-def _length(text: str) -> timedelta:
-    found = _LENGTH.fullmatch(text)
-    if not found:
-        raise typer.BadParameter(f"--interval: got {text!r}, expected a time such as 60s, 5m or 1h")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
-
-
-def length_text(length: timedelta) -> str:
-    """Seconds, minutes or hours, in the largest unit that is whole: 90s, 5m, 1h."""
-    seconds = int(length.total_seconds())
-    for size, unit in ((3600, "h"), (60, "m")):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
 
 
 def plan_text(plan: "RolloutPlan") -> str:

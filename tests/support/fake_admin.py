@@ -16,7 +16,6 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from easel.admin.v1 import admin_pb2 as pb
-from easel.admin.v1 import admin_pb2_grpc as rpc
 from easel.common.v1 import common_pb2 as common
 from libs.domain.errors import (
     AlreadyExists,
@@ -30,19 +29,10 @@ from libs.domain.errors import (
 from libs.domain.states import TokenRole
 from libs.rpc.interceptors import BearerTokens, Refusals
 from libs.rpc.server import Service, serving
+from tests.support.fake_admin_rows import TrafficRows
 
 ADMIN_TOKEN = "an-admin-token"
 JOIN_TOKEN = "a-join-token"
-_CONTRACTS = {
-    "easel.admin.v1.ServiceService": rpc.add_ServiceServiceServicer_to_server,
-    "easel.admin.v1.InstanceService": rpc.add_InstanceServiceServicer_to_server,
-    "easel.admin.v1.NodeService": rpc.add_NodeServiceServicer_to_server,
-    "easel.admin.v1.EventService": rpc.add_EventServiceServicer_to_server,
-    "easel.admin.v1.TokenService": rpc.add_TokenServiceServicer_to_server,
-    "easel.admin.v1.SecretService": rpc.add_SecretServiceServicer_to_server,
-    "easel.admin.v1.DatasetService": rpc.add_DatasetServiceServicer_to_server,
-    "easel.admin.v1.ImageService": rpc.add_ImageServiceServicer_to_server,
-}
 
 
 class Fate(StrEnum):
@@ -71,6 +61,7 @@ class FakeAdmin:
         self.secrets: dict[str, pb.Secret] = {}
         self.datasets: dict[tuple[str, str], pb.Dataset] = {}
         self.pulls: dict[str, pb.ImagePull] = {}
+        self.traffic = TrafficRows()
         self.findings: dict[str, list[pb.Finding]] = {}
         self.updates: list[pb.UpdateServiceRequest] = []
         self.fate = Fate.READY
@@ -177,6 +168,9 @@ class FakeAdmin:
             version=1,
             wanted=wanted,
             resource_group=spec.get("metadata", {}).get("resource", "public"),
+            group=spec.get("metadata", {}).get("group", ""),
+            weight=-1,
+            gateway=spec.get("networking", {}).get("gateway", "gateway"),
             endpoint=f"{self.endpoint}/api/predict/{name}",
             created_at=now(),
             updated_at=now(),
@@ -360,15 +354,15 @@ def now() -> Timestamp:
 @asynccontextmanager
 async def fake_admin_serving(fake: FakeAdmin, listen: str = "127.0.0.1:0") -> AsyncIterator[FakeAdmin]:
     """Serves `fake` behind the scheduler's own interceptors; sets its `address`."""
-    from tests.support.fake_admin_servicers import servicers_of
+    from tests.support.fake_admin_contracts import CONTRACTS
 
     fake._loop, fake._woken = asyncio.get_running_loop(), asyncio.Event()
     roles = {ADMIN_TOKEN: TokenRole.ADMIN, JOIN_TOKEN: TokenRole.JOIN}
     contracts = [
-        Service(name, lambda server, add=add, servicer=servicer: add(servicer, server))
-        for (name, add), servicer in zip(_CONTRACTS.items(), servicers_of(fake), strict=True)
+        Service(name, lambda server, add=add, make=make: add(make(fake), server))
+        for name, (add, make) in CONTRACTS.items()
     ]
-    guards = [Refusals(), BearerTokens(roles.get, dict.fromkeys(_CONTRACTS, TokenRole.ADMIN))]
+    guards = [Refusals(), BearerTokens(roles.get, dict.fromkeys(CONTRACTS, TokenRole.ADMIN))]
     async with serving(contracts, listen, drain_for=timedelta(0), interceptors=guards) as port:
         fake.address = f"127.0.0.1:{port}"
         yield fake

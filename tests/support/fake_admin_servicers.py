@@ -1,16 +1,14 @@
 """The wire side of the in-memory admin API: it translates, and pages."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from easel.admin.v1 import admin_pb2 as pb
 from easel.admin.v1 import admin_pb2_grpc as rpc
 from easel.common.v1 import common_pb2 as common
 from libs.domain.errors import AlreadyExists, FailedPrecondition, NotFound, Unavailable
-from tests.support.fake_admin import FakeAdmin
 from tests.support.fake_admin_pages import Servicer
-from tests.support.fake_admin_storage import Datasets, Images, Secrets
 
 
 class Services(Servicer, rpc.ServiceServiceServicer):
@@ -315,17 +313,3 @@ def set_labels(thing: Any, labels: Mapping[str, str]) -> None:
             thing.labels[key] = value
         else:
             thing.labels.pop(key, None)
-
-
-def servicers_of(fake: FakeAdmin) -> Sequence[Any]:
-    """One servicer a contract, in the order in which the fake names them."""
-    return [
-        Services(fake),
-        Instances(fake),
-        Nodes(fake),
-        Events(fake),
-        Tokens(fake),
-        Secrets(fake),
-        Datasets(fake),
-        Images(fake),
-    ]

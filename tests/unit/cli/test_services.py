@@ -220,6 +220,7 @@ def test_json_output_has_every_field_under_a_stable_name(easel: CommandLine, ech
         "name", "id", "state", "why", "version", "running_version", "wanted", "ready", "pending", "total",
         "resource_group", "endpoint", "labels", "created_at", "updated_at", "revision", "pending_reasons",
         "spec", "safety_lock", "latest_version", "rollout", "delete_at",
+            "group", "traffic_state", "weight", "traffic_share", "gateway",
     ]  # fmt: skip
     assert service["created_at"].endswith("Z")
     assert set(easel("desc", "echo", "-o", "json").value) == {"service", "instances", "events"}
