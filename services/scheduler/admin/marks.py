@@ -1,4 +1,4 @@
-"""What is written on a service beside its service.json: its safety lock and its labels. Pure."""
+"""What is written on a service beside its service.json: its lock, its labels, that it is to go. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,8 +6,8 @@ from datetime import datetime
 
 from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, InvalidRequest
-from libs.domain.states import SafetyLock
-from services.scheduler.admin.writing import changeable, written
+from libs.domain.states import SafetyLock, ServiceState
+from services.scheduler.admin.writing import changeable, takeable, written
 from services.scheduler.world import World
 
 _LOCKED = {
@@ -34,14 +34,28 @@ def labelled(world: World, name: str, labels: Mapping[str, str], now: datetime) 
     Raises NotFound, InvalidRequest, FailedPrecondition.
     """
     service = changeable(world, name, "its labels cannot be changed")
-    for key, value in labels.items():
-        _refuse_odd(key, value)
-    merged = {key: value for key, value in {**service.labels, **labels}.items() if value}
+    merged = merged_labels(service.labels, labels)
     if merged == service.labels:
         return Changes()
     changed = [key for key in labels if service.labels.get(key, "") != labels[key]]
     why = f"set by hand: {', '.join(sorted(changed))}"
     return written(service, replace(service, labels=merged), "ServiceLabelsSet", why, now)
+
+
+def merged_labels(known: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    """The known labels with these set; an empty value removes one. Raises InvalidRequest."""
+    for key, value in labels.items():
+        _refuse_odd(key, value)
+    return {key: value for key, value in {**known, **labels}.items() if value}
+
+
+def deleted(world: World, name: str, why: str, now: datetime) -> Changes:
+    """Nothing while it is leaving already. Raises NotFound, FailedPrecondition."""
+    if world.service(name).deleting:
+        return Changes()
+    service = takeable(world, name, "it cannot be deleted")
+    after = replace(service, deleting=True, state=ServiceState.DELETING)
+    return written(service, after, "ServiceDeleteAsked", why, now)
 
 
 def _refuse_odd(key: str, value: str) -> None:

@@ -23,6 +23,7 @@ from services.scheduler.admin.updating import (
 )
 from services.scheduler.admin.writing import changeable, resized, service_event, takeable, written
 from services.scheduler.facts import facts
+from services.scheduler.groups.membership import placed, refuse_taken, with_groups
 from services.scheduler.ledger import Decision, Ledger
 from services.scheduler.masking import masked
 from services.scheduler.rollout.begin import Action, PlanAsked
@@ -71,7 +72,7 @@ class Services:
                 _same_call_again(world, known, taken, idempotency_key)
                 return Changes()
             self._ensure_secrets(world, taken.spec_json)
-            return self._created(taken, idempotency_key, "the service was created")
+            return self._created(world, taken, idempotency_key, "the service was created")
 
         await self._ledger.change(decide)
         return self._ledger.world.service(made[0].spec.name), made[0].warnings
@@ -84,7 +85,7 @@ class Services:
             taken = cloned(world, name, new_name, change)
             self._ensure_secrets(world, taken.spec_json)
             made[:] = [taken]
-            return self._created(taken, "", f"the service was cloned from {name!r}")
+            return self._created(world, taken, "", f"the service was cloned from {name!r}")
 
         await self._ledger.change(decide)
         return self._ledger.world.service(new_name), made[0].warnings
@@ -94,9 +95,8 @@ class Services:
         made: list[Update] = []
 
         def decide(world: World) -> Changes:
-            update = self._decided(world, ask)
-            made[:] = [update]
-            return changes_of(update, self._traceparent(), self._clock())
+            made[:] = [self._decided(world, ask)]
+            return self._carried_out(world, made[0])
 
         return await self._changed(ask.name, decide), made[0].warnings
 
@@ -108,7 +108,7 @@ class Services:
             changes=changed_keys(update.document_before, update.document_after),
             version=update.version.number,
             rolls=update.rolls,
-            steps=steps_of(update, world.instances_of(ask.name)),
+            steps=(*steps_of(update, world.instances_of(ask.name)), *_steps_of_groups(world, update)),
             warnings=update.warnings,
         )
 
@@ -165,15 +165,9 @@ class Services:
 
     async def delete(self, name: str) -> None:
         """Repeating it while the service is leaving changes nothing."""
-
-        def decide(world: World) -> Changes:
-            if world.service(name).deleting:
-                return Changes()
-            service = takeable(world, name, "it cannot be deleted")
-            after = replace(service, deleting=True, state=ServiceState.DELETING)
-            return written(service, after, "ServiceDeleteAsked", "a deletion was asked for", self._clock())
-
-        await self._ledger.change(decide)
+        await self._ledger.change(
+            lambda world: marks.deleted(world, name, "a deletion was asked for", self._clock())
+        )
 
     async def lock(self, name: str, lock: SafetyLock) -> Service:
         return await self._changed(name, lambda world: marks.locked(world, name, lock, self._clock()))
@@ -190,8 +184,7 @@ class Services:
         """Back to the version before the newest update."""
 
         def decide(world: World) -> Changes:
-            update = self._decided(world, rollouts.way_back(world, name))
-            return changes_of(update, self._traceparent(), self._clock())
+            return self._carried_out(world, self._decided(world, rollouts.way_back(world, name)))
 
         return await self._changed(name, decide)
 
@@ -206,6 +199,10 @@ class Services:
             self._ensure_secrets(world, update.version.spec_json)
         return update
 
+    def _carried_out(self, world: World, update: Update) -> Changes:
+        now = self._clock()
+        return with_groups(world, changes_of(update, self._traceparent(), now), now)
+
     def _ensure_secrets(self, world: World, spec_json: str) -> None:
         if self._vault is not None:
             ensure_secrets(world, self._vault, spec_json)
@@ -214,9 +211,10 @@ class Services:
         await self._ledger.change(decide)
         return self._ledger.world.service(name)
 
-    def _created(self, taken: Accepted, idempotency_key: str, why: str) -> Changes:
+    def _created(self, world: World, taken: Accepted, idempotency_key: str, why: str) -> Changes:
         now, name = self._clock(), taken.spec.name
-        service = Service(
+        refuse_taken(world, name)
+        begun = Service(
             name=name,
             id=f"svc-{secrets.token_hex(6)}",
             version=1,
@@ -230,9 +228,17 @@ class Services:
             idempotency_key=idempotency_key,
             why="accepted",
         )
+        service = placed(world, begun, taken.spec)
         version = ServiceVersion(name, 1, taken.spec_json, now, why)
         created = service_event(service, "ServiceCreated", "version 1 was accepted", now)
-        return Changes((service, version), (), (created, *warned_events(service, taken.warnings, now)))
+        told = (created, *warned_events(service, taken.warnings, now))
+        return with_groups(world, Changes((service, version), (), told), now)
+
+
+def _steps_of_groups(world: World, update: Update) -> tuple[str, ...]:
+    """What an update does to groups, one sentence each."""
+    moved = with_groups(world, Changes(put=(update.after,)), update.after.updated_at)
+    return tuple(event.why for event in moved.events)
 
 
 def _same_call_again(world: World, known: Service, taken: Accepted, key: str) -> None:

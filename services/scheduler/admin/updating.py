@@ -8,6 +8,7 @@ from libs.db.changes import Changes, Record
 from libs.domain.errors import Conflict, FailedPrecondition, InvalidRequest, InvalidSpec
 from libs.domain.records import Event, Instance, Rollout, Service, ServiceVersion
 from libs.domain.states import EventKind, RolloutPhase
+from libs.spec import parse_service
 from libs.spec.outside import running_part
 from services.scheduler.admin.documents import (
     Document,
@@ -17,6 +18,7 @@ from services.scheduler.admin.documents import (
 )
 from services.scheduler.admin.specs import Accepted, accept, updated
 from services.scheduler.admin.writing import changeable, resized, service_event, takeable, written
+from services.scheduler.groups.membership import placed
 from services.scheduler.pointer import pointed_at
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout, version_before
 from services.scheduler.rollout.situation import update_of
@@ -115,6 +117,7 @@ def _pointed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
         )
     document_before = in_force(service, world.version(service.name, service.version))
     document_after = in_force(after, version)
+    after = placed(world, after, parse_service(version.spec_json).spec)
     way = "back to" if number < service.version else "on to"
     update = Update(
         before=service,
@@ -149,7 +152,7 @@ def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
     hints = (_ONLY_LABELS.format(service.name),) if only_labels_differ(before, document) else ()
     update = Update(
         before=service,
-        after=resized(pointed_at(service, version), wanted),
+        after=placed(world, resized(pointed_at(service, version), wanted), taken.spec),
         document_before=before,
         document_after=document,
         version=version,

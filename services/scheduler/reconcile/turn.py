@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 
 from libs.db.changes import Changes
 from libs.domain.errors import InvalidSpec
-from libs.domain.records import Instance, Rollout, Service
+from libs.domain.records import Instance, Rollout, Service, ServiceVersion
 from libs.domain.states import LIVE_STATES, EventKind, InstanceState, RolloutPhase, ServiceState
+from libs.spec import parse_service
 from services.scheduler.facts import Facts, facts_of
+from services.scheduler.groups.membership import placed, with_groups
 from services.scheduler.pointer import pointed_at
 from services.scheduler.reconcile.draft import Draft
 from services.scheduler.reconcile.drain import Unrouted, judge_drain
@@ -52,7 +54,7 @@ class Turn:
             service = self.world.services.get(name)
             if service is not None and not (self.fast and at_rest(self.world, service)):
                 self._service(service, draft)
-        return draft.changes()
+        return with_groups(self.world, draft.changes(), self.now)
 
     def _service(self, service: Service, draft: Draft) -> None:
         mine = {i.id: i for i in self.world.instances_of(service.name)}
@@ -94,10 +96,19 @@ class Turn:
             rollout,
             because=plan.why,
         )
-        service = pointed_at(service, version)
+        service = self._placed_by(pointed_at(service, version), version, draft)
         why = f"back to version {plan.back_to}: {plan.why}"
         draft.of_service(service, "RolloutRolledBack", why, EventKind.WARNING)
         return service, plan_service(self._situation(service, back, instances))
+
+    def _placed_by(self, service: Service, version: ServiceVersion, draft: Draft) -> Service:
+        """In the group and on the gateway of this version; where they will not have it, it stays as it is."""
+        try:
+            return placed(self.world, service, parse_service(version.spec_json).spec)
+        except InvalidSpec as refused:
+            why = f"it stays in its group and on its gateway: {refused}"
+            draft.of_service(service, "GroupRefused", why, EventKind.WARNING)
+            return service
 
     def _situation(
         self, service: Service, rollout: Rollout | None, instances: tuple[Instance, ...]

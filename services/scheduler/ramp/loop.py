@@ -1,0 +1,135 @@
+"""Looks at the ramps every second, and carries out what their numbers come to."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+from libs.domain.states import RampPhase, TrafficState
+from libs.domain.traffic import Ramp
+from services.scheduler.groups.picture import ready_of
+from services.scheduler.ledger import Ledger
+from services.scheduler.ramp.decide import Move, Standing, decide
+from services.scheduler.ramp.moves import moved
+from services.scheduler.traffic.totals import Totals
+from services.scheduler.world import World
+
+
+class Numbers(Protocol):
+    """Where counts come from, of the services that are watched."""
+
+    def watch(self, who: str, services: Iterable[str]) -> None: ...
+    def totals(self, service: str) -> Totals | None: ...
+
+
+@dataclass
+class _Window:
+    """Since when is counted for one step, against which others, and what each had counted until then."""
+
+    step: int
+    others: frozenset[str]
+    since: datetime
+    begun: dict[str, Totals] = field(default_factory=dict)
+    # Of the others in the step before, for the one in which they have no requests.
+    compared: Totals | None = None
+
+
+class Ramps:
+    """What is counted for a step is kept in memory: after a restart a step goes on, and counts anew."""
+
+    def __init__(self, ledger: Ledger, numbers: Numbers, clock: Callable[[], datetime]) -> None:
+        self._ledger, self._numbers, self._clock = ledger, numbers, clock
+        self._windows: dict[str, _Window] = {}
+        self._said: dict[str, str] = {}
+
+    def said(self, ramp: Ramp) -> str:
+        """The newest sentence about a ramp; what it waits for while it holds."""
+        running = ramp.phase is RampPhase.RUNNING
+        return self._said.get(ramp.service, ramp.why) if running else ramp.why
+
+    async def look(self) -> None:
+        """One pass. Raises Unavailable while the database is away; the next pass finds the same again."""
+        world, now = self._ledger.world, self._clock()
+        running = [ramp for ramp in world.ramps.values() if ramp.phase is RampPhase.RUNNING]
+        self._follow(world, running, now)
+        for ramp in running:
+            verdict = decide(ramp, self._standing(world, ramp, now), now)
+            if verdict.move is Move.HOLD:
+                self._said[ramp.service] = verdict.why
+                continue
+            self._said.pop(ramp.service, None)
+            await self._ledger.change(partial(moved, ramp=ramp, verdict=verdict, now=now))
+
+    def _follow(self, world: World, running: list[Ramp], now: datetime) -> None:
+        """Watches the members of the groups concerned, and begins a window where the step or the others are
+        not what they were."""
+        known, self._windows = self._windows, {}
+        watched: set[str] = set()
+        for ramp in running:
+            others, before = others_of(world, ramp), known.get(ramp.service)
+            watched |= {ramp.service, *others}
+            if before is None or (before.step, before.others) != (ramp.step, others):
+                compared = self._counted(before, others, now) if before is not None else None
+                before = _Window(ramp.step, others, now, compared=compared)
+            self._windows[ramp.service] = before
+        self._said = {name: why for name, why in self._said.items() if name in self._windows}
+        self._numbers.watch("ramps", watched)
+
+    def _standing(self, world: World, ramp: Ramp, now: datetime) -> Standing:
+        window = self._windows[ramp.service]
+        for name in (ramp.service, *window.others):
+            totals = self._numbers.totals(name)
+            if totals is not None and totals.at >= window.since:
+                window.begun.setdefault(name, totals)
+        return Standing(
+            since=window.since,
+            lost=lost(world, ramp),
+            ready=ready_of(world, ramp.service),
+            others=len(window.others),
+            others_ready=sum(ready_of(world, name) for name in window.others),
+            member=self._counted(window, [ramp.service], now),
+            rest=self._counted(window, window.others, now),
+            compared=window.compared,
+        )
+
+    def _counted(self, window: _Window, services: Iterable[str], now: datetime) -> Totals | None:
+        """What these services have counted in a window, together; None unless it is known of each."""
+        whole: Totals | None = None
+        for name in sorted(services):
+            begun, totals = window.begun.get(name), self._numbers.totals(name)
+            if begun is None or totals is None:
+                return None
+            part = totals.since(begun)
+            # As old as the oldest part of it.
+            whole = part if whole is None else replace(whole.plus(part), at=min(whole.at, part.at))
+        return whole
+
+
+def others_of(world: World, ramp: Ramp) -> frozenset[str]:
+    """The other members that take requests of the group and are to stay."""
+    return frozenset(
+        member.name
+        for member in world.members_of(ramp.group)
+        if member.traffic_state is TrafficState.GROUPING
+        and member.name != ramp.service
+        and not member.deleting
+    )
+
+
+def lost(world: World, ramp: Ramp) -> str:
+    """Why a member can be on its ramp no longer; empty while it can. Pure."""
+    service = world.services.get(ramp.service)
+    if service is None or service.deleting:
+        return "it is being deleted"
+    if service.group != ramp.group:
+        return f"it has left group {ramp.group!r}"
+    if service.stopped or not service.wanted:
+        return "it was stopped"
+    rollout = world.rollouts.get(ramp.service)
+    # An update that replaced nothing was over the moment it was asked for.
+    if rollout is None or rollout.started_at < ramp.started_at or rollout.finished_at == rollout.started_at:
+        return ""
+    if rollout.because:
+        return f"it went back to version {rollout.version} by itself: {rollout.because}"
+    return f"it was updated to version {rollout.version}; start a ramp for that when it is ready"
