@@ -5,16 +5,23 @@ from collections.abc import Iterable, Mapping
 from services.gateway.routes import Group, Service
 from services.gateway.routing.rules import service_entries
 from services.gateway.xds.clusters import cluster, endpoints
+from services.gateway.xds.mirrors import mirror_resources
 from services.gateway.xds.resource import Resource
 from services.gateway.xds.scopes import scopes
 
 
-def service_resources(service: Service, domains: Iterable[str], group: Group | None = None) -> list[Resource]:
-    """Everything that one service needs. `group` is the one it is a member of, where that is known."""
+def service_resources(
+    service: Service, domains: Iterable[str], group: Group | None = None, node: str = ""
+) -> list[Resource]:
+    """Everything that one service needs. `group` is the one it is a member of, where that is known.
+
+    For the gateway of a `node`, instances there come before all others.
+    """
     built: list[Resource] = []
     for backend in service.backends:
         built.append(cluster(service, backend))
-        built.append(endpoints(service, backend))
+        built.append(endpoints(service, backend, node))
+    built += mirror_resources(service)
     return built + scopes(service_entries(service, domains))
 
 

@@ -16,7 +16,7 @@ from services.gateway.xds.limits import bound_in_flight
 from services.gateway.xds.resource import CLUSTER, ENDPOINTS, Resource, resource
 from services.gateway.xds.wire import from_ads, milliseconds, packed, socket
 
-_UPSTREAM = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+UPSTREAM = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _PLENTY = UInt32Value(value=1_000_000)
 # Common servers close an idle connection after two to five seconds; Envoy does it first, so that no
 # request meets a connection that is being closed.
@@ -47,7 +47,11 @@ def cluster(service: Service, backend: Backend) -> Resource:
 
 def endpoints(service: Service, backend: Backend) -> Resource:
     """Which instances of one version are ready."""
-    name = cluster_name(service.name, backend.version)
+    return assignment(cluster_name(service.name, backend.version), backend)
+
+
+def assignment(name: str, backend: Backend) -> Resource:
+    """Which instances a cluster of this name has."""
     ready = [
         LbEndpoint(endpoint=Endpoint(address=socket(each.address, each.port)))
         for each in sorted(backend.endpoints, key=lambda each: (each.address, each.port))
@@ -56,7 +60,8 @@ def endpoints(service: Service, backend: Backend) -> Resource:
     return resource(ENDPOINTS, name, ClusterLoadAssignment(cluster_name=name, endpoints=localities))
 
 
-def _protocol(grpc: bool) -> upstream.HttpProtocolOptions:
+def protocol(grpc: bool) -> upstream.HttpProtocolOptions:
+    """How one request after the other, or many at once, are sent to an instance."""
     explicit = upstream.HttpProtocolOptions.ExplicitHttpConfig()
     if grpc:
         explicit.http2_protocol_options.CopyFrom(Http2ProtocolOptions())
@@ -119,7 +124,7 @@ def _template(grpc: bool) -> Cluster:
             ignore_new_hosts_until_first_hc=False,
         ),
     )
-    cluster.typed_extension_protocol_options[_UPSTREAM].CopyFrom(packed(_protocol(grpc)))
+    cluster.typed_extension_protocol_options[UPSTREAM].CopyFrom(packed(protocol(grpc)))
     return cluster
 
 

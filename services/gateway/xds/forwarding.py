@@ -13,6 +13,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from services.gateway.routes import Backend, Service
 from services.gateway.xds.clusters import cluster_name
 from services.gateway.xds.limits import limit_metadata
+from services.gateway.xds.mirrors import add_mirrors
 from services.gateway.xds.wire import milliseconds, packed, span
 
 _UNTIL_DONE = milliseconds(0)
@@ -23,7 +24,7 @@ _FILTERS: tuple[Callable[[Service], Mapping[str, Any]], ...] = ()
 # Each gives metadata, by name space, for the routes of a service.
 _METADATA: tuple[Callable[[Service], Mapping[str, Mapping[str, Any]]], ...] = (limit_metadata,)
 # Each may add to the action of the routes of a service, such as mirrors.
-_AMENDMENTS: tuple[Callable[[Service, RouteAction], None], ...] = ()
+_AMENDMENTS: tuple[Callable[[Service, RouteAction], None], ...] = (add_mirrors,)
 
 
 @dataclass(frozen=True)
