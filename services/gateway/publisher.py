@@ -34,10 +34,12 @@ class Surroundings:
 
 
 class Publisher:
-    """Holds what is known; each update becomes the resources that differ. Updates come one at a time."""
+    """Holds what is known; each update becomes the resources that differ. Updates are taken one at a time."""
 
-    def __init__(self, store: ResourceStore, surroundings: Callable[[EdgeSettings], Surroundings]) -> None:
-        self._store, self._surroundings_of = store, surroundings
+    def __init__(
+        self, store: ResourceStore, surroundings: Callable[[EdgeSettings], Surroundings], node: str = ""
+    ) -> None:
+        self._store, self._surroundings_of, self._node = store, surroundings, node
         self._surroundings = surroundings(EdgeSettings())
         self._known = Known()
         self.generation = 0
@@ -49,6 +51,7 @@ class Publisher:
         self.on_refused: Callable[[int, Refusal], None] = lambda generation, refusal: None
         self.saved = self._published = 0
         self.changed = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def services(self) -> dict[str, Service]:
@@ -77,6 +80,16 @@ class Publisher:
 
     async def publish(self, update: Update) -> None:
         """Puts an update in force: the Envoys are told as soon as it is built."""
+        async with self._one_at_a_time:
+            await self._publish(update)
+
+    async def refresh(self) -> None:
+        """Has the surroundings computed again, for what no update brings, such as a new certificate."""
+        async with self._one_at_a_time:
+            if self._store.known:
+                await self._publish(Update(self.generation, full=False))
+
+    async def _publish(self, update: Update) -> None:
         sequence = self._store.begin()
         touched = self._known.take(update)
         before = self._surroundings
@@ -117,7 +130,8 @@ class Publisher:
 
     def _rebuild_service(self, name: str) -> list[Key]:
         service = self._known.services[name]
-        built = service_resources(service, self.domains, self._known.groups.get(service.group))
+        group = self._known.groups.get(service.group)
+        built = service_resources(service, self.domains, group, self._node)
         return self._store.replace(name, built)
 
     def was_saved(self, sequence: int) -> None:

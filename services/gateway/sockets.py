@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from libs.domain.errors import FailedPrecondition
+from services.gateway.settings import Settings
 
 # What the kernel takes in a socket's address, with room to spare.
 _LONGEST = 100
@@ -27,3 +28,8 @@ def socket_address(data_dir: Path, name: str) -> str:
             raise FailedPrecondition(f"{directory} is open to other users; choose a shorter data_dir")
         path = directory / name
     return f"unix:{path}"
+
+
+def front_address(settings: Settings) -> str:
+    """Where Envoys find what the gateway process answers by itself: "unix:/path" or "host:port"."""
+    return settings.front_listen or socket_address(settings.data_dir, "front.sock")

@@ -60,7 +60,7 @@ def opened(link: Link, service: Service | None, domains: Iterable[str], now: dat
         return Closed(403, "this link was not made for this service, or its token is gone: ask for a new one")
     if int(link.until) <= now.timestamp():
         return Closed(403, "this link has expired: ask for a new one, as `easel open` makes it")
-    if _OUTSIDE.search(link.to.partition("?")[0]) or _OUTSIDE.search(link.to):
+    if _OUTSIDE.search(re.split(r"[?#]", link.to)[0]):
         return Closed(403, "`to` must be a path inside the app")
     base = "" if _own_host(link, domains) else PREFIX + service.name
     inside = quote(link.to.lstrip("/"), safe=_TO_SAFE)

@@ -11,6 +11,7 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as upst
 from envoy.type.v3.percent_pb2 import Percent
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from services.gateway import routes
 from services.gateway.routes import Backend, Service
 from services.gateway.xds.limits import bound_in_flight
 from services.gateway.xds.resource import CLUSTER, ENDPOINTS, Resource, resource
@@ -45,19 +46,30 @@ def cluster(service: Service, backend: Backend) -> Resource:
     return resource(CLUSTER, name, message)
 
 
-def endpoints(service: Service, backend: Backend) -> Resource:
-    """Which instances of one version are ready."""
-    return assignment(cluster_name(service.name, backend.version), backend)
+def endpoints(service: Service, backend: Backend, node: str = "") -> Resource:
+    """Which instances of one version are ready; those on `node` come first where one is named."""
+    return assignment(cluster_name(service.name, backend.version), backend, node)
 
 
-def assignment(name: str, backend: Backend) -> Resource:
-    """Which instances a cluster of this name has."""
-    ready = [
-        LbEndpoint(endpoint=Endpoint(address=socket(each.address, each.port)))
-        for each in sorted(backend.endpoints, key=lambda each: (each.address, each.port))
+def assignment(name: str, backend: Backend, node: str = "") -> Resource:
+    """Which instances a cluster of this name has.
+
+    On the gateway of a `node`, those elsewhere get requests only while there is none on the node. They are
+    of the second rank also when the first is empty, so that nobody changes ranks as instances come and go.
+    """
+    ready = sorted(backend.endpoints, key=lambda each: (each.address, each.port))
+    ranks = [[each for each in ready if (each.node == node) is here] for here in (True, False)]
+    localities = [
+        LocalityLbEndpoints(lb_endpoints=[_reached_at(each) for each in rank], priority=priority)
+        for priority, rank in enumerate(ranks if node else [ready])
     ]
-    localities = [LocalityLbEndpoints(lb_endpoints=ready)] if ready else []
-    return resource(ENDPOINTS, name, ClusterLoadAssignment(cluster_name=name, endpoints=localities))
+    return resource(
+        ENDPOINTS, name, ClusterLoadAssignment(cluster_name=name, endpoints=localities if ready else [])
+    )
+
+
+def _reached_at(endpoint: routes.Endpoint) -> LbEndpoint:
+    return LbEndpoint(endpoint=Endpoint(address=socket(endpoint.address, endpoint.port)))
 
 
 def protocol(grpc: bool) -> upstream.HttpProtocolOptions:
