@@ -24,6 +24,7 @@ from services.scheduler.access.rules import expired
 from services.scheduler.admin.access_servicer import AccessTokenServicer
 from services.scheduler.admin.dataset_servicer import DatasetServicer
 from services.scheduler.admin.event_servicer import EventServicer
+from services.scheduler.admin.group_servicer import GroupServicer
 from services.scheduler.admin.image_servicer import ImageServicer
 from services.scheduler.admin.instance_servicer import InstanceServicer
 from services.scheduler.admin.node_servicer import NodeServicer
@@ -40,6 +41,7 @@ from services.scheduler.ledger import Ledger
 from services.scheduler.live import Live
 from services.scheduler.liveness.judge import Limits
 from services.scheduler.liveness.watch import NodeWatch
+from services.scheduler.ramp.loop import Ramps
 from services.scheduler.reconcile.reconciler import Reconciler
 from services.scheduler.retention import retained
 from services.scheduler.routes.gateways import Gateways
@@ -50,6 +52,7 @@ from services.scheduler.secrets.vault import Vault
 from services.scheduler.settings import Settings
 from services.scheduler.story import DeploymentStory
 from services.scheduler.tokens import RoleOf, ensure_token_file
+from services.scheduler.traffic.watch import Traffic
 from services.scheduler.world import World
 
 ROLES = {
@@ -65,6 +68,7 @@ ROLES = {
             "DatasetService",
             "ImageService",
             "AccessTokenService",
+            "GroupService",
         )
     },
     "easel.agent.v1.AgentLinkService": TokenRole.JOIN,
@@ -104,8 +108,22 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             ledger, gateways.unrouted, now, settings.gateway_ack_timeout, settings.resync_every
         )
         diagnoses = Diagnoses(ledger.world, live, gateways, sessions, watch, now, settings.delete_idle_after)
+        traffic = Traffic(now)
+        ramps = Ramps(ledger, traffic, now)
         contracts = _contracts(
-            settings, store, ledger, table, gateways, sessions, live, diagnoses, vault, pulls, used, stop
+            settings,
+            store,
+            ledger,
+            table,
+            gateways,
+            sessions,
+            live,
+            diagnoses,
+            vault,
+            pulls,
+            used,
+            ramps,
+            stop,
         )
         interceptors = (
             *traces.server_interceptors(),
@@ -125,6 +143,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             loops.create_task(repeat(retain, timedelta(minutes=10), stop, "idle services"))
             expire = partial(_expire, ledger)
             loops.create_task(repeat(expire, timedelta(seconds=1), stop, "expiry of access tokens"))
+            loops.create_task(repeat(ramps.look, timedelta(seconds=1), stop, "ramps"))
             loops.create_task(repeat(used.write, timedelta(minutes=1), stop, "uses of access tokens"))
             if ready is not None:
                 ready.set()
@@ -145,6 +164,7 @@ def _contracts(
     vault: Vault,
     pulls: PullStates,
     used: LastUsed,
+    ramps: Ramps,
     stop: asyncio.Event,
 ) -> list[Service]:
     services = Services(ledger, now, inject, vault)
@@ -176,6 +196,9 @@ def _contracts(
         ),
         "easel.admin.v1.AccessTokenService": partial(
             admin.add_AccessTokenServiceServicer_to_server, AccessTokenServicer(ledger, used, now)
+        ),
+        "easel.admin.v1.GroupService": partial(
+            admin.add_GroupServiceServicer_to_server, GroupServicer(ledger, views, ramps.said, now)
         ),
         "easel.agent.v1.AgentLinkService": partial(agent.add_AgentLinkServiceServicer_to_server, link),
         "easel.gateway.v1.RoutesService": partial(gateway.add_RoutesServiceServicer_to_server, routes),

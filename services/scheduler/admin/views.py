@@ -8,6 +8,7 @@ from libs.domain.records import Instance, Node, ResourceGroup, Resources, Rollou
 from libs.domain.states import LIVE_STATES, InstanceState
 from libs.rpc.convert import SERVICE_STATES_OUT, progress_to_proto, resources_to_proto, time_to_proto
 from services.scheduler.admin.documents import shown
+from services.scheduler.admin.group_views import TRAFFIC_STATES_OUT
 from services.scheduler.convert import (
     SAFETY_LOCKS_OUT,
     instance_to_proto,
@@ -15,6 +16,7 @@ from services.scheduler.convert import (
     rollout_to_proto,
 )
 from services.scheduler.gpus.fences import active_fence
+from services.scheduler.groups.picture import shares_of
 from services.scheduler.live import Now
 from services.scheduler.reconcile.state import running_version
 from services.scheduler.retention import delete_at
@@ -28,8 +30,12 @@ class ServiceViews:
     def __init__(self, world: World, gateway_url: Callable[[], str], delete_idle_after: timedelta) -> None:
         self._world, self._gateway_url, self._delete_idle_after = world, gateway_url, delete_idle_after
 
+    def url_of(self, gateway: str) -> str:
+        """Where clients reach a gateway."""
+        return self._gateway_url()
+
     def of(self, service: Service) -> admin_pb2.Service:
-        view = service_view(self._world, service, self._gateway_url())
+        view = service_view(self._world, service, self.url_of(service.gateway))
         gone_at = time_to_proto(delete_at(service, self._delete_idle_after))
         if gone_at is not None:
             view.delete_at.CopyFrom(gone_at)
@@ -63,7 +69,18 @@ def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.
         safety_lock=SAFETY_LOCKS_OUT[service.safety_lock],
         rollout=_rollout_view(rollout, service, live) if rollout is not None else None,
         latest_version=max(world.versions[service.name]),
+        group=service.group,
+        traffic_state=TRAFFIC_STATES_OUT[service.traffic_state],
+        weight=service.weight,
+        traffic_share=_share(world, service),
+        gateway=service.gateway,
     )
+
+
+def _share(world: World, service: Service) -> float:
+    group = world.groups.get(service.group)
+    shares = shares_of(world, group) if group is not None else ()
+    return next((each.share for each in shares if each.service == service.name), 0.0)
 
 
 def _rollout_view(rollout: Rollout, service: Service, live: Iterable[Instance]) -> admin_pb2.Rollout:
