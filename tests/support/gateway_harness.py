@@ -17,7 +17,7 @@ import httpx
 from easel.gateway.v1 import gateway_pb2 as pb
 from easel.gateway.v1 import gateway_pb2_grpc as rpc
 from libs.rpc.server import Service, serving
-from services.gateway import __main__ as gateway
+from services.gateway import runtime as gateway
 from services.gateway.settings import Settings
 from tests.support.free_ports import free_port
 from tests.support.waiting import until
@@ -31,6 +31,7 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
     def __init__(self) -> None:
         self.generation = 0
         self.services: dict[str, pb.ServiceRoute] = {}
+        self.groups: dict[str, pb.GroupRoute] = {}
         # What gateways said, by the name of the message's field.
         self.heard: dict[str, list[Any]] = {}
         self._streams: list[asyncio.Queue[pb.RoutesUpdate]] = []
@@ -65,7 +66,12 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
         return self.heard.setdefault("refused", [])
 
     def full(self) -> pb.RoutesUpdate:
-        return pb.RoutesUpdate(generation=self.generation, full=True, services=list(self.services.values()))
+        return pb.RoutesUpdate(
+            generation=self.generation,
+            full=True,
+            services=list(self.services.values()),
+            groups=list(self.groups.values()),
+        )
 
     def set(self, *routes: pb.ServiceRoute) -> int:
         """Adds or changes services; returns the generation of the change."""
@@ -77,6 +83,11 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
         for name in names:
             self.services.pop(name, None)
         return self._send(removed=list(names))
+
+    def set_groups(self, *groups: pb.GroupRoute) -> int:
+        """Adds or changes groups; returns the generation of the change."""
+        self.groups.update({each.name: each for each in groups})
+        return self._send(groups=list(groups))
 
     def _send(self, **change: Any) -> int:
         self.generation += 1
