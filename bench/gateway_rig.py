@@ -15,13 +15,14 @@ import psutil
 import yaml
 
 from libs.lifecycle import pause
-from services.gateway.__main__ import envoy_dial, serving_envoys, surroundings_of
 from services.gateway.ads.store import ResourceStore
 from services.gateway.envoy import process
 from services.gateway.envoy.admin import EnvoyAdmin
 from services.gateway.publisher import Publisher
 from services.gateway.routes import Update
+from services.gateway.runtime import envoy_dial, serving_envoys
 from services.gateway.settings import Settings
+from services.gateway.surroundings import surroundings_of
 from services.gateway.xds.bootstrap import bootstrap
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"

@@ -159,7 +159,7 @@ def _scheduler(wish: Wish) -> Run:
 
 
 def _gateway(wish: Wish) -> Run:
-    from services.gateway.__main__ import run
+    from services.gateway.runtime import run
     from services.gateway.settings import Settings
 
     settings = Settings(

@@ -70,3 +70,13 @@ async def wakes(changed: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[No
                 yield
     finally:
         stopped.cancel()
+
+
+async def wait_until_any(longest: timedelta, *events: asyncio.Event) -> None:
+    """Waits until one of `events` is set, and for `longest` at most."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=longest.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()

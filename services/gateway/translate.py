@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import zip_longest
 
 from easel.gateway.v1 import gateway_pb2 as pb
+from services.gateway.condition import Condition
 from services.gateway.routes import (
     Backend,
     DirectEndpoint,
@@ -226,6 +227,16 @@ def hosted_to_proto(hosted: Iterable[HostedGateway]) -> pb.HostedGateways:
             for each in hosted
         ]
     )
+
+
+def condition_to_proto(condition: Condition) -> pb.GatewayStatus:
+    """What a gateway says of itself."""
+    message = pb.GatewayStatus(why=condition.why)
+    for each in condition.certificates:
+        state = message.certificates.add(domain=each.domain, why=each.why)
+        if each.not_after is not None:
+            state.not_after.FromDatetime(each.not_after)
+    return message
 
 
 def _hosted(message: pb.HostedGateways) -> tuple[HostedGateway, ...]:

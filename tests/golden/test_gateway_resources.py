@@ -17,7 +17,8 @@ from google.protobuf.json_format import MessageToJson
 from services.gateway.routes import Backend, Endpoint, Service, Token
 from services.gateway.xds.bootstrap import Dial, bootstrap
 from services.gateway.xds.build import service_resources
-from services.gateway.xds.listener import Edge, listener
+from services.gateway.xds.edge import Edge
+from services.gateway.xds.listener import listener
 from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, Resource
 
 HERE = Path(__file__).parent / "gateway"

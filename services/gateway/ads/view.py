@@ -1,9 +1,9 @@
 """What one Envoy has and still needs: the delta protocol as a state machine without I/O.
 
-Order is kept a resource at a time. A scope waits until this Envoy has acknowledged the clusters it names and
-their endpoints; a cluster is taken away only when no change of scopes is under way, and not while the scope
-of its own service waits for what this Envoy refused. So a request never meets a route without its cluster,
-and one service never waits for another.
+Order is kept a resource at a time. A scope, as a listener of TCP, waits until this Envoy has acknowledged the
+clusters it names and their endpoints; a cluster is taken away only when no change of scopes or listeners is
+under way, and not while the scope of its own service waits for what this Envoy refused. So a request never
+meets a route without its cluster, and one service never waits for another.
 """
 
 from dataclasses import dataclass, field
@@ -13,11 +13,13 @@ from itertools import count
 from services.gateway.ads.messages import Refusal, Request, Response
 from services.gateway.ads.store import ResourceStore
 from services.gateway.xds.clusters import service_of
-from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, TYPES, Key, Resource
+from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, SECRET, TYPES, Key, Resource
 
 # Bounds of one response after the first, so that a burst of changes takes effect as it is sent.
 MOST_RESOURCES = 2_000
 _EVERYTHING = (CLUSTER, LISTENER, SCOPE)
+# What names clusters.
+_LEADING = (LISTENER, SCOPE)
 
 
 class _Wait(Enum):
@@ -30,7 +32,7 @@ class _Wait(Enum):
 
 @dataclass(frozen=True)
 class _Routes:
-    """Whether a change of scopes is under way, and the services whose scopes wait in vain."""
+    """Whether a change of scopes or listeners is under way, and the services whose own wait in vain."""
 
     moving: bool = False
     stuck: frozenset[str] = frozenset()
@@ -94,7 +96,7 @@ class EnvoyView:
 
     def applied(self) -> int:
         """The newest change that this Envoy has in force with all before it; -1 while it is starting."""
-        needed = _EVERYTHING if not self._store.of(CLUSTER) else TYPES
+        needed = (*_EVERYTHING, ENDPOINTS) if self._store.of(CLUSTER) else _EVERYTHING
         if any(type_url not in self._kinds for type_url in needed):
             return -1
         if any(self._kinds[type_url].first_answer_due for type_url in _EVERYTHING):
@@ -220,14 +222,14 @@ class EnvoyView:
         return due, held
 
     def _is_settled(self, type_url: str, kind: _Kind, name: str, version: str | None) -> bool:
-        if type_url == ENDPOINTS and version is None:
-            return True  # its cluster is on the way out, and takes it along
+        if type_url in (ENDPOINTS, SECRET) and version is None:
+            return True  # the cluster or listener that uses it is on the way out, and takes it along
         if name in kind.refused and kind.refused[name] == version and name not in kind.sent:
             return True
         return version == kind.has(name)
 
     def _wait(self, type_url: str, name: str, wanted: Resource | None, routes: _Routes) -> _Wait:
-        if type_url == SCOPE and wanted is not None and not all(map(self._in_force, wanted.needs)):
+        if type_url in _LEADING and wanted is not None and not all(map(self._in_force, wanted.needs)):
             return _Wait.IN_VAIN if self._waits_in_vain(wanted) else _Wait.FOR_NOW
         if type_url == CLUSTER and wanted is None:
             if routes.moving:
@@ -236,16 +238,18 @@ class EnvoyView:
         return _Wait.NO
 
     def _routes_under_way(self) -> _Routes:
-        scopes = self._kinds.get(SCOPE)
-        if scopes is None:
-            return _NONE
-        moving, stuck = bool(scopes.on_the_way), set()
-        for name in scopes.dirty:
-            entry = self._store.get(Key(SCOPE, name))
-            if entry is not None and self._waits_in_vain(entry.resource):
-                stuck |= {service_of(need) for need in entry.resource.needs}
-            else:
-                moving = True
+        moving, stuck = False, set[str]()
+        for type_url in _LEADING:
+            kind = self._kinds.get(type_url)
+            if kind is None:
+                continue
+            moving = moving or bool(kind.on_the_way)
+            for name in kind.dirty:
+                entry = self._store.get(Key(type_url, name))
+                if entry is not None and self._waits_in_vain(entry.resource):
+                    stuck |= {service_of(need) for need in entry.resource.needs}
+                else:
+                    moving = True
         return _Routes(moving, frozenset(stuck))
 
     def _in_force(self, cluster: str) -> bool:

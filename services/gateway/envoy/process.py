@@ -88,7 +88,7 @@ def start(launch: Launch) -> Running:
 def find(launch: Launch) -> Running | None:
     """The Envoy that an earlier gateway started here with the same configuration, if it still runs."""
     running = recorded(launch)
-    if running is None or not _is_ours(running, launch):
+    if running is None or not is_ours(running, launch):
         running = _unrecorded(launch)
     if running is None:
         return None
@@ -147,7 +147,8 @@ def recorded(launch: Launch) -> Running | None:
         return None
 
 
-def _is_ours(running: Running, launch: Launch) -> bool:
+def is_ours(running: Running, launch: Launch) -> bool:
+    """Whether this process is the Envoy of this launch, and still runs."""
     if not alive(running):
         return False
     try:
@@ -162,7 +163,7 @@ def _unrecorded(launch: Launch) -> Running | None:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (started := _started(int(entry.name))):
             running = Running(int(entry.name), started)
-            if _is_ours(running, launch):
+            if is_ours(running, launch):
                 _record(running, launch)
                 return running
     return None

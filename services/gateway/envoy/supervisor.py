@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from libs.lifecycle import pause
@@ -22,8 +23,17 @@ _GLANCE = timedelta(milliseconds=50)
 class EnvoySupervisor:
     """Runs Envoy until stopped. Killed itself, it leaves Envoy serving, and the next one adopts it."""
 
-    def __init__(self, launch: Launch, admin: EnvoyAdmin, drain_for: timedelta) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        admin: EnvoyAdmin,
+        drain_for: timedelta,
+        hindrance: Callable[[], str] = lambda: "",
+        say: Callable[[str], None] = lambda why: None,
+    ) -> None:
         self._launch, self._admin, self._drain_for = launch, admin, drain_for
+        # Why no Envoy can be started now, empty when one can; and who is told.
+        self._hindrance, self._say = hindrance, say
         self._wait = _FIRST_WAIT
 
     async def run(self, until: asyncio.Event) -> None:
@@ -31,7 +41,7 @@ class EnvoySupervisor:
         adopted = await asyncio.to_thread(process.find, self._launch)
         if adopted is not None:
             log.info("adopted the running Envoy", extra={"pid": adopted.pid})
-        while adopted is not None or not until.is_set():
+        while adopted is not None or await self._unhindered(until):
             running = await self._started() if adopted is None else adopted
             adopted = None
             began = time.monotonic()
@@ -46,6 +56,20 @@ class EnvoySupervisor:
             )
             await pause(until, self._wait)
             self._wait = min(2 * self._wait, _LONGEST_WAIT)
+
+    async def _unhindered(self, until: asyncio.Event) -> bool:
+        """Waits until Envoy may be started; False when asked to stop before that."""
+        said = ""
+        while not until.is_set():
+            why = self._hindrance()
+            self._say(why)
+            if not why:
+                return True
+            if why != said:
+                log.error("Envoy is not started for now", extra={"why": why})
+                said = why
+            await pause(until, _FIRST_WAIT)
+        return False
 
     async def _started(self) -> Running:
         return await asyncio.to_thread(process.start, self._launch)

@@ -13,25 +13,45 @@ from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, KeepaliveSet
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.metrics.v3.stats_pb2 import StatsConfig, StatsMatcher
+from envoy.config.overload.v3.overload_pb2 import (
+    OverloadAction,
+    OverloadManager,
+    ResourceMonitor,
+    ScaledTrigger,
+    ScaleTimersOverloadActionConfig,
+    ThresholdTrigger,
+    Trigger,
+)
+from envoy.extensions.resource_monitors.downstream_connections.v3.downstream_connections_pb2 import (
+    DownstreamConnectionsConfig,
+)
+from envoy.extensions.resource_monitors.fixed_heap.v3.fixed_heap_pb2 import FixedHeapConfig
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as upstream
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import ListStringMatcher, StringMatcher
 from google.protobuf.json_format import MessageToJson
 
-from services.gateway.xds.listener import OTLP_CLUSTER
+from services.gateway.xds import bounds
+from services.gateway.xds.manager import OTLP_CLUSTER
 from services.gateway.xds.wire import address_of, from_ads, milliseconds, packed
 
 ADS_CLUSTER = "easel_ads"
+_HEAP_MONITOR = "envoy.resource_monitors.fixed_heap"
+_CONNECTIONS_MONITOR = "envoy.resource_monitors.global_downstream_max_connections"
 # What is counted; anything else costs memory and is not kept.
 _OF_A_CLUSTER = (
     "upstream_rq_total",
+    "upstream_rq_completed",
     "upstream_rq_active",
+    "upstream_rq_active_overflow",
+    "upstream_rq_per_try_timeout",
     "upstream_rq_pending_active",
     "upstream_rq_time",
     "upstream_rq_[245]xx",
     "upstream_cx_active",
     "membership_total",
     "membership_healthy",
+    r"grpc\.(success|failure|[0-9]+)",
 )
 _OF_THE_LISTENER = (
     "downstream_rq_total",
@@ -42,6 +62,9 @@ _OF_THE_LISTENER = (
 KEPT_STATISTICS = (
     rf"cluster\.[^.]+\.({'|'.join(_OF_A_CLUSTER)})"
     rf"|http\.easel\.({'|'.join(_OF_THE_LISTENER)})"
+    r"|refused\..*"
+    # How often a token let a request in.
+    r"|vhost\..*\.route\..*\.upstream_rq_total"
     r"|control_plane\.connected_state|server\.(live|uptime)"
 )
 
@@ -55,6 +78,9 @@ class Dial:
     admin: str
     token: str = ""
     otlp: str = ""
+    # Bounds on what it takes in memory, and on connections of clients; 0 for none.
+    max_heap_mib: int = 0
+    max_connections: int = 0
 
 
 def bootstrap(dial: Dial) -> str:
@@ -68,6 +94,8 @@ def bootstrap(dial: Dial) -> str:
     if dial.otlp:
         address = dial.otlp.removeprefix("http://").rstrip("/")
         message.static_resources.clusters.append(_grpc_cluster(OTLP_CLUSTER, address))
+    if dial.max_heap_mib or dial.max_connections:
+        message.overload_manager.CopyFrom(_overload_manager(dial))
     message.stats_config.CopyFrom(_statistics())
     message.deferred_stat_options.enable_deferred_creation_stats = True
     text: str = MessageToJson(message, preserving_proto_field_name=True)
@@ -110,6 +138,39 @@ def _grpc_cluster(name: str, address: str) -> Any:
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     ].CopyFrom(packed(options))
     return cluster
+
+
+def _overload_manager(dial: Dial) -> Any:
+    """Near the end of its memory Envoy hurries idle clients, then gives memory back, then takes no more."""
+    manager = OverloadManager(refresh_interval=milliseconds(250))
+    if dial.max_connections:
+        most = DownstreamConnectionsConfig(max_active_downstream_connections=dial.max_connections)
+        monitor = ResourceMonitor(name=_CONNECTIONS_MONITOR, typed_config=packed(most))
+        manager.resource_monitors.append(monitor)
+    if dial.max_heap_mib:
+        heap = FixedHeapConfig(max_heap_size_bytes=dial.max_heap_mib * 1024 * 1024)
+        manager.resource_monitors.append(ResourceMonitor(name=_HEAP_MONITOR, typed_config=packed(heap)))
+        manager.actions.append(_hurry())
+        for name, share in (
+            ("shrink_heap", bounds.HEAP_SHRINK),
+            ("stop_accepting_requests", bounds.HEAP_REFUSE),
+        ):
+            trigger = Trigger(name=_HEAP_MONITOR, threshold=ThresholdTrigger(value=share))
+            manager.actions.append(OverloadAction(name=f"envoy.overload_actions.{name}", triggers=[trigger]))
+    return manager
+
+
+def _hurry() -> Any:
+    """The fuller the heap, the sooner an idle connection is closed."""
+    idle = ScaleTimersOverloadActionConfig.TimerType.HTTP_DOWNSTREAM_CONNECTION_IDLE
+    timer = ScaleTimersOverloadActionConfig.ScaleTimer(timer=idle, min_timeout=milliseconds(2_000))
+    begin, end = bounds.HEAP_HURRY
+    scaled = ScaledTrigger(scaling_threshold=begin, saturation_threshold=end)
+    return OverloadAction(
+        name="envoy.overload_actions.reduce_timeouts",
+        triggers=[Trigger(name=_HEAP_MONITOR, scaled=scaled)],
+        typed_config=packed(ScaleTimersOverloadActionConfig(timer_scale_factors=[timer])),
+    )
 
 
 def _statistics() -> Any:

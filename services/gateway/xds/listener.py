@@ -1,101 +1,90 @@
-"""The listener that clients reach: one connection manager for HTTP/1.1, HTTP/2 and WebSocket."""
+"""The listeners that clients reach: a plain one, and one with TLS where that is asked for."""
 
 import socket as stdlib_socket
-from dataclasses import dataclass
 from typing import Any
 
-from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
-from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
-from envoy.config.core.v3.address_pb2 import CidrRange
-from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
-from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
-from envoy.config.core.v3.grpc_service_pb2 import GrpcService
-from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions
 from envoy.config.core.v3.socket_option_pb2 import SocketOption
-from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
-from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
+from envoy.config.listener.v3.listener_components_pb2 import (
+    Filter,
+    FilterChain,
+    FilterChainMatch,
+    ListenerFilter,
+)
 from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.config.trace.v3.http_tracer_pb2 import Tracing
-from envoy.config.trace.v3.opentelemetry_pb2 import OpenTelemetryConfig
-from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
-from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
-from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2 as early
-from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
+from envoy.extensions.filters.network.connection_limit.v3.connection_limit_pb2 import ConnectionLimit
+from google.protobuf.wrappers_pb2 import UInt32Value, UInt64Value
 
-from services.gateway.routing.rules import HOST_MARK, PREFIX
-from services.gateway.xds.filters import http_filters
-from services.gateway.xds.replies import local_replies
+from services.gateway.xds import bounds
+from services.gateway.xds.edge import Edge
+from services.gateway.xds.manager import connection_manager, redirecting_manager
 from services.gateway.xds.resource import LISTENER, Resource, resource
-from services.gateway.xds.scopes import SCOPE_HEADER, SERVICE_HEADER
-from services.gateway.xds.wire import from_ads, milliseconds, packed, socket
+from services.gateway.xds.tls import secret, transport_socket
+from services.gateway.xds.wire import packed, socket, span
 
 LISTENER_NAME = "easel"
-OTLP_CLUSTER = "easel_otlp"
-_MANAGER = "envoy.filters.network.http_connection_manager"
-_ALWAYS = HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
-_IF_THERE = HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS
+TLS_LISTENER_NAME = "easel-tls"
 
 
-@dataclass(frozen=True)
-class Edge:
-    """What the listener depends on."""
-
-    host: str
-    port: int
-    domain: str
-    traces: bool = False
-    access_log: str = ""
+def edge_resources(edge: Edge) -> list[Resource]:
+    """Everything that clients come in by, whichever services there are."""
+    built = [listener(edge)]
+    if edge.tls:
+        built.append(_tls_listener(edge))
+        built += [secret(domain, pair) for domain, pair in sorted(edge.key_pairs.items())]
+    return built
 
 
 def listener(edge: Edge) -> Resource:
-    """The one listener. It opens when the first scopes are there."""
-    manager = Filter(name=_MANAGER, typed_config=packed(_connection_manager(edge)))
-    message = Listener(
-        name=LISTENER_NAME,
-        address=socket(edge.host, edge.port),
-        filter_chains=[FilterChain(filters=[manager])],
-        per_connection_buffer_limit_bytes=UInt32Value(value=1024 * 1024),
-        socket_options=_vanished_clients_are_noticed(),
-    )
+    """The plain one. It opens when the first scopes are there."""
+    redirects = edge.settings.redirect_https and edge.tls
+    manager = redirecting_manager(edge) if redirects else connection_manager(edge)
+    message = _listener(LISTENER_NAME, edge.host, edge.port)
+    message.filter_chains.append(FilterChain(filters=[*_connection_limit(edge), manager]))
     return resource(LISTENER, LISTENER_NAME, message)
 
 
-def _connection_manager(edge: Edge) -> Any:
-    manager = hcm.HttpConnectionManager(
-        stat_prefix="easel",
-        server_name="easel",
-        server_header_transformation=hcm.HttpConnectionManager.PASS_THROUGH,
-        scoped_routes=_scoped_routes(),
-        early_header_mutation_extensions=[_scope_header(edge.domain)],
-        http_filters=http_filters(),
-        local_reply_config=local_replies(),
-        upgrade_configs=[hcm.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
-        http2_protocol_options=Http2ProtocolOptions(
-            max_concurrent_streams=UInt32Value(value=1000), allow_connect=True
-        ),
-        # Nobody but the gateway itself may set the x-envoy-* headers that steer a request.
-        use_remote_address=BoolValue(value=True),
-        internal_address_config=_no_client_is_internal(),
-        preserve_external_request_id=True,
-        max_request_headers_kb=UInt32Value(value=64),
-        # A stream may be silent for as long as it likes; what bounds a request is in its scope.
-        stream_idle_timeout=milliseconds(0),
-        request_headers_timeout=milliseconds(10_000),
+def _tls_listener(edge: Edge) -> Resource:
+    """A filter chain for each domain, so that one certificate is changed without touching the others."""
+    inspector = ListenerFilter(
+        name="envoy.filters.listener.tls_inspector", typed_config=packed(TlsInspector())
     )
-    if edge.access_log:
-        manager.access_log.append(_access_log(edge.access_log))
-    if edge.traces:
-        manager.tracing.CopyFrom(_tracing())
-    return manager
+    message = _listener(TLS_LISTENER_NAME, edge.host, edge.settings.tls_port)
+    message.listener_filters.append(inspector)
+    message.listener_filters_timeout.CopyFrom(span(bounds.HANDSHAKE_WITHIN))
+    for domain in sorted(edge.key_pairs):
+        message.filter_chains.append(
+            FilterChain(
+                name=domain,
+                filter_chain_match=FilterChainMatch(server_names=[domain, f"*.{domain}"]),
+                filters=[*_connection_limit(edge), connection_manager(edge)],
+                transport_socket=transport_socket(domain),
+                transport_socket_connect_timeout=span(bounds.HANDSHAKE_WITHIN),
+            )
+        )
+    return resource(LISTENER, TLS_LISTENER_NAME, message)
 
 
-def _no_client_is_internal() -> Any:
-    """An empty list would mean every private network; nobody calls from this address."""
-    nobody = CidrRange(address_prefix="255.255.255.255", prefix_len=UInt32Value(value=32))
-    return hcm.HttpConnectionManager.InternalAddressConfig(cidr_ranges=[nobody])
+def _listener(name: str, host: str, port: int) -> Listener:
+    return Listener(
+        name=name,
+        address=socket(host, port),
+        per_connection_buffer_limit_bytes=UInt32Value(value=bounds.BUFFER_BYTES),
+        socket_options=vanished_clients_are_noticed(),
+    )
 
 
-def _vanished_clients_are_noticed() -> list[Any]:
+def _connection_limit(edge: Edge) -> list[Filter]:
+    """Connections beyond are closed as they come. Nothing where no bound was set."""
+    if not edge.settings.max_connections:
+        return []
+    limit = ConnectionLimit(
+        stat_prefix="easel", max_connections=UInt64Value(value=edge.settings.max_connections)
+    )
+    return [Filter(name="envoy.filters.network.connection_limit", typed_config=packed(limit))]
+
+
+def vanished_clients_are_noticed() -> list[Any]:
     """TCP keep-alive after a minute of silence, three times ten seconds apart."""
     options = (
         (stdlib_socket.SOL_SOCKET, stdlib_socket.SO_KEEPALIVE, 1),
@@ -104,68 +93,3 @@ def _vanished_clients_are_noticed() -> list[Any]:
         (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPCNT, 3),
     )
     return [SocketOption(level=level, name=name, int_value=value) for level, name, value in options]
-
-
-def _scoped_routes() -> Any:
-    """A scope is found by the fourth element of the header that `_scope_header` computes."""
-    build = hcm.ScopedRoutes.ScopeKeyBuilder
-    extract = build.FragmentBuilder.HeaderValueExtractor
-    element = extract(name=SCOPE_HEADER, element_separator="/", index=3)
-    return hcm.ScopedRoutes(
-        name="easel",
-        scope_key_builder=build(fragments=[build.FragmentBuilder(header_value_extractor=element)]),
-        scoped_rds=hcm.ScopedRds(scoped_rds_config_source=from_ads()),
-    )
-
-
-def _scope_header(domain: str) -> Any:
-    """Makes the header that scopes are found by; whatever a client sends under this name is replaced.
-
-    It is the path where that names a service, and otherwise the host name in the same place. No path can
-    hold the mark that tells the two apart: Envoy refuses paths with a fragment.
-    """
-    path = f"%CEL(request.path.startsWith('{PREFIX}') ? request.url_path : '/-/-')%"
-    mutations = [
-        # A client that names a service is treated as one that calls the service's host name.
-        _set(SERVICE_HEADER, f"%REQ({SERVICE_HEADER})%.{domain}", _IF_THERE),
-        _set(SCOPE_HEADER, f"{path}/{HOST_MARK}%REQ({SERVICE_HEADER}?:authority)%", _ALWAYS),
-    ]
-    return TypedExtensionConfig(
-        name="envoy.http.early_header_mutation.header_mutation",
-        typed_config=packed(early.HeaderMutation(mutations=mutations)),
-    )
-
-
-def _set(name: str, value: str, when: Any) -> Any:
-    header = HeaderValueOption(header=HeaderValue(key=name, value=value), append_action=when)
-    return HeaderMutation(append=header)
-
-
-def _access_log(path: str) -> Any:
-    line = SubstitutionFormatString()
-    line.json_format.update(
-        {
-            "time": "%START_TIME%",
-            "method": "%REQ(:METHOD)%",
-            "path": "%REQ(:PATH)%",
-            "status": "%RESPONSE_CODE%",
-            "flags": "%RESPONSE_FLAGS%",
-            "milliseconds": "%DURATION%",
-            "received": "%BYTES_RECEIVED%",
-            "sent": "%BYTES_SENT%",
-            "upstream": "%UPSTREAM_CLUSTER%",
-            "instance": "%UPSTREAM_HOST%",
-            "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
-            "request_id": "%REQ(X-REQUEST-ID)%",
-        }
-    )
-    return AccessLog(
-        name="envoy.access_loggers.file", typed_config=packed(FileAccessLog(path=path, log_format=line))
-    )
-
-
-def _tracing() -> Any:
-    collector = GrpcService(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=OTLP_CLUSTER))
-    config = OpenTelemetryConfig(grpc_service=collector, service_name="easel-envoy")
-    provider = Tracing.Http(name="envoy.tracers.opentelemetry", typed_config=packed(config))
-    return hcm.HttpConnectionManager.Tracing(provider=provider)

@@ -7,10 +7,11 @@ from typing import Any
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105
 SCOPE = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
 
 # The order in which an addition is sent; a removal goes the other way.
-TYPES = (CLUSTER, ENDPOINTS, LISTENER, SCOPE)
+TYPES = (SECRET, CLUSTER, ENDPOINTS, LISTENER, SCOPE)
 
 
 @dataclass(frozen=True)

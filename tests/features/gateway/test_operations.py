@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.__main__ import envoy_dial
+from services.gateway.runtime import envoy_dial
 from services.gateway.envoy import process
 from services.gateway.xds.bootstrap import bootstrap
 from tests.support.free_ports import free_port

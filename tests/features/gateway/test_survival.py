@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from easel.gateway.v1 import gateway_pb2 as pb
-from services.gateway.__main__ import run
+from services.gateway.runtime import run
 from services.gateway.envoy import process
 from services.gateway.settings import Settings
 from services.gateway.snapshot import load

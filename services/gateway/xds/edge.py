@@ -1,0 +1,38 @@
+"""What the listeners of a gateway depend on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from services.gateway.routes import EdgeSettings
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A certificate with those that sign it, and its key, as PEM."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where clients come in, and what is asked of them."""
+
+    host: str
+    port: int
+    domain: str
+    traces: bool = False
+    access_log: str = ""
+    settings: EdgeSettings = field(default_factory=EdgeSettings)
+    # The pair in force for each domain that has one.
+    key_pairs: Mapping[str, KeyPair] = field(default_factory=dict)
+    # The longest body of a request, in bytes; 0 for any.
+    body_limit: int = 0
+    # Until a request must be there as a whole, unless its answer has begun; zero for no bound.
+    request_within: timedelta = timedelta(0)
+
+    @property
+    def tls(self) -> bool:
+        """Whether there is a port with TLS, which takes a certificate too."""
+        return bool(self.settings.tls_port and self.key_pairs)
