@@ -32,6 +32,7 @@ from services.scheduler.admin.secret_servicer import SecretServicer
 from services.scheduler.admin.service_servicer import ServiceServicer
 from services.scheduler.admin.services import Services
 from services.scheduler.admin.token_servicer import TokenServicer
+from services.scheduler.admin.traffic_servicer import TrafficServicer
 from services.scheduler.admin.views import ServiceViews
 from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
@@ -41,6 +42,7 @@ from services.scheduler.ledger import Ledger
 from services.scheduler.live import Live
 from services.scheduler.liveness.judge import Limits
 from services.scheduler.liveness.watch import NodeWatch
+from services.scheduler.mirrors.comparisons import Comparisons
 from services.scheduler.ramp.loop import Ramps
 from services.scheduler.reconcile.reconciler import Reconciler
 from services.scheduler.retention import retained
@@ -69,6 +71,7 @@ ROLES = {
             "ImageService",
             "AccessTokenService",
             "GroupService",
+            "TrafficService",
         )
     },
     "easel.agent.v1.AgentLinkService": TokenRole.JOIN,
@@ -176,6 +179,8 @@ def _contracts(
     instances = InstanceServicer(ledger, sessions, live, diagnoses, now)
     nodes = NodeServicer(ledger, sessions, now)
     link = AgentLinkServicer(ledger, store, sessions, live, pulls, now)
+    comparisons = Comparisons()
+    traffic = TrafficServicer(ledger, comparisons, now)
     routes = RoutesServicer(table, gateways, ledger, now, stop)
     adders = {
         "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),
@@ -200,6 +205,7 @@ def _contracts(
         "easel.admin.v1.GroupService": partial(
             admin.add_GroupServiceServicer_to_server, GroupServicer(ledger, views, ramps.said, now)
         ),
+        "easel.admin.v1.TrafficService": partial(admin.add_TrafficServiceServicer_to_server, traffic),
         "easel.agent.v1.AgentLinkService": partial(agent.add_AgentLinkServiceServicer_to_server, link),
         "easel.gateway.v1.RoutesService": partial(gateway.add_RoutesServiceServicer_to_server, routes),
     }

@@ -41,7 +41,7 @@ _SCRIPT = Path(__file__).with_name("mirror_path.lua").read_text()
 
 
 def copied_to(service: Service) -> list[Mirror]:
-    """The targets that get copies now; one without a ready instance gets none, and neither does a ratio of 0."""
+    """The targets that get copies now: none without a ready instance, and none at a ratio of 0."""
     return [each for each in service.mirrors if each.ratio and each.endpoints]
 
 

@@ -12,6 +12,7 @@ from libs.domain.states import LIVE_STATES, EventKind, InstanceState, RolloutPha
 from libs.spec import parse_service
 from services.scheduler.facts import Facts, facts_of
 from services.scheduler.groups.membership import placed, with_groups
+from services.scheduler.mirrors.rules import with_mirrors
 from services.scheduler.pointer import pointed_at
 from services.scheduler.reconcile.draft import Draft
 from services.scheduler.reconcile.drain import Unrouted, judge_drain
@@ -54,7 +55,8 @@ class Turn:
             service = self.world.services.get(name)
             if service is not None and not (self.fast and at_rest(self.world, service)):
                 self._service(service, draft)
-        return with_groups(self.world, draft.changes(), self.now)
+        changes = with_groups(self.world, draft.changes(), self.now)
+        return with_mirrors(self.world, changes, self.now)
 
     def _service(self, service: Service, draft: Draft) -> None:
         mine = {i.id: i for i in self.world.instances_of(service.name)}

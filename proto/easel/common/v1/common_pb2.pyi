@@ -497,6 +497,7 @@ class Comparison(_message.Message):
     LATENCY_DIFFERENCE_P99_MS_FIELD_NUMBER: _builtins.int
     DIFFERING_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
+    NOT_COMPARED_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     target: _builtins.str
     pairs: _builtins.int
@@ -508,6 +509,8 @@ class Comparison(_message.Message):
     latency_difference_p50_ms: _builtins.float
     """How much longer the target took; negative where it was faster."""
     latency_difference_p99_ms: _builtins.float
+    not_compared: _builtins.int
+    """Of those with the same status: bodies that cannot be compared, such as a stream of events."""
     @_builtins.property
     def differing(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparedPair]:
         """The newest that differed."""
@@ -527,10 +530,11 @@ class Comparison(_message.Message):
         latency_difference_p99_ms: _builtins.float = ...,
         differing: _abc.Iterable[Global___ComparedPair] | None = ...,
         since: _timestamp_pb2.Timestamp | None = ...,
+        not_compared: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["differing", b"differing", "latency_difference_p50_ms", b"latency_difference_p50_ms", "latency_difference_p99_ms", b"latency_difference_p99_ms", "pairs", b"pairs", "same_body", b"same_body", "same_status", b"same_status", "service", b"service", "since", b"since", "target", b"target", "unanswered", b"unanswered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differing", b"differing", "latency_difference_p50_ms", b"latency_difference_p50_ms", "latency_difference_p99_ms", b"latency_difference_p99_ms", "not_compared", b"not_compared", "pairs", b"pairs", "same_body", b"same_body", "same_status", b"same_status", "service", b"service", "since", b"since", "target", b"target", "unanswered", b"unanswered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
