@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,8 +12,9 @@ import grpc
 from easel.gateway.v1 import gateway_pb2 as pb
 from easel.gateway.v1 import gateway_pb2_grpc as rpc
 from libs.lifecycle import pause
-from services.gateway.ads.messages import Refusal
+from services.gateway.outbox import Outbox
 from services.gateway.publisher import Publisher
+from services.gateway.questions import Questions
 from services.gateway.translate import update_from_proto
 
 log = logging.getLogger(__name__)
@@ -33,49 +33,27 @@ class Identity:
 
     name: str
     public_url: str
-
-
-class Outbox:
-    """What one connection is to tell the scheduler: every refusal, and the newest applied generation only."""
-
-    def __init__(self) -> None:
-        self._messages: deque[pb.ConnectRequest] = deque()
-        self._filled = asyncio.Event()
-
-    def applied(self, generation: int, envoys: int) -> None:
-        """Says that every Envoy has this generation."""
-        if self._messages and self._messages[-1].HasField("applied"):
-            self._messages.pop()
-        self._put(pb.ConnectRequest(applied=pb.Applied(generation=generation, envoys=envoys)))
-
-    def refused(self, generation: int, refusal: Refusal) -> None:
-        """Says that an Envoy would not take a resource."""
-        message = pb.Refused(
-            generation=generation,
-            type_url=refusal.type_url,
-            resources=refusal.names,
-            message=refusal.message,
-        )
-        self._put(pb.ConnectRequest(refused=message))
-
-    def _put(self, message: pb.ConnectRequest) -> None:
-        self._messages.append(message)
-        self._filled.set()
-
-    async def next(self) -> pb.ConnectRequest:
-        """The oldest message; waits for one."""
-        while not self._messages:
-            self._filled.clear()
-            await self._filled.wait()
-        return self._messages.popleft()
+    # The node that it serves, and its own address for clients that connect directly.
+    node: str = ""
+    direct_address: str = ""
+    # Whether it runs further gateways.
+    hosts: bool = False
 
 
 class Feed:
     """Keeps the gateway at what the scheduler says; while the scheduler is away, all stays as it was."""
 
-    def __init__(self, channel: grpc.aio.Channel, identity: Identity, publisher: Publisher) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        identity: Identity,
+        publisher: Publisher,
+        outbox: Outbox,
+        questions: Questions,
+    ) -> None:
         self._stub: rpc.RoutesServiceAsyncStub = rpc.RoutesServiceStub(channel)
         self._identity, self._publisher = identity, publisher
+        self._outbox, self._questions = outbox, questions
         self._wait, self._away_since = _FIRST_WAIT, 0.0
 
     async def run(self, until: asyncio.Event) -> None:
@@ -111,39 +89,47 @@ class Feed:
         return self._wait
 
     async def _follow(self) -> None:
-        outbox = Outbox()
-        self._publisher.on_applied, self._publisher.on_refused = outbox.applied, outbox.refused
-        call = self._stub.Connect(self._requests(outbox))
+        call = self._stub.Connect(self._requests(self._outbox.connected()))
         try:
             first = await asyncio.wait_for(call.read(), _PATIENCE.total_seconds())
             message = first
             while isinstance(message, pb.ConnectResponse):
-                update = update_from_proto(message.update)
-                await self._publisher.publish(update)
-                if message is first:
-                    log.info(
-                        "routes received",
-                        extra={"generation": update.generation, "services": len(self._publisher.services)},
-                    )
+                if message.HasField("update"):
+                    await self._take(message.update, first=message is first)
+                else:
+                    self._questions.ask(message)
                 self._wait, self._away_since = _FIRST_WAIT, 0.0
                 message = await call.read()
             code = await call.code()
             if code is not grpc.StatusCode.OK:
                 raise TimeoutError(f"{code.name}: {await call.details()}")
         finally:
+            self._questions.nobody_asks()
             call.cancel()
 
-    async def _requests(self, outbox: Outbox) -> AsyncIterator[pb.ConnectRequest]:
+    async def _take(self, message: pb.RoutesUpdate, *, first: bool) -> None:
+        update = update_from_proto(message)
+        await self._publisher.publish(update)
+        if first:
+            log.info(
+                "routes received",
+                extra={"generation": update.generation, "services": len(self._publisher.services)},
+            )
+
+    async def _requests(self, said: AsyncIterator[pb.ConnectRequest]) -> AsyncIterator[pb.ConnectRequest]:
         yield pb.ConnectRequest(
             hello=pb.GatewayHello(
                 gateway=self._identity.name,
                 generation=self._publisher.generation,
                 public_url=self._identity.public_url,
                 envoys=len(self._publisher.envoys),
+                node=self._identity.node,
+                direct_address=self._identity.direct_address,
+                hosts=self._identity.hosts,
             )
         )
-        while True:
-            yield await outbox.next()
+        async for message in said:
+            yield message
 
 
 def _reason(result: BaseException | None) -> str:

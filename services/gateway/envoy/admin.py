@@ -5,7 +5,9 @@ import http.client
 import json
 import socket
 from typing import Any
+from urllib.parse import urlencode
 
+from libs.domain.errors import Unavailable
 from services.gateway.xds.listener import LISTENER_NAME
 
 _DEADLINE = 2.0
@@ -45,8 +47,19 @@ class EnvoyAdmin:
         except (OSError, http.client.HTTPException, ValueError, KeyError):
             return 0
 
+    async def statistics(self, names: str) -> dict[str, Any]:
+        """What Envoy has counted under names that the regular expression `names` fits, histograms in detail.
+
+        Envoy looks through all its statistics for it. Raises Unavailable when it does not answer.
+        """
+        query = urlencode({"format": "json", "histogram_buckets": "detailed", "filter": names})
+        try:
+            return await self._ask("GET", f"/stats?usedonly&{query}")
+        except (OSError, http.client.HTTPException, ValueError) as silent:
+            raise Unavailable(f"Envoy does not say what it has counted: {silent}") from silent
+
     async def _ask(self, method: str, target: str) -> dict[str, Any]:
-        answer = json.loads(await asyncio.to_thread(_answer, self._address, method, target))
+        answer = await asyncio.to_thread(lambda: json.loads(_answer(self._address, method, target)))
         if not isinstance(answer, dict):
             raise ValueError(f"Envoy answered {target} with no object")
         return answer

@@ -97,7 +97,7 @@ def limit_metadata(service: Service) -> Mapping[str, Mapping[str, Any]]:
 
 
 def bound_in_flight(service: Service, backend: Backend, cluster: Cluster) -> None:
-    """Lets the cluster of a version take no more requests than its part; leaves it as it is without a bound."""
+    """Lets the cluster of a version take its part of requests and no more, where there is a bound."""
     most = shares(service).get(backend.version)
     if most:
         cluster.circuit_breakers.thresholds[0].max_requests.value = most

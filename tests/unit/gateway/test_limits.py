@@ -81,8 +81,8 @@ def test_a_refusal_names_the_key_the_bound_and_what_to_do() -> None:
 
     assert rate is not None and in_flight is not None
     assert rate.refusal == (
-        "metadata.rpc.rate_limit allows 15 requests a second, 5 for each of 3 ready instances: ask again after"
-        " a second, or add instances"
+        "metadata.rpc.rate_limit allows 15 requests a second, 5 for each of 3 ready instances: ask again"
+        " after a second, or add instances"
     )
     assert in_flight.refusal == (
         "metadata.rpc.worker_threads and metadata.rpc.max_queue_size allow 21 requests in flight, 7 for each"
