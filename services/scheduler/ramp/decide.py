@@ -91,7 +91,7 @@ def decide(ramp: Ramp, standing: Standing, now: datetime) -> Verdict:
         return Verdict(Move.HOLD, "its requests are not known: no gateway has told numbers lately")
     judged = [j for j in (_errors(ramp, member), _slowness(ramp, standing, member, now)) if j is not None]
     if broken := [j.says for j in judged if j.broken]:
-        return Verdict(Move.BACK, f"at {_percent(ramp)} {_and(broken)}")
+        return Verdict(Move.BACK, f"at {_percent(ramp)}: {_and(broken)}")
     if why := _unready(ramp, standing, member, now):
         return Verdict(Move.HOLD, why)
     if doubtful := [j.says for j in judged if not j.kept]:
@@ -118,9 +118,7 @@ def _errors(ramp: Ramp, member: Counted) -> _Judged | None:
     bound = ramp.max_error_rate
     if bound is None:
         return None
-    says = (
-        f"{_share(member.error_rate)} of {member.requests} requests failed, of {_share(bound)} that may fail"
-    )
+    says = f"{_share(member.error_rate)} of {member.requests} requests failed ({_share(bound)} allowed)"
     return _Judged(clearly_above(member.errors, member.requests, bound), member.error_rate <= bound, says)
 
 
@@ -128,7 +126,7 @@ def _slowness(ramp: Ramp, standing: Standing, member: Counted, now: datetime) ->
     if ramp.max_p99_increase is None:
         return None
     others = standing.compared if _alone(ramp) else standing.rest
-    if others is None and _alone(ramp):
+    if _alone(ramp) and (others is None or others.requests < ramp.min_requests):
         return _Judged(False, True, "no other member has requests to compare its latency with")
     if others is None or not (_alone(ramp) or others.fresh(now)):
         return _Judged(False, False, "the latency of the other members is not known")
@@ -142,8 +140,10 @@ def _slowness(ramp: Ramp, standing: Standing, member: Counted, now: datetime) ->
     # the member's own 99th percentile lies above it.
     slower = slower_than(member.latency, highest * allowed)
     broken = clearly_above(slower, member.requests, 1 - _TAIL)
-    says = f"p99 is {_ms(own)} and that of the others {_ms(theirs)}, of {_share(ramp.max_p99_increase)} more"
-    return _Judged(broken, own <= theirs * allowed, f"{says} that is allowed")
+    says = (
+        f"p99 is {_ms(own)}, that of the others {_ms(theirs)} ({_share(ramp.max_p99_increase)} more allowed)"
+    )
+    return _Judged(broken, own <= theirs * allowed, says)
 
 
 def _alone(ramp: Ramp) -> bool:

@@ -70,11 +70,15 @@ class Ramps:
             others, before = others_of(world, ramp), known.get(ramp.service)
             watched |= {ramp.service, *others}
             if before is None or (before.step, before.others) != (ramp.step, others):
-                compared = self._counted(before, others, now) if before is not None else None
-                before = _Window(ramp.step, others, now, compared=compared)
+                before = _Window(ramp.step, others, now, compared=self._compared(before, ramp))
             self._windows[ramp.service] = before
         self._said = {name: why for name, why in self._said.items() if name in self._windows}
         self._numbers.watch("ramps", watched)
+
+    def _compared(self, before: _Window | None, ramp: Ramp) -> Totals | None:
+        if before is None or before.step == ramp.step:
+            return before.compared if before is not None else None
+        return self._counted(before, before.others)
 
     def _standing(self, world: World, ramp: Ramp, now: datetime) -> Standing:
         window = self._windows[ramp.service]
@@ -88,12 +92,12 @@ class Ramps:
             ready=ready_of(world, ramp.service),
             others=len(window.others),
             others_ready=sum(ready_of(world, name) for name in window.others),
-            member=self._counted(window, [ramp.service], now),
-            rest=self._counted(window, window.others, now),
+            member=self._counted(window, [ramp.service]),
+            rest=self._counted(window, window.others),
             compared=window.compared,
         )
 
-    def _counted(self, window: _Window, services: Iterable[str], now: datetime) -> Totals | None:
+    def _counted(self, window: _Window, services: Iterable[str]) -> Totals | None:
         """What these services have counted in a window, together; None unless it is known of each."""
         whole: Totals | None = None
         for name in sorted(services):
