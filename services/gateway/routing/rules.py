@@ -5,22 +5,16 @@ say which service then takes the request: the first whose condition holds. `xds/
 this, and `explain.py` follows it for one request.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from services.gateway.routes import Service
+from services.gateway.routes import Group, Service
 from services.gateway.routing.doors import Door, doors
-from services.gateway.routing.replies import NO_INSTANCE, NOT_OPENED, Reply
+from services.gateway.routing.members import Choice, choices
+from services.gateway.routing.replies import NO_INSTANCE, NO_MEMBER, NOT_OPENED, PAGE_NOT_OPENED, Reply
 
 HOST_MARK = "#"
 PREFIX = "/api/predict/"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A service that takes requests."""
-
-    service: Service
 
 
 @dataclass(frozen=True)
@@ -37,15 +31,43 @@ class Entry:
     # Said to whom no door opens, and where there is nobody to choose.
     closed: Reply = NOT_OPENED
     nobody: Reply = NO_INSTANCE
+    group: str = ""
 
 
-def service_entries(service: Service, domains: Iterable[str]) -> list[Entry]:
-    """By path, and by host name for each domain, such as "easel.local" or "easel.local:8800"."""
-    return _entries(service.name, doors(service.tokens), (Choice(service),), domains)
-
-
-def _entries(
-    name: str, opened_by: tuple[Door, ...], choices: tuple[Choice, ...], domains: Iterable[str]
+def service_entries(
+    service: Service, domains: Iterable[str], group: Group | None = None, periods: Iterable[int] = ()
 ) -> list[Entry]:
-    by_path = Entry(name, PREFIX + name, opened_by, choices)
-    return [by_path, *(Entry(f"{HOST_MARK}{name}.{domain}", "", opened_by, choices) for domain in domains)]
+    """By path and by host name, for each domain, such as "easel.local" or "easel.local:8800".
+
+    A member of a group has a second name, `{group}.{service}`, under which the group's tokens open it too.
+    `periods` are those in which sessions of web services were begun that still count.
+    """
+    web, periods = service.name if service.webservice else "", tuple(periods)
+    plan = Entry(
+        service.name,
+        "",
+        doors(service.tokens, web, periods),
+        (Choice(service),),
+        closed=PAGE_NOT_OPENED if web else NOT_OPENED,
+    )
+    built = _entries(plan, domains)
+    if service.group:
+        tokens = (*service.tokens, *(group.tokens if group else ()))
+        name = f"{service.group}.{service.name}"
+        opened = doors(tuple(dict.fromkeys(tokens)), web, periods)
+        built += _entries(replace(plan, key=name, doors=opened, group=service.group), domains)
+    return built
+
+
+def group_entries(group: Group, services: Mapping[str, Service], domains: Iterable[str]) -> list[Entry]:
+    """By path and by host name; only the group's own tokens open it."""
+    plan = Entry(
+        group.name, "", doors(group.tokens), choices(group, services), nobody=NO_MEMBER, group=group.name
+    )
+    return _entries(plan, domains)
+
+
+def _entries(plan: Entry, domains: Iterable[str]) -> list[Entry]:
+    name = plan.key
+    by_host = [replace(plan, key=f"{HOST_MARK}{name}.{domain}") for domain in domains]
+    return [replace(plan, path=PREFIX + name), *by_host]

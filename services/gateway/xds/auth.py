@@ -1,6 +1,6 @@
 """The forms in which a client may show a token, as matches that Envoy decides by itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,34 @@ from services.gateway.routing.doors import Door, Form
 from services.gateway.xds.wire import packed
 
 SIGNATURE_FILTER = "envoy.filters.http.lua"
+SIGNED = "EAS "
 _SCRIPT = Path(__file__).with_name("signature.lua")
 
 
-def shown(door: Door) -> Any:
-    """The header that a request must have to come in by this door."""
+def headers_of(door: Door) -> tuple[str, ...]:
+    """The values of `Authorization` that open a door; empty where it is opened otherwise."""
     match door.form:
         case Form.PLAIN:
-            return _authorization(exact=door.tokens[0].value)
+            return tuple(each.value for each in door.tokens)
         case Form.BEARER:
-            return _authorization(exact=f"Bearer {door.tokens[0].value}")
-        case Form.SIGNATURE:
-            return _authorization(prefix="EAS ")
+            return tuple(f"Bearer {each.value}" for each in door.tokens)
+        case _:
+            return ()
+
+
+def shown(door: Door) -> Iterable[Any]:
+    """The headers of which a request must have one to come in by this door."""
+    if door.form is Form.SIGNATURE:
+        return [HeaderMatcher(name="authorization", string_match=StringMatcher(prefix=SIGNED))]
+    if door.form is Form.SESSION:
+        # Whoever knows the value may come in, whatever stands around it.
+        return [
+            HeaderMatcher(name="cookie", string_match=StringMatcher(contains=each)) for each in door.cookies
+        ]
+    return [
+        HeaderMatcher(name="authorization", string_match=StringMatcher(exact=each))
+        for each in headers_of(door)
+    ]
 
 
 def looked_at_closer(door: Door) -> Mapping[str, Any]:
@@ -40,7 +56,3 @@ def looked_at_closer(door: Door) -> Mapping[str, Any]:
 def signature_check() -> Any:
     """The filter that checks signatures; it runs only on routes that name tokens for it."""
     return packed(Lua(default_source_code=DataSource(inline_string=_SCRIPT.read_text())))
-
-
-def _authorization(**match: str) -> Any:
-    return HeaderMatcher(name="authorization", string_match=StringMatcher(**match))

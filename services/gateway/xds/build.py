@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from services.gateway.routes import Group, Service
-from services.gateway.routing.rules import service_entries
+from services.gateway.routing.rules import group_entries, service_entries
 from services.gateway.xds.clusters import cluster, endpoints
 from services.gateway.xds.mirrors import mirror_resources
 from services.gateway.xds.resource import Resource
@@ -11,20 +11,24 @@ from services.gateway.xds.scopes import scopes
 
 
 def service_resources(
-    service: Service, domains: Iterable[str], group: Group | None = None, node: str = ""
+    service: Service,
+    domains: Iterable[str],
+    group: Group | None = None,
+    node: str = "",
+    periods: Iterable[int] = (),
 ) -> list[Resource]:
     """Everything that one service needs. `group` is the one it is a member of, where that is known.
 
-    For the gateway of a `node`, instances there come before all others.
+    For the gateway of a `node`, instances there come before all others. `periods` are those of web sessions.
     """
     built: list[Resource] = []
     for backend in service.backends:
         built.append(cluster(service, backend))
         built.append(endpoints(service, backend, node))
     built += mirror_resources(service)
-    return built + scopes(service_entries(service, domains))
+    return built + scopes(service_entries(service, domains, group, periods))
 
 
 def group_resources(group: Group, members: Mapping[str, Service], domains: Iterable[str]) -> list[Resource]:
     """Everything that a group needs beside what its members have."""
-    return []
+    return scopes(group_entries(group, members, domains))
