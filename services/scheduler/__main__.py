@@ -47,7 +47,8 @@ from services.scheduler.ramp.loop import Ramps
 from services.scheduler.reconcile.reconciler import Reconciler
 from services.scheduler.retention import retained
 from services.scheduler.routes.gateways import Gateways
-from services.scheduler.routes.servicer import RoutesServicer
+from services.scheduler.routes.questions import Questions
+from services.scheduler.routes.servicer import Listeners, RoutesServicer
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.secrets.opening import opened_vault
 from services.scheduler.secrets.vault import Vault
@@ -94,7 +95,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         pulls = PullStates(started_at=now())
 
         # Generations must outgrow every one given out before this start.
-        table = RoutesTable(ledger.world, base=(await store.next("routes_epoch")) << 32)
+        base = (await store.next("routes_epoch")) << 32
+        table = RoutesTable(ledger.world, base, vault.values, settings.public_url)
         gateways = Gateways(table, now)
         sessions = Sessions(ledger.world, now, settings.node_suspect_after, vault)
         limits = Limits(settings.node_suspect_after, settings.node_lost_after, settings.storm_share)
@@ -113,6 +115,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         diagnoses = Diagnoses(ledger.world, live, gateways, sessions, watch, now, settings.delete_idle_after)
         traffic = Traffic(now)
         ramps = Ramps(ledger, traffic, now)
+        comparisons = Comparisons()
+        told = Listeners(traffic, Questions(), used.heard, comparisons.report)
         contracts = _contracts(
             settings,
             store,
@@ -126,6 +130,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             pulls,
             used,
             ramps,
+            comparisons,
+            told,
             stop,
         )
         interceptors = (
@@ -139,6 +145,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         async with asyncio.TaskGroup() as loops:
             loops.create_task(reconciler.run(until=stop))
             loops.create_task(repeat(watch.look, timedelta(seconds=1), stop, "node liveness"))
+            loops.create_task(repeat(gateways.look, timedelta(seconds=1), stop, "gateways that are away"))
             loops.create_task(
                 repeat(partial(_prune, store, settings), timedelta(minutes=10), stop, "event pruning")
             )
@@ -168,6 +175,8 @@ def _contracts(
     pulls: PullStates,
     used: LastUsed,
     ramps: Ramps,
+    comparisons: Comparisons,
+    told: Listeners,
     stop: asyncio.Event,
 ) -> list[Service]:
     services = Services(ledger, now, inject, vault)
@@ -179,9 +188,8 @@ def _contracts(
     instances = InstanceServicer(ledger, sessions, live, diagnoses, now)
     nodes = NodeServicer(ledger, sessions, now)
     link = AgentLinkServicer(ledger, store, sessions, live, pulls, now)
-    comparisons = Comparisons()
     traffic = TrafficServicer(ledger, comparisons, now)
-    routes = RoutesServicer(table, gateways, ledger, now, stop)
+    routes = RoutesServicer(table, gateways, ledger, told, now, stop)
     adders = {
         "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),
         "easel.admin.v1.InstanceService": partial(admin.add_InstanceServiceServicer_to_server, instances),

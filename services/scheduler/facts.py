@@ -11,6 +11,19 @@ from libs.spec.switches import extra_disk_mib, gpu_driver
 
 
 @dataclass(frozen=True)
+class Edge:
+    """What a version asks of gateways beyond an address. Limits are 0 where there is none."""
+
+    rate_per_instance: int = 0
+    rate: int = 0
+    concurrency: int = 0
+    in_flight_per_instance: int = 0
+    # Load balancers with their ports, and registries by id, as networking names them.
+    listeners: tuple[tuple[str, int], ...] = ()
+    registries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """The parts of one version that placement, rollout and routes depend on."""
 
@@ -25,6 +38,8 @@ class Facts:
     # How long an instance of which is known why it is not ready may take before the update has failed.
     progress_deadline: timedelta
     keepalive: timedelta
+    # Without one of its own a service has that of its gateway.
+    keepalive_given: bool
     grace: timedelta
     keep_path: bool
     grpc: bool
@@ -32,6 +47,7 @@ class Facts:
     # What the node must have: a version of CUDA to mount, a version of the GPU driver; empty for any.
     cuda: str
     gpu_driver: str
+    edge: Edge
 
     def surge(self, wanted: int) -> int:
         """Instances above the wanted ones that there may be while some are replaced."""
@@ -67,10 +83,27 @@ def facts(spec: ServiceSpec) -> Facts:
         auto_rollback=metadata.rolling_strategy.auto_rollback,
         progress_deadline=timedelta(seconds=metadata.rolling_strategy.progress_deadline_seconds),
         keepalive=timedelta(milliseconds=metadata.rpc.keepalive),
+        keepalive_given="keepalive" in metadata.rpc.model_fields_set,
         grace=timedelta(seconds=spec.termination_grace_seconds),
         keep_path=metadata.rpc.proxy_path == "/",
         grpc=metadata.enable_grpc,
         webservice=metadata.enable_webservice,
         cuda=metadata.cuda or "",
         gpu_driver=gpu_driver(spec),
+        edge=_edge(spec),
+    )
+
+
+def _edge(spec: ServiceSpec) -> Edge:
+    rpc, networking = spec.metadata.rpc, spec.networking
+    policy = networking.gateway_policy
+    bounded = rpc.model_fields_set & {"worker_threads", "max_queue_size"}
+    named = (each.nacos_id or each.id for each in networking.nacos)
+    return Edge(
+        rate_per_instance=rpc.rate_limit,
+        rate=(policy.rate_limit.limit or 0) if policy.rate_limit.enable else 0,
+        concurrency=(policy.concurrency_limit.limit or 0) if policy.concurrency_limit.enable else 0,
+        in_flight_per_instance=rpc.worker_threads + rpc.max_queue_size if bounded else 0,
+        listeners=tuple((each.id, each.listener_port) for each in networking.nlb),
+        registries=tuple(dict.fromkeys(each for each in named if each)),
     )

@@ -9,6 +9,7 @@ from easel.common.v1 import common_pb2
 from libs.db.changes import Changes
 from libs.domain.records import Instance, ResourceGroup, ServiceVersion
 from libs.domain.states import LIVE_STATES
+from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.admin.instances import deleted, detached, isolated, restarted
 from services.scheduler.admin.services import Services
 from services.scheduler.admin.updating import UpdateAsk
@@ -68,9 +69,9 @@ class Cluster:
         self.clock[0] += timedelta(seconds=seconds)
 
     def apply_routes(self, gateway: PlayedGateway) -> None:
-        endpoints = (
-            e.instance for route in self.table.full().services for b in route.backends for e in b.endpoints
-        )
+        update = self.table.full(gateway.link.audience)
+        self.gateways.sent(gateway.link, update)
+        endpoints = (e.instance for route in update.services for b in route.backends for e in b.endpoints)
         gateway.routes = frozenset(endpoints)
         self.gateways.applied(gateway.link, self.table.generation, 1)
 
@@ -138,7 +139,8 @@ async def a_cluster(nodes: int, gateways: int) -> Cluster:
     patience = timedelta(days=1)
     reconciler = Reconciler(ledger, unrouted, lambda: clock[0], patience, patience)
     services = Services(ledger, lambda: clock[0], lambda: "")
-    played = [PlayedGateway(known.connected(f"g{n}", "", 1)) for n in range(gateways)]
+    # Several processes of the shared gateway.
+    played = [PlayedGateway(known.connected(SHARED_GATEWAY, "", 1)) for _ in range(gateways)]
     return Cluster(ledger, table, known, services, reconciler, clock, played)
 
 

@@ -207,17 +207,43 @@ class LinkedGateway:
     def __init__(self) -> None:
         self.generation = 0
         self.routes: dict[str, gateway_pb2.ServiceRoute] = {}
+        self.groups: dict[str, gateway_pb2.GroupRoute] = {}
+        self.settings = gateway_pb2.GatewaySettings()
+        self.hosted: list[gateway_pb2.HostedGateway] = []
         self.updates: list[gateway_pb2.RoutesUpdate] = []
+        self.questions: list[gateway_pb2.ExplainRoute] = []
+        self.watched: list[str] = []
         self._out: asyncio.Queue[gateway_pb2.ConnectRequest] = asyncio.Queue()
 
     def take(self, update: gateway_pb2.RoutesUpdate) -> None:
         self.updates.append(update)
         if update.full:
             self.routes.clear()
+            self.groups.clear()
         self.routes |= {route.name: route for route in update.services}
+        self.groups |= {group.name: group for group in update.groups}
         for name in update.removed:
             self.routes.pop(name, None)
+        for name in update.removed_groups:
+            self.groups.pop(name, None)
+        if update.HasField("settings"):
+            self.settings = update.settings
+        if update.HasField("hosted"):
+            self.hosted = list(update.hosted.gateways)
         self.generation = update.generation
+
+    def hear(self, response: gateway_pb2.ConnectResponse) -> None:
+        match response.WhichOneof("message"):
+            case "update":
+                self.take(response.update)
+            case "explain":
+                self.questions.append(response.explain)
+            case "watch_traffic":
+                self.watched = list(response.watch_traffic.services)
+
+    def say(self, **message: Any) -> None:
+        """Any message of a gateway, such as `status=…`."""
+        self._out.put_nowait(gateway_pb2.ConnectRequest(**message))
 
     def endpoints(self, service: str) -> set[str]:
         route = self.routes.get(service)
@@ -233,9 +259,13 @@ class LinkedGateway:
 
 
 @asynccontextmanager
-async def a_gateway(scheduler: RunningScheduler, name: str = "g1") -> AsyncIterator[LinkedGateway]:
+async def a_gateway(
+    scheduler: RunningScheduler, name: str = "gateway", **hello_fields: Any
+) -> AsyncIterator[LinkedGateway]:
+    """A connected gateway; of a node when `node` is among the fields of its hello."""
     gateway = LinkedGateway()
-    hello = gateway_pb2.GatewayHello(gateway=name, public_url="http://127.0.0.1:9", envoys=1)
+    fields: dict[str, Any] = {"public_url": "http://127.0.0.1:9", "envoys": 1, **hello_fields}
+    hello = gateway_pb2.GatewayHello(gateway=name, **fields)
     gateway._out.put_nowait(gateway_pb2.ConnectRequest(hello=hello))
 
     async def outgoing() -> AsyncIterator[gateway_pb2.ConnectRequest]:
@@ -244,7 +274,7 @@ async def a_gateway(scheduler: RunningScheduler, name: str = "g1") -> AsyncItera
 
     async def listen(call: Any) -> None:
         async for response in call:
-            gateway.take(response.update)
+            gateway.hear(response)
 
     async with dial(scheduler.address, scheduler.join_token) as channel:
         call = gateway_pb2_grpc.RoutesServiceStub(channel).Connect(outgoing(), timeout=120)

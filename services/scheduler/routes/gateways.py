@@ -1,12 +1,21 @@
 """The gateways that are connected, and which routes each has applied."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import TypeVar
 
+from easel.common.v1 import common_pb2
+from easel.gateway.v1 import gateway_pb2
+from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.reconcile.drain import Unrouted
+from services.scheduler.routes.held import Held
+from services.scheduler.routes.journal import Audience
 from services.scheduler.routes.table import RoutesTable
+
+K = TypeVar("K")
 
 _NOT_BACK = "a gateway that has not come back since the scheduler started"
 
@@ -18,14 +27,35 @@ class Gateway:
     name: str
     public_url: str
     envoys: int
+    audience: Audience
+    held: Held
+    # The generation of the routes when it connected, and that of the first update it was sent.
+    joined: int
+    node: str = ""
+    domain: str = ""
+    direct_address: str = ""
+    hosts: bool = False
+    first_sent: int = 0
     applied: int = 0
     away_since: datetime | None = None
+    why: str = ""
+    certificates: tuple[common_pb2.CertificateStatus, ...] = ()
+    # One connection among those of one name, in what they report.
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
+    # Hands it a question.
+    ask: Callable[[gateway_pb2.ConnectResponse], None] = field(default=lambda message: None)
+
+    @property
+    def proven(self) -> bool:
+        """Whether it has applied what it was sent, so that it has nothing from before."""
+        return 0 < self.first_sent <= self.applied
 
 
 class Gateways:
     """Remembers gateways that went away: their Envoys still route as they last were told.
 
-    For the same reason it reckons, for `settle` after a start, with gateways that have yet to come back.
+    For the same reason it reckons, for `settle` after a start, with gateways that have yet to come back. The
+    gateway of a node that is away for `node_grace` is no place for clients to connect to any more.
     """
 
     def __init__(
@@ -34,25 +64,78 @@ class Gateways:
         clock: Callable[[], datetime],
         forget_after: timedelta = timedelta(minutes=5),
         settle: timedelta = timedelta(seconds=10),
+        node_grace: timedelta = timedelta(seconds=15),
     ) -> None:
         self._table, self._clock, self._forget_after = table, clock, forget_after
+        self._node_grace = node_grace
         self._settled_at = clock() + settle
-        self._linked: list[Gateway] = []
+        self._linked: dict[str, list[Gateway]] = {}
         self._away: dict[str, Gateway] = {}
+        self._nodes_away: dict[str, datetime] = {}
+        self._of_audience: dict[Audience, list[Gateway]] = {}
+        self._holders: dict[str, set[Held]] = {}
+        self._owner: dict[Held, Gateway] = {}
+        self._unproven: set[Gateway] = set()
         self._applied_listeners: list[Callable[[Callable[[str], bool]], None]] = []
 
-    def connected(self, name: str, public_url: str, envoys: int) -> Gateway:
+    # --- connections
+
+    def connected(
+        self,
+        name: str,
+        public_url: str,
+        envoys: int,
+        *,
+        node: str = "",
+        direct_address: str = "",
+        domain: str = "",
+        hosts: bool = False,
+    ) -> Gateway:
         """A connection of its own, so that no gateway's word is taken for another's of the same name."""
-        gateway = Gateway(name, public_url, envoys)
-        self._away.pop(name, None)
-        self._linked.append(gateway)
+        if node:
+            audience = self._table.node_joined(node, direct_address)
+            self._nodes_away.pop(node, None)
+        else:
+            audience = self._table.audience(name)
+            if public_url and not any(each.public_url for each in self._linked.get(name, ())):
+                self._table.reached_at(name, public_url)
+        gateway = Gateway(
+            name=name,
+            public_url=public_url,
+            envoys=envoys,
+            audience=audience,
+            held=Held(self._holders),
+            joined=self._table.generation,
+            node=node,
+            domain=domain,
+            direct_address=direct_address,
+            hosts=hosts,
+        )
+        self._owner[gateway.held] = gateway
+        before = self._away.pop(name, None)
+        if before is not None:
+            gateway.held.inherit(before.held)
+            self._drop(before)
+        self._linked.setdefault(name, []).append(gateway)
+        self._of_audience.setdefault(audience, []).append(gateway)
+        self._unproven.add(gateway)
         return gateway
 
     def left(self, gateway: Gateway) -> None:
-        self._linked.remove(gateway)
-        if all(other.name != gateway.name for other in self._linked):
+        _remove(self._linked, gateway.name, gateway)
+        _remove(self._of_audience, gateway.audience, gateway)
+        if gateway.node and gateway.audience not in self._of_audience:
+            self._nodes_away[gateway.node] = self._clock()
+        if gateway.name in self._linked:
+            self._drop(gateway)
+        else:
             gateway.away_since = self._clock()
             self._away[gateway.name] = gateway
+
+    def sent(self, gateway: Gateway, update: gateway_pb2.RoutesUpdate) -> None:
+        """An update is on its way to a gateway."""
+        gateway.first_sent = gateway.first_sent or update.generation
+        gateway.held.sent(update)
 
     def applied(self, gateway: Gateway, generation: int, envoys: int) -> None:
         """Takes over what a gateway says; of a generation that was never given out it can say nothing."""
@@ -60,34 +143,107 @@ class Gateways:
         if generation > self._table.generation:
             return
         gateway.applied = max(gateway.applied, generation)
+        gateway.held.applied(gateway.applied)
+        if gateway.proven:
+            self._unproven.discard(gateway)
         for listener in self._applied_listeners:
-            listener(lambda instance: gateway.applied < self._table.with_endpoint(instance))
+            listener(lambda instance: not self._routes_to(gateway, instance))
 
     def on_applied(self, listener: Callable[[Callable[[str], bool]], None]) -> None:
         """`listener` is told whenever a gateway has applied newer routes, with a test of what it lacks."""
         self._applied_listeners.append(listener)
 
+    async def look(self) -> None:
+        """What time brings about: gateways are forgotten, and what nodes served for a while is over."""
+        self._forget()
+        now = self._clock()
+        for node, since in tuple(self._nodes_away.items()):
+            if since <= now - self._node_grace:
+                del self._nodes_away[node]
+                self._table.node_left(node)
+        self._table.look(now, self._everywhere)
+
+    # --- what they route to
+
     def unrouted(self, instance: str) -> Unrouted:
-        """How far the gateways are with routing around an instance that left the routes."""
-        needed = self._table.without(instance)
-        lagging = [f"gateway {gateway.name}" for gateway in self._known() if gateway.applied < needed]
+        """How far the gateways are with routing around an instance that left the routes.
+
+        Those count that were sent routes to it; and those of which nothing has been heard yet, if they may
+        have been, before the start or before they connected.
+        """
+        self._forget()
+        holding = {self._owner[held] for held in self._holders.get(instance, ())}
+        holding |= {gateway for gateway in self._unproven if self._may_know(gateway, instance)}
+        lagging = [f"gateway {name}" for name in sorted({gateway.name for gateway in holding})]
         if self._clock() < self._settled_at and not self._table.came_since_start(instance):
             lagging.append(_NOT_BACK)
-        return Unrouted(tuple(dict.fromkeys(lagging)))
+        return Unrouted(tuple(lagging))
+
+    def _may_know(self, gateway: Gateway, instance: str) -> bool:
+        """A gateway that has applied nothing yet may still have any route from before it connected; that of a
+        node at most those of the services it has now."""
+        if gateway.node and not self._table.serves(gateway.audience, instance):
+            return False
+        return self._table.with_endpoint(instance) <= gateway.joined
+
+    def _routes_to(self, gateway: Gateway, instance: str) -> bool:
+        held = gateway.held in self._holders.get(instance, ())
+        return held and gateway.applied >= self._table.with_endpoint(instance)
+
+    def _everywhere(self, service: str, generation: int) -> bool:
+        """Whether a service's own gateway has this generation of its routes, wherever it runs."""
+        own = next((each for each in self._table.audiences_of(service) if not each.node), None)
+        if own is None:
+            return True
+        return own.name not in self._away and all(each.applied >= generation for each in self.of(own))
+
+    # --- who is there
 
     @property
     def linked(self) -> int:
-        """How many gateways are connected now."""
-        return len(self._linked)
+        """How many gateways are connected now, those of nodes aside."""
+        return sum(not gateway.node for gateway in self.all_linked())
 
-    def public_url(self) -> str | None:
-        """Where clients reach a gateway; None before one has said it."""
-        return next((g.public_url for g in self._known() if g.public_url), None)
+    def all_linked(self) -> Iterator[Gateway]:
+        return chain.from_iterable(self._linked.values())
 
-    def _known(self) -> Iterator[Gateway]:
-        """The connected ones first."""
+    def of(self, audience: Audience) -> list[Gateway]:
+        """The connections of an audience."""
+        return self._of_audience.get(audience, [])
+
+    def named(self, name: str) -> list[Gateway]:
+        """The connections of a gateway."""
+        return self._linked.get(name, [])
+
+    def serving(self, service: str) -> Iterator[Gateway]:
+        """The connections whose gateways serve this service."""
+        return (gateway for each in self._table.audiences_of(service) for gateway in self.of(each))
+
+    def public_url(self, name: str = SHARED_GATEWAY) -> str | None:
+        """Where clients reach a gateway; None before it has said so."""
+        self._forget()
+        known: Iterable[Gateway] = self.named(name)
+        if name in self._away:
+            known = (*known, self._away[name])
+        return next((gateway.public_url for gateway in known if gateway.public_url), None)
+
+    def _forget(self) -> None:
+        """Drops those that have been away for long; the first to go are the first in the row."""
         forgotten = self._clock() - self._forget_after
-        for gateway in tuple(self._away.values()):
-            if gateway.away_since is not None and gateway.away_since <= forgotten:
-                del self._away[gateway.name]
-        yield from chain(self._linked, self._away.values())
+        while self._away:
+            gateway = next(iter(self._away.values()))
+            if gateway.away_since is None or gateway.away_since > forgotten:
+                return
+            del self._away[gateway.name]
+            self._drop(gateway)
+
+    def _drop(self, gateway: Gateway) -> None:
+        gateway.held.forget()
+        self._owner.pop(gateway.held, None)
+        self._unproven.discard(gateway)
+
+
+def _remove(rows: dict[K, list[Gateway]], key: K, gateway: Gateway) -> None:
+    rows[key].remove(gateway)
+    if not rows[key]:
+        del rows[key]

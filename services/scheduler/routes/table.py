@@ -1,111 +1,115 @@
 """What gateways must serve, derived from the picture; each change of it is a new generation."""
 
-import contextlib
-import json
-import logging
 from collections.abc import Callable, Iterable
-from itertools import takewhile
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
 
 from easel.gateway.v1 import gateway_pb2
 from libs.db.changes import Changes
-from libs.domain.errors import EaselError
-from libs.domain.records import Instance, Service, ServiceVersion
-from services.scheduler.facts import Facts, facts_of
+from libs.domain.records import Instance, Service
+from libs.domain.traffic import SHARED_GATEWAY
+from services.scheduler.gateways.settings import SecretOf, hosted_by, settings_of
+from services.scheduler.routes.group_route import group_route_of
+from services.scheduler.routes.in_force import facts_in_force
+from services.scheduler.routes.journal import Audience
+from services.scheduler.routes.selection import NodeAudiences
+from services.scheduler.routes.service_route import (
+    Address,
+    Surroundings,
+    address_of,
+    on_nodes,
+    route_of,
+)
+from services.scheduler.routes.touched import Touched, touched_by
 from services.scheduler.world import World
 
-log = logging.getLogger(__name__)
 
-_PLAIN = json.dumps({"metadata": {"name": "any"}, "containers": [{"image": "any"}]})
-# Removed services that are remembered for gateways that are about to hear of it.
-_REMOVALS = 10_000
+@dataclass
+class _Step:
+    """One commit's way into the routes: its generation, and whom it concerns."""
 
-
-def route_of(world: World, service: Service) -> gateway_pb2.ServiceRoute:
-    """One service as gateways need it: ready instances by version, in a fixed order."""
-    facts = _facts_in_force(world, service)
-    route = gateway_pb2.ServiceRoute(
-        name=service.name,
-        tokens=[service.token],
-        keepalive_ms=round(facts.keepalive.total_seconds() * 1000),
-        keep_path=facts.keep_path,
-        grpc=facts.grpc,
-        webservice=facts.webservice,
-    )
-    ready = sorted((i for i in world.instances_of(service.name) if i.routed), key=lambda i: (i.version, i.id))
-    for version in sorted({i.version for i in ready}):
-        backend = route.backends.add(version=version)
-        for instance in (i for i in ready if i.version == version):
-            backend.endpoints.add(instance=instance.id, address=instance.address, port=instance.port)
-    return route
-
-
-def _facts_in_force(world: World, service: Service) -> Facts:
-    """What the version in force says. One that cannot be read any more costs no instance its traffic.
-
-    Then the newest version that can be read stands in for it, and the defaults when there is none.
-    """
-    versions = world.versions.get(service.name, {})
-    for number in (service.version, *sorted(versions, reverse=True)):
-        with contextlib.suppress(EaselError):
-            return facts_of(world.version(service.name, number).spec_json)
-    log.warning("no version of a service can be read", extra={"service": service.name})
-    return facts_of(_PLAIN)
+    generation: int
+    told: set[Audience] = field(default_factory=set)
+    # Nodes of which it must be looked at anew what they serve.
+    nodes: set[str] = field(default_factory=set)
 
 
 class RoutesTable:
-    """Generations grow without end, also over restarts: `base` must be larger than any given out before."""
+    """Generations grow without end, also over restarts: `base` must be larger than any given out before.
 
-    def __init__(self, world: World, base: int) -> None:
-        self._world = world
+    A change costs what it touches, however many services and gateways there are.
+    """
+
+    def __init__(
+        self, world: World, base: int, secret: SecretOf = lambda name: None, public_url: str = ""
+    ) -> None:
+        """`secret` opens secrets; `public_url` is where the shared gateway is reached until it says so."""
+        self._world, self._secret, self._base = world, secret, base
         self.generation = base
-        self._base = base
-        self._routes = {name: route_of(world, service) for name, service in world.services.items()}
-        # Both in the order of their generations, so that the newest are found without looking at the rest.
-        self._changed_at = dict.fromkeys(self._routes, base)
-        self._removed_at: dict[str, int] = {}
-        # Removals up to this generation are no longer remembered.
-        self._removals_forgotten = 0
-        self._endpoints_left_at: dict[str, int] = {}
+        # Where gateways say that they are reached, and those of nodes.
+        self._said: dict[str, Address] = {}
+        if (address := address_of(public_url)) is not None:
+            self._said[SHARED_GATEWAY] = address
+        self._of_nodes: dict[str, Address] = {}
+        self._of_gateways: dict[str, Address] = {}
+        self._around = Surroundings(
+            MappingProxyType(self._of_nodes), MappingProxyType(self._of_gateways), secret
+        )
+        self._audiences: dict[str, Audience] = {}
+        self._nodes = NodeAudiences(world)
+        self._home: dict[str, str] = {}
+        self._group_home: dict[str, str] = {}
+        self._routes: dict[str, gateway_pb2.ServiceRoute] = {}
+        self._groups: dict[str, gateway_pb2.GroupRoute] = {}
+        # Which services are written to a registry, and the other way round.
+        self._registered_at: dict[str, set[str]] = {}
+        self._registries_of: dict[str, set[str]] = {}
+        self._hosts: dict[str, str] = {}
+        self._defaults: dict[str, tuple[int, Address | None]] = {}
         self._endpoints_came_at: dict[str, int] = {}
-        self._listeners: list[Callable[[], None]] = []
+        for name in (SHARED_GATEWAY, *world.gateways):
+            self._take_defaults(name)
+        everything = Touched(set(world.services), set(world.groups))
+        self._derive(everything, _Step(base))
+        # What was there before is known to gateways from before.
+        self._endpoints_came_at.clear()
 
-    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    # --- what gateways are told
 
-    def heard(self, changes: Changes) -> None:
-        """A ledger listener: derives anew the routes of the services that changed."""
-        before = self.generation
-        for name in _services_in((*changes.put, *changes.delete)):
-            self._derive(name)
-        for record in changes.delete:
-            if isinstance(record, Instance):
-                self._endpoints_left_at.pop(record.id, None)
-                self._endpoints_came_at.pop(record.id, None)
-        if self.generation != before:
-            for listener in tuple(self._listeners):
-                listener()
+    def audience(self, name: str, node: str = "") -> Audience:
+        """That of the gateway of this name; that of a node, which must have joined, when one is given."""
+        found = self._nodes.get(node) if node else None
+        return found or self._audience(name)
 
-    def full(self) -> gateway_pb2.RoutesUpdate:
-        """Everything, as one update."""
-        return gateway_pb2.RoutesUpdate(generation=self.generation, full=True, services=self._routes.values())
+    def full(self, audience: Audience) -> gateway_pb2.RoutesUpdate:
+        """Everything of an audience, as one update."""
+        update = gateway_pb2.RoutesUpdate(
+            generation=self.generation,
+            full=True,
+            services=self._told(audience, audience.services),
+            groups=[self._groups[name] for name in audience.groups],
+        )
+        self._add_settings(update, audience)
+        return update
 
-    def since(self, generation: int) -> gateway_pb2.RoutesUpdate:
-        """What changed after `generation`; several changes of one service are one entry.
+    def since(self, audience: Audience, generation: int) -> gateway_pb2.RoutesUpdate:
+        """What changed for an audience after `generation`; several changes of one service are one entry.
 
         Everything, when that is too long ago to tell what was removed since.
         """
-        if generation < self._removals_forgotten:
-            return self.full()
-        return gateway_pb2.RoutesUpdate(
+        if not audience.tells(generation):
+            return self.full(audience)
+        update = gateway_pb2.RoutesUpdate(
             generation=self.generation,
-            services=[self._routes[name] for name in _newer(self._changed_at, generation)],
-            removed=_newer(self._removed_at, generation),
+            services=self._told(audience, audience.services.changed_after(generation)),
+            removed=audience.services.removed_after(generation),
+            groups=[self._groups[name] for name in audience.groups.changed_after(generation)],
+            removed_groups=audience.groups.removed_after(generation),
         )
-
-    def without(self, instance: str) -> int:
-        """The first generation that does not route to this instance."""
-        return self._endpoints_left_at.get(instance, self._base)
+        if audience.settings_at > generation:
+            self._add_settings(update, audience)
+        return update
 
     def came_since_start(self, instance: str) -> bool:
         """Whether no gateway can know of this instance from before the start."""
@@ -115,54 +119,193 @@ class RoutesTable:
         """The first generation that routes to this instance, as far as it is known since the start."""
         return self._endpoints_came_at.get(instance, self._base)
 
-    def _derive(self, name: str) -> None:
-        service = self._world.services.get(name)
-        old = self._routes.get(name)
-        if service is None:
-            if old is not None:
-                self._step(old, None)
-                del self._routes[name], self._changed_at[name]
-                self._remove(name)
+    def serves(self, audience: Audience, instance: str) -> bool:
+        """Whether the service of an instance is an audience's."""
+        known = self._world.instances.get(instance)
+        return known is not None and known.service in audience.services
+
+    # --- what changes
+
+    def heard(self, changes: Changes) -> None:
+        """A ledger listener: derives anew what the commit touches."""
+        records = (*changes.put, *changes.delete)
+        self._carry_out(touched_by(records, self._world, lambda each: self._registered_at.get(each, ())))
+        for record in changes.delete:
+            if isinstance(record, Instance):
+                self._endpoints_came_at.pop(record.id, None)
+
+    def reached_at(self, gateway: str, public_url: str) -> None:
+        """A gateway says where clients reach it."""
+        address = address_of(public_url)
+        if address is not None and self._said.get(gateway) != address:
+            self._said[gateway] = address
+            self._carry_out(Touched(gateways={gateway}))
+
+    def node_joined(self, node: str, direct_address: str) -> Audience:
+        """A node has a gateway, which clients that connect directly reach at this address."""
+        audience = self._nodes.get(node) or self._nodes.join(node, self.generation)
+        address = address_of(f"http://{direct_address}")
+        if self._of_nodes.get(node) != address:
+            if address is not None:
+                self._of_nodes[node] = address
+            self._carry_out(Touched(self._ready_on(node)))
+        return audience
+
+    def node_left(self, node: str) -> None:
+        """Clients that connect directly reach the services' own gateways in place of this node's."""
+        self._nodes.leave(node)
+        if self._of_nodes.pop(node, None) is not None:
+            self._carry_out(Touched(self._ready_on(node)))
+
+    def look(self, now: datetime, everywhere: Callable[[str, int], bool]) -> None:
+        """Ends what lingers on nodes, once `everywhere` says that a service's gateways have a generation."""
+        step = _Step(self.generation + 1)
+        step.nodes = self._nodes.over(now, everywhere)
+        self._close(step)
+
+    def audiences_of(self, service: str) -> list[Audience]:
+        """Those of its own gateway and of the nodes that serve it."""
+        home = self._home.get(service)
+        return ([self._audience(home)] if home else []) + self._nodes.serving(service)
+
+    # --- how
+
+    def _carry_out(self, touched: Touched) -> None:
+        step = _Step(self.generation + 1)
+        for name in sorted(touched.gateways - {""}):
+            self._gateway(name, touched, step)
+        self._derive(touched, step)
+
+    def _derive(self, touched: Touched, step: _Step) -> None:
+        for name in sorted(touched.services):
+            before = self._routes[name].group if name in self._routes else ""
+            self._service(name, step)
+            after = self._routes[name].group if name in self._routes else ""
+            touched.groups |= {before, after} - {""}
+            if before != after:
+                step.nodes |= self._nodes.of_group(before) | self._nodes.of_group(after)
+        for name in sorted(touched.groups):
+            self._group(name, step)
+        self._close(step)
+
+    def _close(self, step: _Step) -> None:
+        step.told |= set(self._nodes.reselect(step.nodes, step.generation))
+        if step.told:
+            self.generation = step.generation
+            for audience in step.told:
+                audience.tell()
+
+    def _service(self, name: str, step: _Step) -> None:
+        service, old = self._world.services.get(name), self._routes.get(name)
+        new = route_of(self._world, service, self._around) if service is not None else None
+        home = service.gateway if service is not None else ""
+        if new == old and home == self._home.get(name, ""):
             return
-        new = route_of(self._world, service)
-        if new != old:
-            self._step(old, new)
-            self._routes[name] = new
-            self._changed_at.pop(name, None)
-            self._changed_at[name] = self.generation
-            self._removed_at.pop(name, None)
+        for instance in own_endpoints(new) - own_endpoints(old):
+            self._endpoints_came_at[instance] = step.generation
+        self._note_registries(service, name)
+        self._at_home(name, home, self._home, step)
+        if new is None:
+            self._routes.pop(name, None)
+            step.nodes |= self._nodes.gone(name)
+            return
+        self._routes[name] = new
+        places = {endpoint.node for backend in new.backends for endpoint in backend.endpoints}
+        step.nodes |= self._nodes.moved(name, places, step.generation)
+        for audience in self._nodes.serving(name):
+            audience.services.put(name, step.generation)
+            step.told.add(audience)
 
-    def _remove(self, name: str) -> None:
-        self._removed_at[name] = self.generation
-        if len(self._removed_at) > _REMOVALS:
-            oldest = next(iter(self._removed_at))
-            self._removals_forgotten = self._removed_at.pop(oldest)
+    def _group(self, name: str, step: _Step) -> None:
+        group, old = self._world.groups.get(name), self._groups.get(name)
+        new = group_route_of(self._world, group) if group is not None else None
+        home = group.gateway if group is not None else ""
+        if new == old and home == self._group_home.get(name, ""):
+            return
+        self._at_home(name, home, self._group_home, step, of_groups=True)
+        if new is None or old is None:
+            step.nodes |= self._nodes.of_group(name)
+        if new is None:
+            self._groups.pop(name, None)
+            return
+        self._groups[name] = new
+        for audience in self._nodes.serving_group(name):
+            audience.groups.put(name, step.generation)
+            step.told.add(audience)
 
-    def _step(self, old: gateway_pb2.ServiceRoute | None, new: gateway_pb2.ServiceRoute | None) -> None:
-        self.generation += 1
-        for instance in _endpoints(old) - _endpoints(new):
-            self._endpoints_left_at[instance] = self.generation
-        for instance in _endpoints(new) - _endpoints(old):
-            self._endpoints_came_at[instance] = self.generation
+    def _at_home(
+        self, name: str, home: str, homes: dict[str, str], step: _Step, of_groups: bool = False
+    ) -> None:
+        """Tells the gateway it is on, and the one it was on before."""
+        before = homes.pop(name, "")
+        if before and before != home:
+            left = self._audience(before)
+            (left.groups if of_groups else left.services).drop(name, step.generation)
+            step.told.add(left)
+        if home:
+            homes[name] = home
+            audience = self._audience(home)
+            (audience.groups if of_groups else audience.services).put(name, step.generation)
+            step.told.add(audience)
+
+    def _gateway(self, name: str, touched: Touched, step: _Step) -> None:
+        """Its settings go out anew; services on it are touched when its defaults are theirs."""
+        record = self._world.gateways.get(name)
+        hosts = {self._hosts.pop(name, ""), record.host if record is not None else ""}
+        if record is not None and record.host:
+            self._hosts[name] = record.host
+        for told in {name, *hosts} - {""}:
+            audience = self._audience(told)
+            audience.settings_at = step.generation
+            step.told.add(audience)
+        if self._take_defaults(name):
+            touched.services |= set(self._audience(name).services)
+
+    def _take_defaults(self, name: str) -> bool:
+        """Whether what its services have from it has changed."""
+        record = self._world.gateways.get(name)
+        set_by_hand = address_of(record.public_url) if record is not None else None
+        address = set_by_hand or self._said.get(name)
+        if address is not None:
+            self._of_gateways[name] = address
+        defaults = (record.keepalive_ms if record is not None else 0, address)
+        before = self._defaults.get(name)
+        self._defaults[name] = defaults
+        if record is not None and record.host:
+            self._hosts.setdefault(name, record.host)
+        return before != defaults
+
+    def _audience(self, name: str) -> Audience:
+        return self._audiences.setdefault(name, Audience(name))
+
+    def _told(self, audience: Audience, names: Iterable[str]) -> list[gateway_pb2.ServiceRoute]:
+        routes = (self._routes[name] for name in names)
+        return [on_nodes(route) for route in routes] if audience.node else list(routes)
+
+    def _add_settings(self, update: gateway_pb2.RoutesUpdate, audience: Audience) -> None:
+        """That of a node has none of its own."""
+        if audience.node:
+            update.settings.name = audience.name
+            update.hosted.SetInParent()
+        else:
+            update.settings.CopyFrom(settings_of(self._world, audience.name, self._secret))
+            update.hosted.CopyFrom(hosted_by(self._world, audience.name))
+
+    def _ready_on(self, node: str) -> set[str]:
+        return {instance.service for instance in self._world.instances_on(node) if instance.routed}
+
+    def _note_registries(self, service: Service | None, name: str) -> None:
+        edge = facts_in_force(self._world, service).edge if service is not None else None
+        after = set(edge.registries) if edge is not None else set()
+        for registry in self._registries_of.pop(name, set()) - after:
+            self._registered_at[registry].discard(name)
+        for registry in after:
+            self._registered_at.setdefault(registry, set()).add(name)
+        if after:
+            self._registries_of[name] = after
 
 
-def _newer(at: dict[str, int], generation: int) -> list[str]:
-    """The names at the end of `at` whose generation is newer than `generation`."""
-    return list(takewhile(lambda name: at[name] > generation, reversed(at)))
-
-
-def _endpoints(route: gateway_pb2.ServiceRoute | None) -> set[str]:
+def own_endpoints(route: gateway_pb2.ServiceRoute | None) -> set[str]:
     if route is None:
         return set()
     return {endpoint.instance for backend in route.backends for endpoint in backend.endpoints}
-
-
-def _services_in(records: Iterable[object]) -> set[str]:
-    names = set()
-    for record in records:
-        match record:
-            case Service():
-                names.add(record.name)
-            case Instance() | ServiceVersion():
-                names.add(record.service)
-    return names

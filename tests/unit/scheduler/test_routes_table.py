@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from easel.gateway.v1 import gateway_pb2
 from libs.db.changes import Changes
 from libs.domain.records import ServiceVersion
+from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.world import World
 from tests.support.builders import NOON, a_ready_instance, a_service, a_version, a_world, an_instance
@@ -14,10 +16,18 @@ def changed(world: World, table: RoutesTable, changes: Changes) -> None:
     table.heard(changes)
 
 
+def everything(table: RoutesTable, gateway: str = SHARED_GATEWAY) -> gateway_pb2.RoutesUpdate:
+    return table.full(table.audience(gateway))
+
+
+def since(table: RoutesTable, generation: int, gateway: str = SHARED_GATEWAY) -> gateway_pb2.RoutesUpdate:
+    return table.since(table.audience(gateway), generation)
+
+
 def test_only_ready_instances_are_routed_to() -> None:
     world = a_world(a_service(), a_version(), a_ready_instance("a"), an_instance("b"))
 
-    (route,) = RoutesTable(world, base=7).full().services
+    (route,) = everything(RoutesTable(world, base=7)).services
 
     assert [e.instance for b in route.backends for e in b.endpoints] == ["a"]
     assert list(route.tokens) == ["secret"]
@@ -39,8 +49,8 @@ def test_an_update_carries_only_what_changed_since_the_last_one() -> None:
 
     changed(world, table, Changes(put=(a_ready_instance("x", service="two"),)))
 
-    assert [route.name for route in table.since(7).services] == ["two"]
-    assert not table.since(table.generation).services
+    assert [route.name for route in since(table, 7).services] == ["two"]
+    assert not since(table, table.generation).services
 
 
 def test_a_deleted_service_is_told_as_removed_until_it_is_made_again() -> None:
@@ -49,11 +59,11 @@ def test_a_deleted_service_is_told_as_removed_until_it_is_made_again() -> None:
     table = RoutesTable(world, base=7)
 
     changed(world, table, Changes(delete=(service, version)))
-    assert list(table.since(7).removed) == ["digits"]
+    assert list(since(table, 7).removed) == ["digits"]
 
     changed(world, table, Changes(put=(version, service)))
-    assert not table.since(7).removed
-    assert [route.name for route in table.since(7).services] == ["digits"]
+    assert not since(table, 7).removed
+    assert [route.name for route in since(table, 7).services] == ["digits"]
 
 
 def test_removals_are_not_remembered_for_ever_and_who_missed_one_is_told_everything() -> None:
@@ -66,7 +76,7 @@ def test_removals_are_not_remembered_for_ever_and_who_missed_one_is_told_everyth
         changed(world, table, Changes(put=(version, service)))
         changed(world, table, Changes(delete=(service, version)))
 
-    late, newest = table.since(8), table.since(table.generation - 1)
+    late, newest = since(table, 8), since(table, table.generation - 1)
     assert (late.full, [route.name for route in late.services]) == (True, ["kept"])
     assert (newest.full, list(newest.removed)) == (False, ["svc-10000"])
 
@@ -79,7 +89,7 @@ def test_a_version_that_cannot_be_read_any_more_costs_no_traffic() -> None:
         a_service(version=2), a_version(), unreadable, a_service("only", version=2), alone, *serving
     )
 
-    routes = {route.name: route for route in RoutesTable(world, base=7).full().services}
+    routes = {route.name: route for route in everything(RoutesTable(world, base=7)).services}
 
     assert [b.endpoints[0].instance for name in ("digits", "only") for b in routes[name].backends] == [
         "a",
