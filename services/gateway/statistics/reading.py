@@ -19,7 +19,7 @@ _OF_A_CLUSTER = (
     r"upstream_rq_(?:completed|[245]xx|active|active_overflow|per_try_timeout|time)|grpc\.(?:success|failure)"
 )
 _CLUSTER = re.compile(r"^cluster\.(?P<service>[^./]+)/(?P<version>\d+)\.(?P<what>.+)$")
-_REFUSED = re.compile(r"^refused\.service\.(?P<service>[^.]+)\..*\bflags\.RL\b")
+_REFUSED = re.compile(r"^easel\.refused\.service\.(?P<service>[^.]+)\..*\bflags\.RL\b")
 _TOKEN = re.compile(r"^vhost\..+\.route\.(?P<token>.+)\.upstream_rq_total$")
 USE_COUNTERS = r"^vhost\..+\.route\..+\.upstream_rq_total$"
 
@@ -32,7 +32,7 @@ LATENCY_BOUNDS: tuple[float, ...] = tuple(
 def traffic_names(services: Collection[str]) -> str:
     """The names under which Envoy counts what a report on these services says, as a regular expression."""
     named = "|".join(map(re.escape, sorted(services))) if len(services) <= _MOST_NAMED else "[^./]+"
-    return rf"^(?:cluster\.(?:{named})/[0-9]+\.(?:{_OF_A_CLUSTER})$|refused\.service\.(?:{named})\.)"
+    return rf"^(?:cluster\.(?:{named})/[0-9]+\.(?:{_OF_A_CLUSTER})$|easel\.refused\.service\.(?:{named})\.)"
 
 
 def traffic(counted: Counted, services: Collection[str]) -> list[common_pb2.ServiceTraffic]:

@@ -62,7 +62,7 @@ _OF_THE_LISTENER = (
 KEPT_STATISTICS = (
     rf"cluster\.[^.]+\.({'|'.join(_OF_A_CLUSTER)})"
     rf"|http\.easel\.({'|'.join(_OF_THE_LISTENER)})"
-    r"|refused\..*"
+    r"|easel\.refused\..*"
     # How often a token let a request in.
     r"|vhost\..*\.route\..*\.upstream_rq_total"
     r"|control_plane\.connected_state|server\.(live|uptime)"

@@ -13,13 +13,13 @@ from envoy.config.accesslog.v3.accesslog_pb2 import (
     GrpcStatusFilter,
     OrFilter,
 )
-from envoy.extensions.access_loggers.stats.v3.stats_pb2 import Config
-from google.protobuf.wrappers_pb2 import UInt64Value
+from xds.type.v3.typed_struct_pb2 import TypedStruct
 
 from services.gateway.xds.conditions import holds, speaks_grpc, status_from
 from services.gateway.xds.limits import LIMITS
 from services.gateway.xds.wire import packed
 
+_CONFIG = "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config"
 # In the order in which they stand in the name of a counter. The service is that of a route with limits: only
 # there a request has a service, and the number of counters a bound.
 _TAGS = (
@@ -31,7 +31,7 @@ _TAGS = (
 
 
 def counted_refusals() -> Any:
-    """Counts as `refused.service.S.status.N.grpc.G.flags.F`, empty where there is none of it."""
+    """Counts as `easel.refused.service.S.status.N.grpc.G.flags.F`, empty where there is none of it."""
     ok = GrpcStatusFilter.Status.OK
     not_ok = AccessLogFilter(grpc_status_filter=GrpcStatusFilter(statuses=[ok], exclude=True))
     failed = AccessLogFilter(
@@ -43,14 +43,13 @@ def counted_refusals() -> Any:
         )
     )
     by_itself = holds("response.code_details != 'via_upstream'")
-    counter = Config.Counter(
-        stat=Config.Stat(
-            name="refused", tags=[Config.Tag(name=name, value_format=value) for name, value in _TAGS]
-        ),
-        value_fixed=UInt64Value(value=1),
-    )
+    # Named by its fields: the package of protos lacks the scope, without which Envoy takes none.
+    config = TypedStruct(type_url=_CONFIG)
+    tags = [{"name": name, "value_format": value} for name, value in _TAGS]
+    counter = {"stat": {"name": "refused", "tags": tags}, "value_fixed": 1}
+    config.value.update({"stats_scope": {"prefix": "easel"}, "counters": [counter]})
     return AccessLog(
         name="envoy.access_loggers.stats",
         filter=AccessLogFilter(and_filter=AndFilter(filters=[failed, by_itself])),
-        typed_config=packed(Config(counters=[counter])),
+        typed_config=packed(config),
     )

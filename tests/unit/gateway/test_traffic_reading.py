@@ -96,11 +96,11 @@ def test_a_failed_call_of_grpc_is_counted_once() -> None:
 
 def test_requests_beyond_a_rate_are_summed_over_entries_and_said_for_no_version() -> None:
     numbers = {
-        "refused.service.svc.status.429.grpc..flags.RL": 5,
-        "refused.service.svc.status.200.grpc.8.flags.RL": 2,
-        "refused.service.svc.status.429.grpc..flags.UO": 9,
-        "refused.service.other.status.429.grpc..flags.RL": 9,
-        "refused.service..status.401.grpc..flags.": 9,
+        "easel.refused.service.svc.status.429.grpc..flags.RL": 5,
+        "easel.refused.service.svc.status.200.grpc.8.flags.RL": 2,
+        "easel.refused.service.svc.status.429.grpc..flags.UO": 9,
+        "easel.refused.service.other.status.429.grpc..flags.RL": 9,
+        "easel.refused.service..status.401.grpc..flags.": 9,
     }
 
     (report,) = traffic(Counted(numbers), {"svc"})
@@ -114,7 +114,7 @@ def test_only_what_a_report_says_is_asked_for(services: set[str]) -> None:
 
     assert names.search("cluster.svc/12.upstream_rq_2xx")
     assert names.search("cluster.svc/12.grpc.failure")
-    assert names.search("refused.service.svc.status.429.grpc..flags.RL")
+    assert names.search("easel.refused.service.svc.status.429.grpc..flags.RL")
     assert not names.search("cluster.svc/~copy.upstream_rq_2xx")
     assert not names.search("cluster.svc/12.membership_total")
     assert bool(names.search("cluster.other/1.upstream_rq_2xx")) == (len(services) > 200)
