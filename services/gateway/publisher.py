@@ -12,6 +12,7 @@ from services.gateway.ads.store import ResourceStore
 from services.gateway.known import Known
 from services.gateway.routes import EdgeSettings, Group, HostedGateway, Service, Update
 from services.gateway.xds.build import group_resources, service_resources
+from services.gateway.xds.edge import NO_REACH, Reach
 from services.gateway.xds.resource import Key, Resource
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ class Surroundings:
     resources: tuple[Resource, ...]
     # Under which each service has a host name.
     domains: tuple[str, ...]
+    # What else of the settings the resources of services show.
+    reach: Reach = NO_REACH
 
 
 class Publisher:
@@ -94,7 +97,7 @@ class Publisher:
         touched = self._known.take(update)
         before = self._surroundings
         self._surroundings = self._surroundings_of(self._known.settings)
-        if self._surroundings.domains != before.domains:
+        if (self._surroundings.domains, self._surroundings.reach) != (before.domains, before.reach):
             touched = self._known.everything(touched)
         keys = self._store.replace(_EDGE, self._surroundings.resources)
         for name in touched.gone:
@@ -131,7 +134,7 @@ class Publisher:
     def _rebuild_service(self, name: str) -> list[Key]:
         service = self._known.services[name]
         group = self._known.groups.get(service.group)
-        built = service_resources(service, self.domains, group, self._node)
+        built = service_resources(service, self.domains, group, self._node, reach=self._surroundings.reach)
         return self._store.replace(name, built)
 
     def was_saved(self, sequence: int) -> None:

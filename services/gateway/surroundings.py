@@ -30,7 +30,7 @@ def surroundings_of(settings: Settings, key_pairs: KeyPairs) -> Callable[[EdgeSe
             known.clear()
             edge = replace(edge_of(settings, edge_settings), key_pairs=pairs)
             resources = (*edge_resources(edge), *front_resources(front))
-            known[key] = Surroundings(resources, domains_of(settings, edge_settings))
+            known[key] = Surroundings(resources, domains_of(settings, edge_settings), edge.reach)
         return known[key]
 
     return surroundings

@@ -96,7 +96,7 @@ class EnvoyView:
 
     def applied(self) -> int:
         """The newest change that this Envoy has in force with all before it; -1 while it is starting."""
-        needed = (*_EVERYTHING, ENDPOINTS) if self._store.of(CLUSTER) else _EVERYTHING
+        needed = (*_EVERYTHING, ENDPOINTS) if self._store.of(ENDPOINTS) else _EVERYTHING
         if any(type_url not in self._kinds for type_url in needed):
             return -1
         if any(self._kinds[type_url].first_answer_due for type_url in _EVERYTHING):
@@ -253,10 +253,13 @@ class EnvoyView:
         return _Routes(moving, frozenset(stuck))
 
     def _in_force(self, cluster: str) -> bool:
+        """A cluster that Envoy resolves by itself has no endpoints in the store, and waits for none."""
         clusters, endpoints = self._kinds.get(CLUSTER), self._kinds.get(ENDPOINTS)
-        if clusters is None or endpoints is None:
+        if clusters is None or cluster not in clusters.acked:
             return False
-        return cluster in clusters.acked and cluster in endpoints.acked
+        if self._store.get(Key(ENDPOINTS, cluster)) is None:
+            return True
+        return endpoints is not None and cluster in endpoints.acked
 
     def _waits_in_vain(self, wanted: Resource) -> bool:
         """Whether Envoy refused what this resource needs; it then holds no acknowledgement back."""

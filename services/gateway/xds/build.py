@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping
 from services.gateway.routes import Group, Service
 from services.gateway.routing.rules import group_entries, service_entries
 from services.gateway.xds.clusters import cluster, endpoints
+from services.gateway.xds.edge import NO_REACH, Reach
 from services.gateway.xds.mirrors import mirror_resources
 from services.gateway.xds.resource import Resource
 from services.gateway.xds.scopes import scopes
+from services.gateway.xds.tcp import tcp_resources
 
 
 def service_resources(
@@ -16,6 +18,7 @@ def service_resources(
     group: Group | None = None,
     node: str = "",
     periods: Iterable[int] = (),
+    reach: Reach = NO_REACH,
 ) -> list[Resource]:
     """Everything that one service needs. `group` is the one it is a member of, where that is known.
 
@@ -23,9 +26,10 @@ def service_resources(
     """
     built: list[Resource] = []
     for backend in service.backends:
-        built.append(cluster(service, backend))
+        built.append(cluster(service, backend, reach))
         built.append(endpoints(service, backend, node))
     built += mirror_resources(service)
+    built += tcp_resources(service, reach)
     return built + scopes(service_entries(service, domains, group, periods))
 
 

@@ -13,8 +13,10 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from services.gateway import routes
 from services.gateway.routes import Backend, Service
+from services.gateway.xds.edge import NO_REACH, Reach
 from services.gateway.xds.limits import bound_in_flight
 from services.gateway.xds.resource import CLUSTER, ENDPOINTS, Resource, resource
+from services.gateway.xds.tls import speak_tls
 from services.gateway.xds.wire import from_ads, milliseconds, packed, socket
 
 UPSTREAM = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -35,7 +37,7 @@ def service_of(cluster: str) -> str:
     return cluster.rpartition("/")[0]
 
 
-def cluster(service: Service, backend: Backend) -> Resource:
+def cluster(service: Service, backend: Backend, reach: Reach = NO_REACH) -> Resource:
     """How the instances of one version are reached. Does not depend on which instances there are, except that
     a bound on requests in flight is shared by their number."""
     name = cluster_name(service.name, backend.version)
@@ -43,6 +45,7 @@ def cluster(service: Service, backend: Backend) -> Resource:
     message.CopyFrom(_HTTP2 if service.grpc else _HTTP1)
     message.name = name
     bound_in_flight(service, backend, message)
+    speak_tls(message, reach)
     return resource(CLUSTER, name, message)
 
 

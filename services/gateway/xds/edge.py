@@ -36,3 +36,30 @@ class Edge:
     def tls(self) -> bool:
         """Whether there is a port with TLS, which takes a certificate too."""
         return bool(self.settings.tls_port and self.key_pairs)
+
+    @property
+    def reach(self) -> "Reach":
+        """What of it the resources of services show."""
+        settings = self.settings
+        return Reach(
+            self.host,
+            settings.allow,
+            settings.deny,
+            bool(settings.upstream_ca),
+            bool(settings.upstream_ca and settings.upstream_certificate),
+        )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where ports of services open and to whom, and how the gateway speaks to instances."""
+
+    host: str = "127.0.0.1"
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    # TLS toward instances, and whether the gateway shows a certificate of its own to them.
+    tls: bool = False
+    shows_certificate: bool = False
+
+
+NO_REACH = Reach()

@@ -5,16 +5,12 @@ turns them on, so that a feature costs nothing where no service uses it.
 """
 
 from collections.abc import Callable
-from ipaddress import ip_network
 from typing import Any
 
-from envoy.config.core.v3.address_pb2 import CidrRange
-from envoy.config.rbac.v3.rbac_pb2 import RBAC, Permission, Policy, Principal
 from envoy.config.route.v3.route_components_pb2 import FilterConfig
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
-from google.protobuf.wrappers_pb2 import UInt32Value
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
 from services.gateway.routes import Service
@@ -29,6 +25,7 @@ from services.gateway.xds.grpc import (
     web_filter,
 )
 from services.gateway.xds.limits import RATE_FILTER, rate_filter
+from services.gateway.xds.networks import turned_away
 from services.gateway.xds.wire import packed
 
 BODY_FILTER = "envoy.filters.http.body_size_limit"
@@ -47,8 +44,10 @@ BY_ROUTE: tuple[tuple[str, Callable[[], Any]], ...] = (
 def http_filters(edge: Edge, *, limited: bool = True) -> list[Any]:
     """The chain: who may call, how much, what a route turned on, and the router."""
     chain: list[Any] = []
-    if edge.settings.allow or edge.settings.deny:
-        chain.append(_networks(edge.settings.allow, edge.settings.deny))
+    rules = turned_away(edge.settings.allow, edge.settings.deny)
+    if rules is not None:
+        networks = rbac_pb2.RBAC(rules=rules)
+        chain.append(hcm.HttpFilter(name="envoy.filters.http.rbac", typed_config=packed(networks)))
     if edge.body_limit and limited:
         chain.append(_body_limit(edge.body_limit))
     for name, make in BY_ROUTE:
@@ -59,26 +58,6 @@ def http_filters(edge: Edge, *, limited: bool = True) -> list[Any]:
 def body_exemption(service: Service) -> dict[str, Any]:
     """gRPC has bounds of its own, and its streams no end: the body limit is no matter of theirs."""
     return {BODY_FILTER: packed(FilterConfig(disabled=True))} if service.grpc else {}
-
-
-def _networks(allow: tuple[str, ...], deny: tuple[str, ...]) -> Any:
-    """Turns away whom `deny` names, and everybody whom `allow` does not, where it names anybody."""
-    away = [_calls_from(each) for each in deny]
-    if allow:
-        welcome = Principal(or_ids=Principal.Set(ids=[_calls_from(each) for each in allow]))
-        away.append(Principal(not_id=welcome))
-    policy = Policy(permissions=[Permission(any=True)], principals=away)
-    rules = RBAC(action=RBAC.Action.DENY, policies={"networks": policy})
-    return hcm.HttpFilter(name="envoy.filters.http.rbac", typed_config=packed(rbac_pb2.RBAC(rules=rules)))
-
-
-def _calls_from(cidr: str) -> Any:
-    network = ip_network(cidr, strict=False)
-    return Principal(
-        direct_remote_ip=CidrRange(
-            address_prefix=str(network.network_address), prefix_len=UInt32Value(value=network.prefixlen)
-        )
-    )
 
 
 def _body_limit(most: int) -> Any:

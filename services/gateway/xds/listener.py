@@ -1,9 +1,5 @@
 """The listeners that clients reach: a plain one, and one with TLS where that is asked for."""
 
-import socket as stdlib_socket
-from typing import Any
-
-from envoy.config.core.v3.socket_option_pb2 import SocketOption
 from envoy.config.listener.v3.listener_components_pb2 import (
     Filter,
     FilterChain,
@@ -19,8 +15,8 @@ from services.gateway.xds import bounds
 from services.gateway.xds.edge import Edge
 from services.gateway.xds.manager import connection_manager, redirecting_manager
 from services.gateway.xds.resource import LISTENER, Resource, resource
-from services.gateway.xds.tls import secret, transport_socket
-from services.gateway.xds.wire import packed, socket, span
+from services.gateway.xds.tls import secret, transport_socket, upstream_secrets
+from services.gateway.xds.wire import packed, socket, span, vanished_peers_are_noticed
 
 LISTENER_NAME = "easel"
 TLS_LISTENER_NAME = "easel-tls"
@@ -28,7 +24,7 @@ TLS_LISTENER_NAME = "easel-tls"
 
 def edge_resources(edge: Edge) -> list[Resource]:
     """Everything that clients come in by, whichever services there are."""
-    built = [listener(edge)]
+    built = [*upstream_secrets(edge.settings), listener(edge)]
     if edge.tls:
         built.append(_tls_listener(edge))
         built += [secret(domain, pair) for domain, pair in sorted(edge.key_pairs.items())]
@@ -70,7 +66,7 @@ def _listener(name: str, host: str, port: int) -> Listener:
         name=name,
         address=socket(host, port),
         per_connection_buffer_limit_bytes=UInt32Value(value=bounds.BUFFER_BYTES),
-        socket_options=vanished_clients_are_noticed(),
+        socket_options=vanished_peers_are_noticed(),
     )
 
 
@@ -82,14 +78,3 @@ def _connection_limit(edge: Edge) -> list[Filter]:
         stat_prefix="easel", max_connections=UInt64Value(value=edge.settings.max_connections)
     )
     return [Filter(name="envoy.filters.network.connection_limit", typed_config=packed(limit))]
-
-
-def vanished_clients_are_noticed() -> list[Any]:
-    """TCP keep-alive after a minute of silence, three times ten seconds apart."""
-    options = (
-        (stdlib_socket.SOL_SOCKET, stdlib_socket.SO_KEEPALIVE, 1),
-        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPIDLE, 60),
-        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPINTVL, 10),
-        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPCNT, 3),
-    )
-    return [SocketOption(level=level, name=name, int_value=value) for level, name, value in options]

@@ -5,6 +5,7 @@ A new certificate is a new secret; the listener and its connections stay as they
 
 from typing import Any
 
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.base_pb2 import DataSource, TransportSocket
 from envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
     CertificateValidationContext,
@@ -19,7 +20,7 @@ from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import (
 )
 
 from services.gateway.routes import EdgeSettings
-from services.gateway.xds.edge import KeyPair
+from services.gateway.xds.edge import KeyPair, Reach
 from services.gateway.xds.resource import SECRET, Resource, resource
 from services.gateway.xds.wire import from_ads, packed
 
@@ -56,14 +57,17 @@ def upstream_secrets(settings: EdgeSettings) -> list[Resource]:
     return built
 
 
-def upstream_transport_socket(settings: EdgeSettings) -> Any:
-    """TLS toward instances. They are reached by address, so it is the authority alone that is checked."""
+def speak_tls(cluster: Cluster, reach: Reach) -> None:
+    """TLS toward instances, where asked for. They are known by address, so the authority alone is checked."""
+    if not reach.tls:
+        return
     common = CommonTlsContext(
         tls_params=_tls_12_or_newer(), validation_context_sds_secret_config=_by_name(_UPSTREAM_AUTHORITY)
     )
-    if settings.upstream_certificate:
+    if reach.shows_certificate:
         common.tls_certificate_sds_secret_configs.append(_by_name(_UPSTREAM_OWN))
-    return TransportSocket(name=_SOCKET, typed_config=packed(UpstreamTlsContext(common_tls_context=common)))
+    context = packed(UpstreamTlsContext(common_tls_context=common))
+    cluster.transport_socket.CopyFrom(TransportSocket(name=_SOCKET, typed_config=context))
 
 
 def _certificate(name: str, pair: KeyPair) -> Resource:

@@ -1,10 +1,12 @@
 """Small pieces that every builder of Envoy messages uses."""
 
+import socket as stdlib_socket
 from datetime import timedelta
 from typing import Any
 
 from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
 from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
+from envoy.config.core.v3.socket_option_pb2 import SocketOption
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 
@@ -48,3 +50,14 @@ def from_ads() -> ConfigSource:
         resource_api_version=ApiVersion.V3,
         initial_fetch_timeout=milliseconds(0),
     )
+
+
+def vanished_peers_are_noticed() -> list[Any]:
+    """TCP keep-alive after a minute of silence, three times ten seconds apart."""
+    options = (
+        (stdlib_socket.SOL_SOCKET, stdlib_socket.SO_KEEPALIVE, 1),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPIDLE, 60),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPINTVL, 10),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPCNT, 3),
+    )
+    return [SocketOption(level=level, name=name, int_value=value) for level, name, value in options]
