@@ -34,18 +34,18 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
         self.groups: dict[str, pb.GroupRoute] = {}
         # What gateways said, by the name of the message's field.
         self.heard: dict[str, list[Any]] = {}
-        self._streams: list[asyncio.Queue[pb.RoutesUpdate]] = []
+        self._streams: list[asyncio.Queue[pb.ConnectResponse]] = []
 
     async def Connect(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.ConnectResponse]:
-        updates: asyncio.Queue[pb.RoutesUpdate] = asyncio.Queue()
-        updates.put_nowait(self.full())
-        self._streams.append(updates)
+        messages: asyncio.Queue[pb.ConnectResponse] = asyncio.Queue()
+        messages.put_nowait(pb.ConnectResponse(update=self.full()))
+        self._streams.append(messages)
         reading = asyncio.create_task(self._read(request_iterator))
         try:
             while True:
-                yield pb.ConnectResponse(update=await updates.get())
+                yield await messages.get()
         finally:
-            self._streams.remove(updates)
+            self._streams.remove(messages)
             reading.cancel()
 
     async def _read(self, requests: Any) -> None:
@@ -88,6 +88,12 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
         """Adds or changes groups; returns the generation of the change."""
         self.groups.update({each.name: each for each in groups})
         return self._send(groups=list(groups))
+
+    def remove_groups(self, *names: str) -> int:
+        """Removes groups; returns the generation of the change."""
+        for name in names:
+            self.groups.pop(name, None)
+        return self._send(removed_groups=list(names))
 
     def _send(self, **change: Any) -> int:
         self.generation += 1
