@@ -10,6 +10,7 @@ from cli.output import facts, out, put, table
 from cli.phases import readiness
 from cli.plans import plan_text, rollout_text
 from cli.session import listed
+from cli.traffic_views import traffic_text
 from cli.views import EVENTS, apart_text, instance_columns, labels_text
 from cli.writing import calling
 from easel_sdk.types import Event, Instance, RolloutPhase, SafetyLock, Service
@@ -78,6 +79,9 @@ def _heading(service: Service, instances: list[Instance]) -> list[tuple[str, obj
         ("lock", "" if service.safety_lock is SafetyLock.NONE else _LOCKS[service.safety_lock]),
         ("deleted", _deletion(service)),
         ("resource group", service.resource_group),
+        ("group", service.group),
+        ("traffic", traffic_text(service)),
+        ("gateway", service.gateway),
         ("labels", labels_text(service.labels)),
         ("created", service.created_at),
         ("changed", service.updated_at),

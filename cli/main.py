@@ -9,23 +9,32 @@ from typing import Annotated
 import typer
 
 from cli.commands import (
+    access,
     context,
     datasets,
     diagnose,
     events,
+    gateways,
     gpus,
+    groups,
     images,
     instance,
     instances,
+    links,
+    mirror,
     modify,
     nodes,
     predict,
     processes,
+    registries,
+    release,
     resources,
     rollout,
+    route,
     secrets,
     services,
     tokens,
+    traffic,
     versions,
 )
 from cli.exits import Exit, code_of
@@ -67,7 +76,8 @@ def root(
 
 for part in (
     *(processes, services, modify, versions, rollout, instances, instance, diagnose, events, predict),
-    *(nodes, resources, gpus, secrets, datasets, images, tokens, context),
+    *(groups, release, mirror, links, traffic, route, gateways, registries),
+    *(nodes, resources, gpus, secrets, datasets, images, access, tokens, context),
 ):
     part.add_to(app)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import typer
 
 _LENGTH = re.compile(r"(\d{1,9})([smhd]?)")
+_LONGEST = timedelta(days=36_525)
 _UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PERCENT = re.compile(r"\+?(\d{1,4}(?:\.\d{1,4})?) ?%")
 _SIZE = re.compile(r"(\d{1,12}) ?([KMG]?)(i?)B?", re.IGNORECASE)
@@ -17,10 +18,10 @@ def length_of(option: str, text: str) -> timedelta:
     found = _LENGTH.fullmatch(text.strip())
     if not found:
         raise _refused(option, text, "a time such as 60s, 5m or 1h")
-    try:
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
-    except OverflowError as error:
-        raise _refused(option, text, "a time that is not so long") from error
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if length > _LONGEST:
+        raise _refused(option, text, "a time of at most a hundred years")
+    return length
 
 
 def share_of(option: str, text: str) -> float:
@@ -36,7 +37,8 @@ def bytes_of(option: str, text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     if not found:
         raise _refused(option, text, "a size such as 512KB, 10MB or 64MiB")
-    return int(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].upper()]
+    unit: int = (1024 if found[3] else 1000) ** _POWERS[found[2].upper()]
+    return int(found[1]) * unit
 
 
 def _refused(option: str, text: str, expected: str) -> typer.BadParameter:

@@ -9,6 +9,7 @@ from cli.output import Columns
 from cli.phases import under_way
 from cli.plans import rollout_text
 from cli.progress import leaving_text, progress_text
+from cli.quantities import share_text
 from easel_sdk.types import (
     Dataset,
     Event,
@@ -24,10 +25,15 @@ from easel_sdk.types import (
     Secret,
     Service,
     Token,
+    TrafficState,
 )
+from libs.domain.traffic import SHARED_GATEWAY
 
 if TYPE_CHECKING:
     from cli.commands.versions import Standing
+
+
+_PUBLIC = "public"
 
 
 def labels_text(labels: Mapping[str, str]) -> str:
@@ -85,7 +91,7 @@ def ready_text(service: Service, instances: Iterable[Instance] = ()) -> str:
 
 
 def service_columns(services: Sequence[Service], instances: Sequence[Instance] = ()) -> Columns[Service]:
-    """The columns for these services: of updates and locks only where there are some."""
+    """The columns for these services: of updates, locks, groups and gateways only where there are some."""
     columns = [
         (title, partial(ready_text, instances=instances) if title == "READY" else value)
         for title, value in SERVICES
@@ -94,7 +100,21 @@ def service_columns(services: Sequence[Service], instances: Sequence[Instance] =
         columns.insert(4, ("LOCK", lambda each: each.safety_lock))
     if any(under_way(each.rollout) for each in services):
         columns.insert(4, ("UPDATE", _update))
+    if any(each.gateway not in ("", SHARED_GATEWAY) for each in services):
+        columns.insert(4, ("GATEWAY", lambda each: each.gateway))
+    if any(each.group for each in services):
+        columns.insert(4, ("GROUP", _membership))
+    if any(each.resource_group != _PUBLIC for each in services):
+        columns.insert(4, ("RESOURCE", lambda each: each.resource_group))
     return columns
+
+
+def _membership(service: Service) -> str:
+    """The group, and which share of its requests the service takes."""
+    if not service.group:
+        return ""
+    takes = service.traffic_state is TrafficState.GROUPING
+    return f"{service.group} {share_text(service.traffic_share) if takes else service.traffic_state}"
 
 
 def instance_columns(instances: Sequence[Instance]) -> Columns[Instance]:
@@ -117,7 +137,6 @@ SERVICES: Columns[Service] = (
     ("STATE", lambda each: each.state),
     ("READY", ready_text),
     ("VERSION", lambda each: each.version),
-    ("GROUP", lambda each: each.resource_group),
     ("AGE", lambda each: each.created_at),
     ("WHY", lambda each: each.why),
 )
@@ -141,7 +160,7 @@ VERSIONS: "Columns[Standing]" = (
 NODES: Columns[Node] = (
     ("NODE", lambda each: each.name),
     ("STATE", lambda each: ",".join([each.state, *node_marks(each)])),
-    ("GROUP", lambda each: each.resource_group),
+    ("RESOURCE", lambda each: each.resource_group),
     ("RUNTIME", lambda each: each.runtime),
     ("USED", lambda each: used_of(each.allocated, each.capacity)),
     ("INSTANCES", lambda each: each.instances),
@@ -150,7 +169,7 @@ NODES: Columns[Node] = (
     ("WHY", lambda each: each.why),
 )
 RESOURCE_GROUPS: Columns[ResourceGroup] = (
-    ("GROUP", lambda each: each.name),
+    ("RESOURCE", lambda each: each.name),
     ("KIND", lambda each: each.kind),
     ("NODES", lambda each: each.nodes),
     ("USED", lambda each: used_of(each.allocated, each.capacity)),
@@ -199,7 +218,7 @@ def pull_why(each: ImagePullOnNode) -> str:
 PULLS: "Columns[tuple[ImagePull, ImagePullOnNode | None]]" = (
     ("ID", lambda row: row[0].id),
     ("IMAGE", lambda row: row[0].image),
-    ("GROUP", lambda row: row[0].resource_group),
+    ("RESOURCE", lambda row: row[0].resource_group),
     ("AGE", lambda row: row[0].created_at),
     ("NODE", lambda row: row[1].node if row[1] else ""),
     ("STATE", lambda row: pull_state(row[1]) if row[1] else ""),

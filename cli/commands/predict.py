@@ -21,7 +21,10 @@ _NOT_HTTP = (415, 502, 503)
 
 
 def predict(
-    name: Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="SERVICE", help="A service, a group, or GROUP.SERVICE for a member of it."),
+    ],
     data: Annotated[
         str | None, typer.Option("-d", "--data", help="The body: text, @FILE, or - for standard input.")
     ] = None,
@@ -43,7 +46,7 @@ def predict(
     ] = 60,
     output: Output = Format.TABLE,
 ) -> None:
-    """Call a service and show status, time and body.
+    """Call a service or a group and show status, time and body.
 
     The body goes to standard output, the rest to standard error. The exit code tells the status: 0 for
     success, 3 for 404, 7 for 401, 6 for a time-out, 5 for 502 and 503, 4 for other refusals, 1 for failures.
@@ -64,7 +67,7 @@ def predict(
             deadline=timedelta(seconds=timeout),
             token=token,
         )
-        if answer.status in _NOT_HTTP and speaks_grpc(await easel.services.get(name)):
+        if answer.status in _NOT_HTTP and await _is_grpc(easel, name):
             say(f"{name} speaks gRPC, and this was plain HTTP: call it with its gRPC client")
         return answer
 
@@ -75,6 +78,15 @@ def predict(
         dump(_told(answer), output)
     if code := code_of_status(answer.status):
         raise typer.Exit(code)
+
+
+async def _is_grpc(easel: "AsyncEasel", name: str) -> bool:
+    from easel_sdk.errors import NotFound
+
+    try:
+        return speaks_grpc(await easel.services.get(name.rpartition(".")[2]))
+    except NotFound:
+        return False  # A group: its members may speak differently.
 
 
 def read_body(data: str | None) -> bytes:

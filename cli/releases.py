@@ -1,0 +1,96 @@
+"""A member of a group on its way to the group's requests: what the options ask for, and following it."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from cli.output import err
+from cli.phases import Outcome
+from cli.quantities import length_of, share_of, share_text
+from cli.traffic_views import step_text
+from easel_sdk.errors import DeadlineExceeded, FailedPrecondition, Unavailable
+from easel_sdk.types import Ramp, RampPhase, RampPlan, Service, TrafficState
+
+if TYPE_CHECKING:
+    from easel_sdk import AsyncEasel
+
+_LOOK_EVERY = 0.5
+# A scheduler that is away for less is waited for: a ramp goes on for long.
+_PATIENCE = 60.0
+
+
+def ramp_plan_of(steps: str, every: str, max_error_rate: str, max_p99: str, min_requests: int) -> RampPlan:
+    """The plan that the options ask for. Ends the command with a usage error where they make no sense."""
+    if not every:
+        raise typer.BadParameter("--ramp needs --every, such as --every 2m")
+    return RampPlan(
+        steps=tuple(_step(each) for each in steps.split(",")),
+        every=length_of("--every", every),
+        max_error_rate=share_of("--max-error-rate", max_error_rate) if max_error_rate else None,
+        max_p99_increase=share_of("--max-p99", max_p99) if max_p99 else None,
+        min_requests=min_requests,
+    )
+
+
+def _step(text: str) -> int:
+    number = text.strip().removesuffix("%")
+    if not number.isdecimal() or not 1 <= int(number) <= 100:
+        raise typer.BadParameter(f"--ramp: got {text!r}, expected percents from 1 to 100, such as 1,5,25,100")
+    return int(number)
+
+
+def released_text(service: Service) -> str:
+    """What the service takes of its group's requests from now on."""
+    if service.traffic_state is TrafficState.STANDALONE:
+        return f"{service.name} takes no requests of {service.group}, only its own"
+    return f"{service.name} takes {share_text(service.traffic_share)} of the requests of {service.group}"
+
+
+def ended(asked: Ramp, now: Ramp | None) -> Outcome | None:
+    """The end of the ramp that was `asked` for, or None while it goes on. Pure."""
+    if now is None or (now.service, now.started_at) != (asked.service, asked.started_at):
+        return Outcome(False, "another ramp has begun meanwhile")
+    if now.phase is RampPhase.RUNNING:
+        return None
+    if now.phase is RampPhase.COMPLETED:
+        return Outcome(True, now.why)
+    went = (
+        "it went back by itself" if now.phase is RampPhase.WENT_BACK else f"it was ended at {step_text(now)}"
+    )
+    return Outcome(False, f"{went}: {now.why}" if now.why else went)
+
+
+async def follow_ramp(easel: "AsyncEasel", asked: Ramp, timeout: float | None) -> Outcome:
+    """Shows each step until the ramp's end. Raises `DeadlineExceeded` after `timeout` seconds."""
+    began = heard = time.monotonic()
+    told = ""
+    while True:
+        try:
+            ramp = (await easel.groups.get(asked.group)).ramp
+            heard = time.monotonic()
+        except Unavailable:
+            if time.monotonic() - heard > _PATIENCE:
+                raise
+        else:
+            sentence = "" if ramp is None else f"{step_text(ramp)}, {ramp.phase}: {ramp.why}"
+            if sentence != told:
+                told = sentence
+                err().print(f"{time.monotonic() - began:7.1f} s   {sentence}", markup=False)
+            if (outcome := ended(asked, ramp)) is not None:
+                return outcome
+        if timeout is not None and time.monotonic() - began > timeout:
+            raise DeadlineExceeded(f"the ramp of {asked.service} is not over after {timeout:g} s: {told}")
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+async def running_ramp(easel: "AsyncEasel", name: str) -> Ramp:
+    """The ramp of this service that is under way or was the last. Raises `FailedPrecondition`."""
+    service = await easel.services.get(name)
+    ramp = (await easel.groups.get(service.group)).ramp if service.group else None
+    if ramp is None or ramp.service != name:
+        raise FailedPrecondition(
+            f"{name} has no ramp; `easel release {name} --ramp STEPS --every TIME` begins one"
+        )
+    return ramp
