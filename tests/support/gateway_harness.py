@@ -95,10 +95,14 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
             self.groups.pop(name, None)
         return self._send(removed_groups=list(names))
 
+    def ask(self, question: pb.ConnectResponse) -> None:
+        """Sends something that is no update."""
+        for stream in self._streams:
+            stream.put_nowait(question)
+
     def _send(self, **change: Any) -> int:
         self.generation += 1
-        for stream in self._streams:
-            stream.put_nowait(pb.RoutesUpdate(generation=self.generation, **change))
+        self.ask(pb.ConnectResponse(update=pb.RoutesUpdate(generation=self.generation, **change)))
         return self.generation
 
     async def until_applied(self, generation: int, within: float = 20.0) -> None:
