@@ -38,6 +38,8 @@ class Bench:
 
 BENCHES = (
     Bench("gateway", ("--rounds", "1")),
+    Bench("features", ("--rounds", "1")),
+    Bench("disturbance", ("--rounds", "1", "--seconds", "1")),
     Bench("platforms"),
     Bench("deploy"),
     Bench("xds", ("--services", "10", "100", "--changes", "10")),
