@@ -52,10 +52,6 @@ GAPS: tuple[Gap, ...] = (
         "jobs that end are not carried out yet; the program is restarted when it ends",
     ),
     Gap(
-        "metadata.group",
-        "traffic groups are not carried out yet; the service answers under its own name only",
-    ),
-    Gap(
         "metadata.quota_id",
         "quotas are not carried out yet; instances use the public nodes or metadata.resource",
     ),

@@ -88,8 +88,8 @@ def started(world: World, name: str, asked: RampAsked, now: datetime) -> Changes
 def on_its_way(ramp: Ramp) -> str:
     """Why something cannot be done while a ramp is under way, and how to end it."""
     return (
-        f"{ramp.service!r} is on a ramp in group {ramp.group!r}; end it first, with "
-        f"`easel release {ramp.service} --end` where it is, or with `--back` where it was"
+        f"{ramp.service!r} is on a ramp in group {ramp.group!r}; end it first: "
+        f"`easel release {ramp.service} --end` leaves it where it is, `--end --back` takes it back"
     )
 
 
