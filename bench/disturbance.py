@@ -3,8 +3,8 @@
     python -m bench.disturbance [--rounds 7] [--seconds 4] [--rate 500] [--json FILE]
 
 One service is called at a steady rate through one Envoy worker. Slices with each disturbance are interleaved
-with slices without any: a mirror whose target hangs, one whose target is dead, clients that send their headers
-byte by byte, clients that send headers far too large. Read the ratios to the slices without.
+with slices without any: a mirror whose target hangs, one whose target is dead, clients that send their
+headers byte by byte, clients that send headers far too large. Read the ratios to the slices without.
 """
 
 import argparse

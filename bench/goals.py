@@ -77,6 +77,20 @@ def _endpoint_p99(services: int) -> Callable[[Raw], float]:
     return measured
 
 
+def _weight_p99(services: int) -> Callable[[Raw], float]:
+    def measured(raw: Raw) -> float:
+        found = next(each for each in raw["groups"] if each["services"] == services)
+        return _quantile(found["weight_ms"], 99)
+
+    return measured
+
+
+def _worst_disturbance(raw: Raw) -> float:
+    """The largest of the median ratios, of everything but the slices without a disturbance."""
+    _, *disturbed = raw["ratios"].values()
+    return max(statistics.median(each) for each in disturbed)
+
+
 def _endpoint_growth(raw: Raw) -> float:
     by_size = {each["services"]: statistics.median(each["endpoint_ms"]) for each in raw["results"]}
     return float(by_size[10_000] / by_size[10])
@@ -100,6 +114,18 @@ GOALS = (
         "gateway",
         lambda raw: float(raw["ratio_requests"]),
         0.92,
+    ),
+    Goal(
+        "Throughput with weights, mirror, limits, call log and spans on ÷ plain Envoy",
+        "features",
+        lambda raw: float(raw["full_ratio"]),
+        0.75,
+    ),
+    Goal(
+        "p99 of a service beside a hanging mirror, slow clients, large headers ÷ undisturbed",
+        "disturbance",
+        _worst_disturbance,
+        at_most=1.25,
     ),
     Goal("Whole path: throughput ÷ that of the best other platform", "platforms", _times_the_best_peer, 1.0),
     Goal(
@@ -128,6 +154,16 @@ GOALS = (
             unit=" ms",
         )
         for count in (10, 1_000, 10_000)
+    ),
+    *(
+        Goal(
+            f"Weight change inside gateway and Envoy, p99, {count:,} services in groups with mirrors",
+            "xds",
+            _weight_p99(count),
+            at_most=10,
+            unit=" ms",
+        )
+        for count in (1_000, 10_000)
     ),
     Goal("Endpoint change, p50 at 10,000 services ÷ at 10", "xds", _endpoint_growth, at_most=1.5),
     Goal("Placement decisions at 10,000 nodes × 8 GPUs", "placement", _decisions, 5_000, unit="/s"),

@@ -3,7 +3,8 @@
     python -m bench.xds [--services 10 1000 10000] [--changes 1000] [--json FILE]
 
 The clock starts when an update is handed to the gateway, as the routes feed does it, and stops when a client
-that asks without a pause has read the first answer of the new instance through Envoy.
+that asks without a pause has read the first answer of the new instance through Envoy. The second table has the
+services in groups, with mirrors, and changes weights.
 """
 
 import argparse
@@ -14,14 +15,14 @@ import random
 import socket
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median, quantiles
 
 import psutil
 
 from bench.gateway_rig import Rig, answering, gateway_rig, plain_envoy
-from services.gateway.routes import Backend, Endpoint, Service, Token, Update
+from services.gateway.routes import Backend, Endpoint, Group, GroupMember, Mirror, Service, Token, Update
 from tests.support.free_ports import free_port
 
 TOKEN = "bench-token"
@@ -37,6 +38,16 @@ class Result:
     envoy_mib: float
     endpoint_ms: list[float]
     new_service_ms: list[float]
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """What was measured with the same number of services in groups of two, each with a mirror."""
+
+    services: int
+    load_seconds: float
+    envoy_mib: float
+    weight_ms: list[float]
 
 
 class Client:
@@ -104,12 +115,54 @@ async def measure(count: int, changes: int) -> Result:
     return Result(count, loaded, memory, endpoint, fresh)
 
 
-async def _timed(rig: Rig, client: Client, changed: Service, wanted: bytes) -> float:
+async def measure_groups(count: int, changes: int) -> Grouped:
+    """Loads `count` services in groups, then turns all of a group's requests to its other member, one group at
+    a time."""
+    port, a, b = free_port(), free_port(), free_port()
+    pairs = max(count // 2, 1)
+    with plain_envoy(answering(a, "answer-a")), plain_envoy(answering(b, "answer-b")):
+        began = time.perf_counter()
+        members = tuple(each for pair in range(pairs) for each in _members(pair, a, b))
+        groups = tuple(_group(pair, to_b=False) for pair in range(pairs))
+        async with gateway_rig(port, Update(1, True, members, groups=groups)) as rig:
+            client = await asyncio.to_thread(Client, port)
+            await asyncio.to_thread(client.until_answered_by, f"grp{pairs - 1}", b"answer-a")
+            loaded = time.perf_counter() - began
+            picks, weights = random.Random(1), []
+            on_b = dict.fromkeys(range(pairs), False)
+            for _ in range(changes):
+                pair = picks.randrange(pairs)
+                on_b[pair] = not on_b[pair]
+                wanted = b"answer-b" if on_b[pair] else b"answer-a"
+                weights.append(await _timed(rig, client, _group(pair, to_b=on_b[pair]), wanted))
+            memory = psutil.Process(rig.envoy_pid).memory_info().rss / 2**20
+    return Grouped(2 * pairs, loaded, memory, weights)
+
+
+def _members(pair: int, a: int, b: int) -> tuple[Service, Service]:
+    """Two members of a group; copies of one percent of the first one's requests go to the second."""
+    group, copied = f"grp{pair}", (Mirror(f"svc{pair}b", 1, (Endpoint(f"i-{pair}b", "127.0.0.1", b),)),)
+    first, second = service(pair, a), service(pair, b)
+    return (
+        replace(first, name=f"svc{pair}a", group=group, mirrors=copied),
+        replace(second, name=f"svc{pair}b", group=group),
+    )
+
+
+def _group(pair: int, *, to_b: bool) -> Group:
+    shares = (GroupMember(f"svc{pair}a", 0 if to_b else 100), GroupMember(f"svc{pair}b", 100 if to_b else 0))
+    return Group(f"grp{pair}", (Token(TOKEN),), shares)
+
+
+async def _timed(rig: Rig, client: Client, changed: Service | Group, wanted: bytes) -> float:
     rig.generation += 1
     asking = asyncio.create_task(asyncio.to_thread(client.until_answered_by, changed.name, wanted))
     await asyncio.sleep(0.005)
     began = time.perf_counter()
-    await rig.publish(Update(rig.generation, False, (changed,)))
+    if isinstance(changed, Group):
+        await rig.publish(Update(rig.generation, False, groups=(changed,)))
+    else:
+        await rig.publish(Update(rig.generation, False, (changed,)))
     return (await asking - began) * 1e3
 
 
@@ -139,8 +192,25 @@ def main() -> None:
             f"| {each.load_seconds:.1f} | {each.envoy_mib:.0f} |",
             flush=True,
         )
+    print(
+        "\n| services in groups of two with mirrors | weight change p50 / p99 ms | first load s | Envoy MiB |"
+    )
+    print("|---|---|---|---|")
+    grouped = []
+    for count in given.services:
+        them = asyncio.run(measure_groups(count, given.changes))
+        grouped.append(them)
+        print(
+            f"| {them.services:,} | {median(them.weight_ms):.1f} / {p99(them.weight_ms):.1f} "
+            f"| {them.load_seconds:.1f} | {them.envoy_mib:.0f} |",
+            flush=True,
+        )
     if given.json:
-        whole = {"machine": platform.platform(), "results": [asdict(each) for each in results]}
+        whole = {
+            "machine": platform.platform(),
+            "results": [asdict(each) for each in results],
+            "groups": [asdict(each) for each in grouped],
+        }
         given.json.write_text(json.dumps(whole, indent=1))
 
 
