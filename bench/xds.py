@@ -3,8 +3,8 @@
     python -m bench.xds [--services 10 1000 10000] [--changes 1000] [--json FILE]
 
 The clock starts when an update is handed to the gateway, as the routes feed does it, and stops when a client
-that asks without a pause has read the first answer of the new instance through Envoy. The second table has the
-services in groups, with mirrors, and changes weights.
+that asks without a pause has read the first answer of the new instance through Envoy. The second table has
+the services in groups, with mirrors, and changes weights.
 """
 
 import argparse
@@ -116,8 +116,8 @@ async def measure(count: int, changes: int) -> Result:
 
 
 async def measure_groups(count: int, changes: int) -> Grouped:
-    """Loads `count` services in groups, then turns all of a group's requests to its other member, one group at
-    a time."""
+    """Loads `count` services in groups, then turns the requests of one group after the other to its other
+    member."""
     port, a, b = free_port(), free_port(), free_port()
     pairs = max(count // 2, 1)
     with plain_envoy(answering(a, "answer-a")), plain_envoy(answering(b, "answer-b")):
