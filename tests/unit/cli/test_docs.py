@@ -34,7 +34,7 @@ def test_every_command_is_told() -> None:
 def test_every_option_that_is_told_exists() -> None:
     known = {option for _, options in commands() for option in options} | {"--context", "--help"}
 
-    assert set(re.findall(r"--[a-z][a-z-]+", TEXT)) <= known
+    assert set(re.findall(r"--[a-z][a-z0-9-]+", TEXT)) <= known
 
 
 def test_every_exit_code_is_told() -> None:

@@ -129,3 +129,13 @@ def test_a_groups_token_can_be_pasted_into_a_header(easel: CommandLine, llm: Fak
     assert easel("group", "token", "llm").out == "token-of-llm\n"
     assert easel("group", "token", "none").code == 3
     assert easel("group", "token", "llm", "-o", "json").value == {"group": "llm", "token": "token-of-llm"}
+
+
+def test_services_outside_the_public_resource_group_are_listed_with_theirs(
+    easel: CommandLine, fake: FakeAdmin
+) -> None:
+    fake.create('{"name": "echo", "metadata": {"resource": "lab"}}', "")
+
+    header, row = easel("ls").out.splitlines()
+
+    assert header.split()[4] == "RESOURCE" and row.split()[4] == "lab"

@@ -150,3 +150,53 @@ def test_without_a_known_gateway_the_services_endpoint_is_used(
         answer = easel.predict("echo", b"x", path="/y")
 
     assert answer.url == f"{gateway.url}/api/predict/echo/y" and answer.ok
+
+
+def test_a_group_and_one_member_of_it_are_called_by_name(
+    lonely: CommandLine, fake: FakeAdmin, gateway: RecordingHttp
+) -> None:
+    lonely.knows(scheduler=fake.address, gateway=gateway.url, token=ADMIN_TOKEN)
+    fake.create('{"name": "llm-v1", "metadata": {"group": "llm"}}', "")
+
+    lonely("predict", "llm", "-d", "x")
+    lonely("predict", "llm.llm-v1", "-d", "x", "--path", "v1")
+    unknown = lonely("predict", "gone")
+    stranger = lonely("predict", "llm.gone")
+
+    assert [(each.path, each.headers["authorization"]) for each in gateway.asked] == [
+        ("/api/predict/llm", "token-of-llm"),
+        ("/api/predict/llm.llm-v1/v1", "token-of-llm-v1"),
+    ]
+    assert (unknown.code, unknown.err) == (3, "easel: no service and no group named 'gone'\n")
+    assert (stranger.code, stranger.err) == (3, "easel: no service named 'gone'\n")
+
+
+def test_a_failed_call_of_a_group_is_no_refusal_of_the_command(
+    lonely: CommandLine, fake: FakeAdmin, gateway: RecordingHttp
+) -> None:
+    lonely.knows(scheduler=fake.address, gateway=gateway.url, token=ADMIN_TOKEN)
+    fake.create('{"name": "llm-v1", "metadata": {"group": "llm"}}', "")
+    gateway.statuses = [503]
+
+    ran = lonely("predict", "llm")
+
+    assert ran.code == 5 and ran.err.startswith("503")
+
+
+def test_a_service_on_a_gateway_of_its_own_is_called_there(fake: FakeAdmin, gateway: RecordingHttp) -> None:
+    fake.endpoint = gateway.url
+    fake.create('{"name": "echo", "networking": {"gateway": "edge"}}', "")
+
+    with Easel(fake.address, ADMIN_TOKEN, gateway=f"http://127.0.0.1:{free_port()}") as easel:
+        answer = easel.predict("echo", b"x")
+
+    assert answer.ok and answer.url == f"{gateway.url}/api/predict/echo"
+
+
+def test_with_a_token_given_the_shared_gateway_is_called_also_without_a_scheduler(
+    gateway: RecordingHttp,
+) -> None:
+    with Easel(f"127.0.0.1:{free_port()}", ADMIN_TOKEN, gateway=gateway.url) as easel:
+        answer = easel.predict("echo", b"x", token="mine")
+
+    assert answer.ok and gateway.asked[0].headers["authorization"] == "mine"

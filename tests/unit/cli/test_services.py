@@ -16,7 +16,7 @@ def test_a_created_service_is_listed_with_its_state_and_reason(easel: CommandLin
     assert created.code == 0 and "echo is created" in created.err
     header, row = listed.out.splitlines()
     assert header.split() == ["NAME", "STATE", "READY", "VERSION", "AGE", "WHY"]
-    assert row.split()[:5] == ["echo", "Running", "2/2", "1", "public"]
+    assert row.split()[:4] == ["echo", "Running", "2/2", "1"]
     assert row.endswith("2 of 2 instances are ready") or "2 of 2 instances are ready" in row
 
 
