@@ -53,6 +53,11 @@ class Known:
         """`touched` with all there is, for a change that every route shows."""
         return replace(touched, services=list(self.services), groups=list(self.groups))
 
+    def pages(self, touched: Touched) -> Touched:
+        """`touched` with every service that shows pages, for a change of what opens them."""
+        web = [name for name, each in self.services.items() if each.webservice]
+        return replace(touched, services=list(dict.fromkeys([*touched.services, *web])))
+
     def _touched(
         self, changed: set[str], changed_groups: set[str], gone: list[str], gone_groups: list[str]
     ) -> Touched:

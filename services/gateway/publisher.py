@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 from services.gateway.ads.messages import Refusal
@@ -11,6 +12,7 @@ from services.gateway.ads.servicer import Envoys
 from services.gateway.ads.store import ResourceStore
 from services.gateway.known import Known
 from services.gateway.routes import EdgeSettings, Group, HostedGateway, Service, Update
+from services.gateway.routing.sessions import periods
 from services.gateway.xds.build import group_resources, service_resources
 from services.gateway.xds.edge import NO_REACH, Reach
 from services.gateway.xds.resource import Key, Resource
@@ -22,6 +24,10 @@ _SLICE = 200
 # Owners of resources beside services, which own theirs by name.
 _EDGE = "/"
 _GROUP = "/group/"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,14 @@ class Publisher:
     """Holds what is known; each update becomes the resources that differ. Updates are taken one at a time."""
 
     def __init__(
-        self, store: ResourceStore, surroundings: Callable[[EdgeSettings], Surroundings], node: str = ""
+        self,
+        store: ResourceStore,
+        surroundings: Callable[[EdgeSettings], Surroundings],
+        node: str = "",
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         self._store, self._surroundings_of, self._node = store, surroundings, node
+        self._clock, self._periods = clock, periods(clock())
         self._surroundings = surroundings(EdgeSettings())
         self._known = Known()
         self.generation = 0
@@ -87,10 +98,15 @@ class Publisher:
             await self._publish(update)
 
     async def refresh(self) -> None:
-        """Has the surroundings computed again, for what no update brings, such as a new certificate."""
+        """Has everything computed again that no update brings, such as a certificate or what opens pages."""
         async with self._one_at_a_time:
             if self._store.known:
                 await self._publish(Update(self.generation, full=False))
+
+    def is_out_of_date(self) -> bool:
+        """Whether time alone has made something different of what is known."""
+        shows_pages = any(each.webservice for each in self.services.values())
+        return shows_pages and self._periods != periods(self._clock())
 
     async def _publish(self, update: Update) -> None:
         sequence = self._store.begin()
@@ -99,6 +115,9 @@ class Publisher:
         self._surroundings = self._surroundings_of(self._known.settings)
         if (self._surroundings.domains, self._surroundings.reach) != (before.domains, before.reach):
             touched = self._known.everything(touched)
+        if self._periods != periods(self._clock()):
+            self._periods = periods(self._clock())
+            touched = self._known.pages(touched)
         keys = self._store.replace(_EDGE, self._surroundings.resources)
         for name in touched.gone:
             keys += self._store.replace(name, [])
@@ -134,7 +153,9 @@ class Publisher:
     def _rebuild_service(self, name: str) -> list[Key]:
         service = self._known.services[name]
         group = self._known.groups.get(service.group)
-        built = service_resources(service, self.domains, group, self._node, reach=self._surroundings.reach)
+        built = service_resources(
+            service, self.domains, group, self._node, self._periods, self._surroundings.reach
+        )
         return self._store.replace(name, built)
 
     def was_saved(self, sequence: int) -> None:

@@ -30,6 +30,7 @@ from services.gateway.hosting import Hosting
 from services.gateway.key_pairs import KeyPairs
 from services.gateway.publisher import Publisher
 from services.gateway.registry.registrar import Registrar
+from services.gateway.sessions import Sessions
 from services.gateway.settings import Settings, host_and_port
 from services.gateway.snapshot import Snapshots, load
 from services.gateway.sockets import front_address, socket_address
@@ -64,9 +65,13 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         admin = EnvoyAdmin(admin_address(settings)) if settings.envoy else None
         async with asyncio.TaskGroup() as loops:
             loops.create_task(Snapshots(publisher, snapshot).run(until=stop))
-            for each in conversation(channel, identity, publisher, conditions, statistics_of(admin)):
+            own_admin = admin_address(settings) if settings.envoy else ""
+            for each in conversation(
+                channel, identity, publisher, conditions, statistics_of(admin), own_admin
+            ):
                 loops.create_task(each.run(until=stop))
             loops.create_task(key_pairs.run(until=stop))
+            loops.create_task(Sessions(publisher).run(until=stop))
             loops.create_task(Registrar(publisher, settings.own_addresses()).run(until=stop))
             if settings.hosts:
                 loops.create_task(Hosting(settings, publisher, run).run(until=stop))

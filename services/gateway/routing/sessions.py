@@ -18,6 +18,12 @@ def period_at(now: datetime) -> int:
     return int(now.timestamp() // PERIOD.total_seconds())
 
 
+def periods(now: datetime) -> tuple[int, int]:
+    """The periods of which cookies are good: this one and the one before."""
+    current = period_at(now)
+    return current, current - 1
+
+
 def session_value(token: str, service: str, period: int) -> str:
     """What the cookie holds: HMAC-SHA256 in hex, keyed by the token. The token cannot be had from it."""
     return hmac.new(

@@ -87,6 +87,9 @@ def bootstrap(dial: Dial) -> str:
     """The bootstrap configuration as JSON."""
     message = Bootstrap(node=Node(id=dial.node, cluster="easel"), admin=Admin(address=address_of(dial.admin)))
     message.admin.ignore_global_conn_limit = True
+    if dial.admin.startswith("unix:"):
+        # Whoever can connect there can read the tokens of all services.
+        message.admin.address.pipe.mode = 0o600
     message.dynamic_resources.ads_config.CopyFrom(_stream(dial.token))
     message.dynamic_resources.cds_config.CopyFrom(from_ads())
     message.dynamic_resources.lds_config.CopyFrom(from_ads())

@@ -33,7 +33,10 @@ def _to_http(reply: Reply) -> Any:
 
 def _to_grpc(reply: Reply) -> Any:
     both = AccessLogFilter(and_filter=AndFilter(filters=[_cause(reply), speaks_grpc()]))
-    return ResponseMapper(filter=both, body=DataSource(inline_string=reply.to_grpc or reply.sentence))
+    mapper = ResponseMapper(filter=both, body=DataSource(inline_string=reply.to_grpc or reply.sentence))
+    if reply.mark:
+        mapper.status_code.CopyFrom(UInt32Value(value=reply.status))
+    return mapper
 
 
 def _cause(reply: Reply) -> Any:
