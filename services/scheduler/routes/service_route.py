@@ -77,12 +77,15 @@ def route_of(world: World, service: Service, around: Surroundings) -> gateway_pb
 
 
 def on_nodes(route: gateway_pb2.ServiceRoute) -> gateway_pb2.ServiceRoute:
-    """The same for gateways of nodes: ports and registries are the matter of the service's own gateway."""
-    if not route.tcp_listeners and not route.registrations:
+    """The same for gateways of nodes: ports of TCP are the matter of the service's own gateway.
+
+    Registries are not: each gateway writes its own address into them, so that it expires with the gateway.
+    """
+    if not route.tcp_listeners:
         return route
     same = gateway_pb2.ServiceRoute()
     same.CopyFrom(route)
-    del same.tcp_listeners[:], same.registrations[:]
+    del same.tcp_listeners[:]
     return same
 
 
