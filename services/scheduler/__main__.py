@@ -180,9 +180,7 @@ def _contracts(
     stop: asyncio.Event,
 ) -> list[Service]:
     services = Services(ledger, now, inject, vault)
-    views = ServiceViews(
-        ledger.world, lambda: gateways.public_url() or settings.public_url, settings.delete_idle_after
-    )
+    views = ServiceViews(ledger.world, gateways.public_url, settings.public_url, settings.delete_idle_after)
     service = ServiceServicer(ledger, services, views, diagnoses, stop)
     events = EventServicer(ledger, store, stop)
     instances = InstanceServicer(ledger, sessions, live, diagnoses, now)

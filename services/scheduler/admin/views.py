@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from easel.admin.v1 import admin_pb2
 from libs.domain.records import Instance, Node, ResourceGroup, Resources, Rollout, Service
 from libs.domain.states import LIVE_STATES, InstanceState
+from libs.domain.traffic import SHARED_GATEWAY
 from libs.rpc.convert import SERVICE_STATES_OUT, progress_to_proto, resources_to_proto, time_to_proto
 from services.scheduler.admin.documents import shown
 from services.scheduler.admin.group_views import TRAFFIC_STATES_OUT
@@ -27,12 +28,22 @@ class ServiceViews:
     """Services as callers see them, with what is said of all of them: where they are called, how long an
     idle one is kept."""
 
-    def __init__(self, world: World, gateway_url: Callable[[], str], delete_idle_after: timedelta) -> None:
-        self._world, self._gateway_url, self._delete_idle_after = world, gateway_url, delete_idle_after
+    def __init__(
+        self,
+        world: World,
+        gateway_url: Callable[[str], str | None],
+        fallback: str,
+        delete_idle_after: timedelta,
+    ) -> None:
+        """`gateway_url` is where a gateway says it is; `fallback` stands for the shared one before."""
+        self._world, self._gateway_url, self._fallback = world, gateway_url, fallback
+        self._delete_idle_after = delete_idle_after
 
     def url_of(self, gateway: str) -> str:
-        """Where clients reach a gateway."""
-        return self._gateway_url()
+        """Where clients reach a gateway; empty while that is not known."""
+        record = self._world.gateways.get(gateway)
+        known = self._gateway_url(gateway) or (record.public_url if record else "")
+        return known or (self._fallback if gateway == SHARED_GATEWAY else "")
 
     def of(self, service: Service) -> admin_pb2.Service:
         view = service_view(self._world, service, self.url_of(service.gateway))
