@@ -14,7 +14,7 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 from google.protobuf.json_format import MessageToJson
 
-from services.gateway.routes import Backend, Endpoint, Service, Token
+from services.gateway.routes import Backend, Endpoint, Limits, Service, Token
 from services.gateway.xds.bootstrap import Dial, bootstrap
 from services.gateway.xds.build import service_resources
 from services.gateway.xds.edge import Edge
@@ -42,6 +42,9 @@ FEATURES = {
     "one_version_ready": replace(PLAIN, backends=(Backend(1), TWO)),
     "no_instance": replace(PLAIN, backends=(Backend(1),)),
     "no_version": replace(PLAIN, backends=()),
+    "rate_limit": replace(PLAIN, backends=(TWO,), limits=Limits(rate_per_instance=5)),
+    "concurrency": replace(PLAIN, backends=(ONE, TWO), limits=Limits(concurrency=9)),
+    "queue": replace(PLAIN, backends=(TWO,), limits=Limits(in_flight_per_instance=69)),
 }
 
 

@@ -15,6 +15,9 @@ from services.gateway.routing.replies import NO_INSTANCE, NO_MEMBER, NOT_OPENED,
 
 HOST_MARK = "#"
 PREFIX = "/api/predict/"
+# What the gateway writes down for itself, and what a client may name a service or a group by.
+SCOPE_HEADER = "x-easel-scope"
+SERVICE_HEADER = "x-easel-service"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from services.gateway.routing.rules import Entry
 from services.gateway.xds import matching
 from services.gateway.xds.auth import SIGNED, headers_of, looked_at_closer, shown
 from services.gateway.xds.forwarding import Forwarding
+from services.gateway.xds.grpc import preflight, readable_anywhere
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,18 @@ class EntryRoutes:
         places = (RouteMatch(path=entry.path), RouteMatch(prefix=f"{entry.path}/"))
         return [self._route(door, choice, place, "/", headers) for place in places]
 
-    def closed(self) -> Route:
-        """What is said to whom no door opens."""
+    def closed(self) -> list[Route]:
+        """What is said to whom no door opens; a browser may ask before it shows a token to a gRPC service."""
         challenge = HeaderValue(key="www-authenticate", value='Bearer realm="easel"')
-        return Route(
+        refusal = Route(
             match=_whole(self.entry),
             direct_response=DirectResponseAction(status=self.entry.closed.answered),
             response_headers_to_add=[HeaderValueOption(header=challenge)],
         )
+        if not any(choice.service.grpc for choice in self.entry.choices):
+            return [refusal]
+        refusal.response_headers_to_add.extend(readable_anywhere())
+        return [preflight(_whole(self.entry)), refusal]
 
     def nobody(self) -> Route:
         """What is said where no choice is left."""
@@ -104,13 +109,13 @@ def in_a_row(routes: EntryRoutes) -> list[Route]:
         for choice in entry.choices
         for route in routes.chosen(door, choice, header)
     ]
-    return [*opened, routes.closed()]
+    return [*opened, *routes.closed()]
 
 
 def tree(routes: EntryRoutes) -> Any:
     """The routes as a tree by what opens the entry."""
     doors = routes.entry.doors
-    closed = matching.routes_of([routes.closed()])
+    closed = matching.routes_of(routes.closed())
     sessions = [
         (matching.any_of(matching.holds("cookie", each) for each in door.cookies), _members(routes, door))
         for door in doors

@@ -10,8 +10,8 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 
 from services.gateway.routing.front import FRONT_KEY, FRONT_PATHS
+from services.gateway.routing.rules import SCOPE_HEADER, SERVICE_HEADER
 from services.gateway.xds.resource import CLUSTER, SCOPE, Resource, resource
-from services.gateway.xds.scopes import SCOPE_HEADER, SERVICE_HEADER
 from services.gateway.xds.wire import address_of, milliseconds
 
 FRONT_CLUSTER = "easel_front"

@@ -21,13 +21,12 @@ from envoy.extensions.http.early_header_mutation.header_mutation.v3 import heade
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from services.gateway.routing.front import FRONT_KEY, FRONT_PATHS
-from services.gateway.routing.rules import HOST_MARK, PREFIX
+from services.gateway.routing.rules import HOST_MARK, PREFIX, SCOPE_HEADER, SERVICE_HEADER
 from services.gateway.xds import bounds
 from services.gateway.xds.edge import Edge
 from services.gateway.xds.filters import http_filters
 from services.gateway.xds.refusals import counted_refusals
 from services.gateway.xds.replies import local_replies
-from services.gateway.xds.scopes import SCOPE_HEADER, SERVICE_HEADER
 from services.gateway.xds.wire import from_ads, milliseconds, packed, span
 
 OTLP_CLUSTER = "easel_otlp"

@@ -11,15 +11,12 @@ from envoy.config.route.v3.route_components_pb2 import VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 
-from services.gateway.routing.rules import Entry
+from services.gateway.routing.rules import SCOPE_HEADER, SERVICE_HEADER, Entry
 from services.gateway.xds.entry_routes import EntryRoutes, in_a_row, tree, wants_tree
 from services.gateway.xds.forwarding import Forwarding, forwarding
 from services.gateway.xds.grpc import grpc_filters
 from services.gateway.xds.limits import rates
 from services.gateway.xds.resource import SCOPE, Resource, resource
-
-SCOPE_HEADER = "x-easel-scope"
-SERVICE_HEADER = "x-easel-service"
 
 
 def scopes(entries: Iterable[Entry]) -> list[Resource]:
