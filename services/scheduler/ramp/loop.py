@@ -25,8 +25,9 @@ class Numbers(Protocol):
 
 @dataclass
 class _Window:
-    """Since when is counted for one step, against which others, and what each had counted until then."""
+    """Since when is counted for one step of a ramp, against which others, and what each had counted by then."""
 
+    ramp: datetime
     step: int
     others: frozenset[str]
     since: datetime
@@ -67,18 +68,21 @@ class Ramps:
         known, self._windows = self._windows, {}
         watched: set[str] = set()
         for ramp in running:
-            others, before = others_of(world, ramp), known.get(ramp.service)
+            others, window = others_of(world, ramp), known.get(ramp.service)
             watched |= {ramp.service, *others}
-            if before is None or (before.step, before.others) != (ramp.step, others):
-                before = _Window(ramp.step, others, now, compared=self._compared(before, ramp))
-            self._windows[ramp.service] = before
+            if window is not None and window.ramp != ramp.started_at:
+                window = None
+            if window is None or (window.step, window.others) != (ramp.step, others):
+                compared = self._compared(window, ramp)
+                window = _Window(ramp.started_at, ramp.step, others, now, compared=compared)
+            self._windows[ramp.service] = window
         self._said = {name: why for name, why in self._said.items() if name in self._windows}
         self._numbers.watch("ramps", watched)
 
     def _compared(self, before: _Window | None, ramp: Ramp) -> Totals | None:
-        if before is None or before.step == ramp.step:
-            return before.compared if before is not None else None
-        return self._counted(before, before.others)
+        if before is None:
+            return None
+        return before.compared if before.step == ramp.step else self._counted(before, before.others)
 
     def _standing(self, world: World, ramp: Ramp, now: datetime) -> Standing:
         window = self._windows[ramp.service]

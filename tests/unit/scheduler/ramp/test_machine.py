@@ -15,6 +15,7 @@ from services.scheduler.groups.picture import shares_of
 from services.scheduler.ledger import Ledger
 from services.scheduler.ramp.begin import RampAsked, started
 from services.scheduler.ramp.loop import Ramps
+from services.scheduler.ramp.moves import ended
 from services.scheduler.traffic.totals import Totals
 from services.scheduler.world import World
 from tests.support.builders import NOON
@@ -193,6 +194,21 @@ async def test_a_bad_member_goes_back_and_says_why() -> None:
 async def test_what_failed_before_the_step_began_is_not_held_against_it() -> None:
     stage = await a_stage(PLAN)
     stage.numbers.count("canary", 1000, failed=900)
+
+    await stage.pass_in(1)
+    await stage.pass_in(1)
+
+    assert stage.running
+
+
+async def test_what_an_earlier_ramp_counted_is_not_held_against_the_next() -> None:
+    stage = await a_stage(PLAN)
+    await stage.pass_in(1)
+    stage.numbers.count("canary", 10)
+    await stage.pass_in(1)
+    await stage.ledger.change(lambda world: ended(world, "canary", True, stage.clock[0]))
+    stage.numbers.count("canary", 10, failed=10)
+    await stage.ledger.change(lambda world: started(world, "canary", PLAN, stage.clock[0]))
 
     await stage.pass_in(1)
     await stage.pass_in(1)
