@@ -20,10 +20,12 @@ from libs.rpc.server import Service, serving
 from libs.telemetry import logs
 from libs.telemetry.traces import configure_traces, inject
 from services.scheduler.access.last_used import LastUsed
+from services.scheduler.access.opening import WebLinks
 from services.scheduler.access.rules import expired
 from services.scheduler.admin.access_servicer import AccessTokenServicer
 from services.scheduler.admin.dataset_servicer import DatasetServicer
 from services.scheduler.admin.event_servicer import EventServicer
+from services.scheduler.admin.gateway_servicer import GatewayServicer
 from services.scheduler.admin.group_servicer import GroupServicer
 from services.scheduler.admin.image_servicer import ImageServicer
 from services.scheduler.admin.instance_servicer import InstanceServicer
@@ -55,6 +57,7 @@ from services.scheduler.secrets.vault import Vault
 from services.scheduler.settings import Settings
 from services.scheduler.story import DeploymentStory
 from services.scheduler.tokens import RoleOf, ensure_token_file
+from services.scheduler.traffic.asking import Asking
 from services.scheduler.traffic.watch import Traffic
 from services.scheduler.world import World
 
@@ -72,6 +75,7 @@ ROLES = {
             "ImageService",
             "AccessTokenService",
             "GroupService",
+            "GatewayService",
             "TrafficService",
         )
     },
@@ -186,7 +190,9 @@ def _contracts(
     instances = InstanceServicer(ledger, sessions, live, diagnoses, now)
     nodes = NodeServicer(ledger, sessions, now)
     link = AgentLinkServicer(ledger, store, sessions, live, pulls, now)
-    traffic = TrafficServicer(ledger, comparisons, now)
+    asking = Asking(ledger.world, gateways, told.questions, told.traffic, now)
+    links = WebLinks(ledger.world, gateways, settings.public_url, now)
+    traffic = TrafficServicer(ledger, comparisons, asking, links, now)
     routes = RoutesServicer(table, gateways, ledger, told, now, stop)
     adders = {
         "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),
@@ -210,6 +216,9 @@ def _contracts(
         ),
         "easel.admin.v1.GroupService": partial(
             admin.add_GroupServiceServicer_to_server, GroupServicer(ledger, views, ramps.said, now)
+        ),
+        "easel.admin.v1.GatewayService": partial(
+            admin.add_GatewayServiceServicer_to_server, GatewayServicer(ledger, gateways, table, now)
         ),
         "easel.admin.v1.TrafficService": partial(admin.add_TrafficServiceServicer_to_server, traffic),
         "easel.agent.v1.AgentLinkService": partial(agent.add_AgentLinkServiceServicer_to_server, link),

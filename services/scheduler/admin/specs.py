@@ -17,6 +17,8 @@ from libs.spec import (
 )
 from services.scheduler.datasets import concrete, pinned
 from services.scheduler.facts import facts
+from services.scheduler.gateways.ports import refuse_taken_listeners
+from services.scheduler.gateways.registries import refuse_unknown
 from services.scheduler.masking import MASKED, refuse_masked, without_secrets
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.secrets.wants import refuse_missing, refuse_unreadable, wants_of
@@ -36,7 +38,8 @@ class Accepted:
 def accept(given: str | Mapping[str, Any], world: World, token: str = "") -> Accepted:
     """Parses, pins the versions of datasets, and gives the service a token when the document names none.
 
-    Raises InvalidSpec, also for a group, a dataset or a secret that does not exist, and for a hidden value.
+    Raises InvalidSpec, also for a group, a dataset, a secret or a registry that does not exist, for a port
+    that is taken, and for a hidden value.
     """
     parsed = parse_service(given)
     spec = parsed.spec
@@ -49,6 +52,8 @@ def accept(given: str | Mapping[str, Any], world: World, token: str = "") -> Acc
     refuse_masked(document)
     spec_json = json.dumps(document, sort_keys=True)
     refuse_missing(wants_of(concrete(world, spec_json)), world.secrets)
+    refuse_taken_listeners(world, spec)
+    refuse_unknown(world, spec)
     notices = (*parsed.warnings, *not_carried_out(spec))
     return Accepted(
         spec=spec,

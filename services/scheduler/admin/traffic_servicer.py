@@ -9,19 +9,28 @@ import grpc
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
 from libs.domain.traffic import Mirror
 from libs.rpc.convert import time_to_proto
+from services.scheduler.access.opening import WebLinks
 from services.scheduler.ledger import Ledger
 from services.scheduler.mirrors import rules
 from services.scheduler.mirrors.comparisons import Comparisons
 from services.scheduler.mirrors.notes import notes_of
 from services.scheduler.paging import page
+from services.scheduler.traffic.asking import Asking
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 class TrafficServicer(admin_pb2_grpc.TrafficServiceServicer):
-    def __init__(self, ledger: Ledger, comparisons: Comparisons, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        comparisons: Comparisons,
+        asking: Asking,
+        links: WebLinks,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._ledger, self._world, self._clock = ledger, ledger.world, clock
-        self._comparisons = comparisons
+        self._comparisons, self._asking, self._links = comparisons, asking, links
 
     async def PutMirror(
         self, request: admin_pb2.PutMirrorRequest, context: Context
@@ -47,6 +56,27 @@ class TrafficServicer(admin_pb2_grpc.TrafficServiceServicer):
     ) -> admin_pb2.DeleteMirrorResponse:
         await self._ledger.change(lambda world: rules.deleted(world, request.service, self._clock()))
         return admin_pb2.DeleteMirrorResponse()
+
+    async def ExplainRoute(
+        self, request: admin_pb2.ExplainRouteRequest, context: Context
+    ) -> admin_pb2.ExplainRouteResponse:
+        explanation = await self._asking.explain(
+            request.url, request.method, dict(request.headers), request.with_token
+        )
+        return admin_pb2.ExplainRouteResponse(explanation=explanation)
+
+    async def GetTraffic(
+        self, request: admin_pb2.GetTrafficRequest, context: Context
+    ) -> admin_pb2.GetTrafficResponse:
+        versions, notes = await self._asking.counted(request.service)
+        return admin_pb2.GetTrafficResponse(versions=versions, notes=notes)
+
+    async def CreateWebLink(
+        self, request: admin_pb2.CreateWebLinkRequest, context: Context
+    ) -> admin_pb2.CreateWebLinkResponse:
+        valid_for = request.valid_for.ToTimedelta() if request.HasField("valid_for") else None
+        url, expires_at = self._links.made(request.service, valid_for, request.by_host)
+        return admin_pb2.CreateWebLinkResponse(url=url, expires_at=time_to_proto(expires_at))
 
     def _view(self, mirror: Mirror) -> admin_pb2.Mirror:
         return admin_pb2.Mirror(

@@ -220,8 +220,10 @@ class Gateways:
         return (gateway for each in self._table.audiences_of(service) for gateway in self.of(each))
 
     def public_url(self, name: str = SHARED_GATEWAY) -> str | None:
-        """Where clients reach a gateway; None before it has said so."""
+        """Where clients reach a gateway, as an operator or itself has said; None before anybody has."""
         self._forget()
+        if by_hand := self._table.public_url(name):
+            return by_hand
         known: Iterable[Gateway] = self.named(name)
         if name in self._away:
             known = (*known, self._away[name])

@@ -163,6 +163,15 @@ class RoutesTable:
         step.nodes = self._nodes.over(now, everywhere)
         self._close(step)
 
+    def public_url(self, gateway: str) -> str:
+        """What an operator has set; empty where nothing was."""
+        record = self._world.gateways.get(gateway)
+        return record.public_url if record is not None else ""
+
+    def written_to(self, registry: str) -> list[str]:
+        """The services that name a registry."""
+        return sorted(self._registered_at.get(registry, ()))
+
     def audiences_of(self, service: str) -> list[Audience]:
         """Those of its own gateway and of the nodes that serve it."""
         home = self._home.get(service)

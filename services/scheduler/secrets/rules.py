@@ -121,10 +121,23 @@ def _refuse_removal(world: World, name: str, keys: Iterable[str]) -> None:
         ref = parse_ref(pull.docker_auth)
         if ref is not None:
             users.setdefault((ref.name, ref.key), set()).add(f"image pull {pull.id}")
+    for used, by_whom in _used_by_gateways(world):
+        users.setdefault(used, set()).add(by_whom)
     for key in keys:
         if by := users.get((name, key)):
             what = f"key {key!r} of secret {name!r}" if key else f"secret {name!r}"
             raise FailedPrecondition(f"{what} is used by {', '.join(sorted(by))}; change that first")
+
+
+def _used_by_gateways(world: World) -> Iterator[tuple[tuple[str, str], str]]:
+    """The keys that gateways and registries open, and who does; the empty key keeps a secret whole."""
+    for gateway in world.gateways.values():
+        names = {domain.secret: ("certificate", "key") for domain in gateway.domains}
+        for name, keys in (*names.items(), (gateway.upstream_tls_secret, ("ca",))):
+            yield from (((name, key), f"gateway {gateway.name}") for key in ("", *keys) if name)
+    for registry in world.registries.values():
+        for key in ("", "user", "password") if registry.secret else ():
+            yield (registry.secret, key), f"registry {registry.id}"
 
 
 def _used_by_source(dataset: Dataset) -> Iterator[tuple[str, str]]:

@@ -83,10 +83,15 @@ class Traffic:
                 versions.setdefault(number, []).append(counted)
         return [summed(versions[number]) for number in sorted(versions)]
 
-    def silent(self, service: str, since: datetime) -> dict[str, str]:
-        """The gateways that have said nothing of a service since then, and why where they said that."""
-        sources = [self._sources[key] for key in self._asked_of.get(service, ())]
-        return {s.name: s.why for s in sources if s.why or s.at.get(service, _LONG_AGO) < since}
+    def spoke(self, key: Hashable, service: str, since: datetime) -> bool:
+        """Whether a connection has said its numbers of a service since then."""
+        source = self._sources.get(key)
+        return source is not None and source.at.get(service, _LONG_AGO) >= since
+
+    def why_not(self, key: Hashable) -> str:
+        """Why a connection has no numbers; empty where it has not said so."""
+        source = self._sources.get(key)
+        return source.why if source is not None else ""
 
     def on_report(self, listener: Callable[[], None]) -> Callable[[], None]:
         """`listener` is told of each report. Call the result to leave."""
