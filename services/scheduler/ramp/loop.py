@@ -25,7 +25,7 @@ class Numbers(Protocol):
 
 @dataclass
 class _Window:
-    """Since when is counted for one step of a ramp, against which others, and what each had counted by then."""
+    """Since when a step of a ramp is counted, beside which others, and what each had counted by then."""
 
     ramp: datetime
     step: int
