@@ -6,6 +6,7 @@ from typing import Protocol
 
 import grpc
 
+from services.gateway.comparing.loop import Comparing
 from services.gateway.condition import Conditions
 from services.gateway.feed import Feed, Identity
 from services.gateway.outbox import Outbox
@@ -29,8 +30,12 @@ def conversation(
     publisher: Publisher,
     conditions: Conditions,
     statistics: Statistics,
+    admin: str,
 ) -> tuple[Loop, ...]:
-    """Loops that share one outbox; all that any part of the gateway has to say goes through it."""
+    """Loops that share one outbox; all that any part of the gateway has to say goes through it.
+
+    `admin` is the admin page of the Envoy that the gateway runs itself, empty where it runs none.
+    """
     outbox = Outbox()
     publisher.on_applied, publisher.on_refused = outbox.applied, outbox.refused
     conditions.on_changed = outbox.status
@@ -38,4 +43,5 @@ def conversation(
     traffic = TrafficReports(statistics, outbox.put)
     questions = Questions(outbox, traffic, not_explained)
     tokens = TokenReports(statistics, outbox.put, partial(counted_tokens, publisher))
-    return Feed(channel, identity, publisher, outbox, questions), traffic, tokens
+    own = (Comparing(publisher, admin, outbox.put),) if admin else ()
+    return Feed(channel, identity, publisher, outbox, questions), traffic, tokens, *own

@@ -15,13 +15,14 @@ from services.gateway.xds.clusters import cluster_name
 from services.gateway.xds.filters import body_exemption
 from services.gateway.xds.limits import limit_metadata
 from services.gateway.xds.mirrors import add_mirrors
+from services.gateway.xds.samples import sampled
 from services.gateway.xds.wire import milliseconds, packed, span
 
 _UNTIL_DONE = milliseconds(0)
 
 # Each gives filters, by name, with their configuration for the routes of a service; none that it does not
 # use. A filter stands in the listener switched off, and such a configuration switches it on.
-_FILTERS: tuple[Callable[[Service], Mapping[str, Any]], ...] = (body_exemption,)
+_FILTERS: tuple[Callable[[Service], Mapping[str, Any]], ...] = (body_exemption, sampled)
 # Each gives metadata, by name space, for the routes of a service.
 _METADATA: tuple[Callable[[Service], Mapping[str, Mapping[str, Any]]], ...] = (limit_metadata,)
 # Each may add to the action of the routes of a service, such as mirrors.
