@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -32,6 +32,8 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
         self.generation = 0
         self.services: dict[str, pb.ServiceRoute] = {}
         self.groups: dict[str, pb.GroupRoute] = {}
+        self.settings = pb.GatewaySettings()
+        self.hosted = pb.HostedGateways()
         # What gateways said, by the name of the message's field.
         self.heard: dict[str, list[Any]] = {}
         self._streams: list[asyncio.Queue[pb.ConnectResponse]] = []
@@ -62,6 +64,12 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
         return self.heard.setdefault("applied", [])
 
     @property
+    def status(self) -> pb.GatewayStatus:
+        """What a gateway said last of itself."""
+        said: list[pb.GatewayStatus] = self.heard.get("status", [])
+        return said[-1] if said else pb.GatewayStatus()
+
+    @property
     def refused(self) -> list[pb.Refused]:
         return self.heard.setdefault("refused", [])
 
@@ -71,12 +79,24 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
             full=True,
             services=list(self.services.values()),
             groups=list(self.groups.values()),
+            settings=self.settings,
+            hosted=self.hosted,
         )
 
     def set(self, *routes: pb.ServiceRoute) -> int:
         """Adds or changes services; returns the generation of the change."""
         self.services.update({each.name: each for each in routes})
         return self._send(services=list(routes))
+
+    def configure(self, **settings: Any) -> int:
+        """Sets all that an operator sets for a gateway; returns the generation of the change."""
+        self.settings = pb.GatewaySettings(**settings)
+        return self._send(settings=self.settings)
+
+    def host(self, *gateways: pb.HostedGateway) -> int:
+        """Sets which further gateways the process runs; returns the generation of the change."""
+        self.hosted = pb.HostedGateways(gateways=gateways)
+        return self._send(hosted=self.hosted)
 
     def remove(self, *names: str) -> int:
         """Removes services; returns the generation of the change."""
@@ -145,6 +165,10 @@ class Harness:
     async def serve(self, *routes: pb.ServiceRoute) -> None:
         """Feeds services and waits until Envoy has them."""
         await self.scheduler.until_applied(self.scheduler.set(*routes))
+
+    async def configure(self, **settings: Any) -> None:
+        """Feeds settings and waits until Envoy has what they come to."""
+        await self.scheduler.until_applied(self.scheduler.configure(**settings))
 
     def envoy_pid(self) -> int:
         noted = json.loads((self.settings.data_dir / "envoy.pid").read_text())
@@ -230,6 +254,8 @@ class EchoBackend:
     port: int = 0
     requests: list[str] = field(default_factory=list)
     release: asyncio.Event = field(default_factory=asyncio.Event)
+    # Is told the headers of each request.
+    heard: Callable[[dict[str, str]], None] = lambda headers: None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -244,6 +270,7 @@ class EchoBackend:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.requests.append(target)
+        self.heard(headers)
         parts = target.partition("?")[0].strip("/").split("/")
         if parts[0] == "silent":
             await self.release.wait()
