@@ -213,6 +213,9 @@ class LinkedGateway:
         self.updates: list[gateway_pb2.RoutesUpdate] = []
         self.questions: list[gateway_pb2.ExplainRoute] = []
         self.watched: list[str] = []
+        # What it answers when it is asked; None answers nothing.
+        self.answers: Callable[[gateway_pb2.ExplainRoute], common_pb2.RouteExplanation] | None = None
+        self.counts: list[common_pb2.ServiceTraffic] | None = None
         self._out: asyncio.Queue[gateway_pb2.ConnectRequest] = asyncio.Queue()
 
     def take(self, update: gateway_pb2.RoutesUpdate) -> None:
@@ -238,8 +241,13 @@ class LinkedGateway:
                 self.take(response.update)
             case "explain":
                 self.questions.append(response.explain)
+                if self.answers is not None:
+                    told = self.answers(response.explain)
+                    self.say(explained=gateway_pb2.Explained(id=response.explain.id, explanation=told))
             case "watch_traffic":
                 self.watched = list(response.watch_traffic.services)
+                if self.watched and self.counts is not None:
+                    self.say(traffic=gateway_pb2.TrafficReport(services=self.counts))
 
     def say(self, **message: Any) -> None:
         """Any message of a gateway, such as `status=…`."""
