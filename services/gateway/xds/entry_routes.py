@@ -76,6 +76,8 @@ class EntryRoutes:
         else:
             route.route.CopyFrom(way.action)
             route.route.prefix_rewrite = rewrite
+            if rewrite and choice.service.webservice:
+                route.request_headers_to_add.append(_taken_off(self.entry))
             if self.retry_of_each:
                 route.route.retry_policy.CopyFrom(way.retry)
         if isinstance(choice.when, Share):
@@ -152,6 +154,14 @@ def _always(then: Any) -> Any:
 def _remembering(choice: Choice) -> Any:
     cookie = f"{choice.remember}={choice.service.name}; Path=/; HttpOnly; SameSite=Lax"
     return HeaderValueOption(header=HeaderValue(key="set-cookie", value=cookie))
+
+
+def _taken_off(entry: Entry) -> Any:
+    """Tells an app the path in front of its own, so that it can write links that work in a browser."""
+    return HeaderValueOption(
+        header=HeaderValue(key="x-forwarded-prefix", value=entry.path),
+        append_action=HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
 
 
 def _whole(entry: Entry) -> RouteMatch:
