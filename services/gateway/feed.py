@@ -38,6 +38,8 @@ class Identity:
     direct_address: str = ""
     # Whether it runs further gateways.
     hosts: bool = False
+    # Each service has a host name in it.
+    domain: str = ""
 
 
 class Feed:
@@ -126,6 +128,7 @@ class Feed:
                 node=self._identity.node,
                 direct_address=self._identity.direct_address,
                 hosts=self._identity.hosts,
+                domain=self._identity.domain,
             )
         )
         async for message in said:

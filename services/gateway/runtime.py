@@ -60,7 +60,14 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         xds = await owned.enter_async_context(serving_envoys(settings, publisher, token))
         channel = await owned.enter_async_context(dial(settings.scheduler, token))
         public_url = settings.public_url or f"http://{settings.listen}"
-        identity = Identity(settings.name, public_url, settings.node, settings.direct(), hosts=settings.hosts)
+        identity = Identity(
+            settings.name,
+            public_url,
+            settings.node,
+            settings.direct(),
+            hosts=settings.hosts,
+            domain=settings.domain,
+        )
         await owned.enter_async_context(serving_front(publisher, front_address(settings)))
         admin = EnvoyAdmin(admin_address(settings)) if settings.envoy else None
         async with asyncio.TaskGroup() as loops:
