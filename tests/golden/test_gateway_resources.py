@@ -14,7 +14,7 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 from google.protobuf.json_format import MessageToJson
 
-from services.gateway.routes import Backend, Endpoint, Limits, Service, Token
+from services.gateway.routes import Backend, Endpoint, Limits, Mirror, Service, Token
 from services.gateway.xds.bootstrap import Dial, bootstrap
 from services.gateway.xds.build import service_resources
 from services.gateway.xds.edge import Edge
@@ -31,6 +31,7 @@ MESSAGES = {
 ONE = Backend(1, (Endpoint("i-1", "10.0.0.1", 9000),))
 TWO = Backend(2, (Endpoint("i-2", "10.0.0.2", 9000), Endpoint("i-3", "10.0.0.3", 9000)))
 PLAIN = Service("svc", (Token("token-a"),), timedelta(seconds=5), backends=(ONE,))
+SHADOW = Mirror("shadow", 5, TWO.endpoints)
 FEATURES = {
     "plain": PLAIN,
     "several_tokens": replace(PLAIN, tokens=(Token("token-a"), Token("token-b"))),
@@ -44,6 +45,10 @@ FEATURES = {
     "no_version": replace(PLAIN, backends=()),
     "rate_limit": replace(PLAIN, backends=(TWO,), limits=Limits(rate_per_instance=5)),
     "concurrency": replace(PLAIN, backends=(ONE, TWO), limits=Limits(concurrency=9)),
+    "mirror": replace(PLAIN, mirrors=(SHADOW, replace(SHADOW, service="other", ratio=100))),
+    "mirror_with_other_path": replace(PLAIN, mirrors=(replace(SHADOW, keep_path=True),)),
+    "mirror_with_comparison": replace(PLAIN, mirrors=(replace(SHADOW, compare_ppm=10_000),)),
+    "mirror_without_target": replace(PLAIN, mirrors=(replace(SHADOW, endpoints=(), compare_ppm=10_000),)),
     "queue": replace(PLAIN, backends=(TWO,), limits=Limits(in_flight_per_instance=69)),
 }
 
