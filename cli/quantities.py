@@ -46,9 +46,9 @@ def _refused(option: str, text: str, expected: str) -> typer.BadParameter:
 
 
 def length_text(length: timedelta) -> str:
-    """Seconds, minutes or hours, in the largest unit that is whole: 90s, 5m, 1h."""
+    """In the largest unit that is whole: 90s, 5m, 1h, 30d."""
     seconds = int(length.total_seconds())
-    for size, unit in ((3600, "h"), (60, "m")):
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"

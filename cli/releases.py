@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
 
 _LOOK_EVERY = 0.5
+# How often a step tells what it waits for.
+_WAITING_EVERY = 15.0
 # A scheduler that is away for less is waited for: a ramp goes on for long.
 _PATIENCE = 60.0
 
@@ -62,10 +64,30 @@ def ended(asked: Ramp, now: Ramp | None) -> Outcome | None:
     return Outcome(False, f"{went}: {now.why}" if now.why else went)
 
 
+class _Told:
+    """Shows each step at once, and what it waits for now and then."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._next = 0.0
+        self._step: object = None
+        self.sentence = ""
+
+    def ramp(self, ramp: Ramp | None) -> None:
+        now = self.waited()
+        sentence = "" if ramp is None else f"{step_text(ramp)}, {ramp.phase}: {ramp.why}"
+        step = None if ramp is None else (ramp.step, ramp.phase)
+        if sentence != self.sentence and (step != self._step or now >= self._next):
+            self._step, self._next, self.sentence = step, now + _WAITING_EVERY, sentence
+            err().print(f"{now:7.1f} s   {sentence}", markup=False)
+
+    def waited(self) -> float:
+        return time.monotonic() - self._began
+
+
 async def follow_ramp(easel: "AsyncEasel", asked: Ramp, timeout: float | None) -> Outcome:
     """Shows each step until the ramp's end. Raises `DeadlineExceeded` after `timeout` seconds."""
-    began = heard = time.monotonic()
-    told = ""
+    told, heard = _Told(), time.monotonic()
     while True:
         try:
             ramp = (await easel.groups.get(asked.group)).ramp
@@ -74,14 +96,12 @@ async def follow_ramp(easel: "AsyncEasel", asked: Ramp, timeout: float | None) -
             if time.monotonic() - heard > _PATIENCE:
                 raise
         else:
-            sentence = "" if ramp is None else f"{step_text(ramp)}, {ramp.phase}: {ramp.why}"
-            if sentence != told:
-                told = sentence
-                err().print(f"{time.monotonic() - began:7.1f} s   {sentence}", markup=False)
+            told.ramp(ramp)
             if (outcome := ended(asked, ramp)) is not None:
                 return outcome
-        if timeout is not None and time.monotonic() - began > timeout:
-            raise DeadlineExceeded(f"the ramp of {asked.service} is not over after {timeout:g} s: {told}")
+        if timeout is not None and told.waited() > timeout:
+            late = f"the ramp of {asked.service} is not over after {timeout:g} s"
+            raise DeadlineExceeded(f"{late}: {told.sentence}")
         await asyncio.sleep(_LOOK_EVERY)
 
 

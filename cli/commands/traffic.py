@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
     from easel_sdk.types import ServiceTraffic, Traffic
 
+_LATENCY_SECONDS = 10.0
 Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")]
 
 
@@ -34,7 +36,8 @@ def traffic(
     """Show what the gateways counted for each version of a service: answers, refusals, latency.
 
     RATE 429 counts refusals for a rate, FULL those with 429 or 450 for requests in flight, LATE 408 those
-    without an answer within the keepalive. Counts begin anew with an Envoy.
+    without an answer within the keepalive. Counts begin anew with an Envoy. While it watches, latencies are
+    those of the last ten seconds.
     """
     if watch:
         seconds = length_of("--every", every).total_seconds()
@@ -64,15 +67,21 @@ def _table(rows: "tuple[ServiceTraffic, ...] | list[ServiceTraffic]", seconds: f
 async def looks(
     easel: "AsyncEasel", name: str, seconds: float
 ) -> "AsyncIterator[tuple[Traffic, list[ServiceTraffic], float]]":
-    """What was counted since the look before, and in how many seconds, again and again."""
+    """What was counted since the look before, and in how many seconds, again and again.
+
+    Latencies are those of the last ten seconds: Envoy sums them up less often than it counts.
+    """
     from cli.traffic_numbers import since
 
-    before, at = await easel.traffic.get(name), time.monotonic()
+    seen = [(time.monotonic(), await easel.traffic.get(name))]
     while True:
         await asyncio.sleep(seconds)
-        found, now = await easel.traffic.get(name), time.monotonic()
-        yield found, since(before.versions, found.versions), now - at
-        before, at = found, now
+        now, found = time.monotonic(), await easel.traffic.get(name)
+        at, before = seen[-1]
+        late = since(seen[0][1].versions, found.versions)
+        rows = zip(since(before.versions, found.versions), late, strict=True)
+        yield found, [replace(row, latency=wide.latency) for row, wide in rows], now - at
+        seen = [*(look for look in seen if now - look[0] < _LATENCY_SECONDS), (now, found)]
 
 
 async def _watch(easel: "AsyncEasel", name: str, seconds: float, output: Format) -> None:

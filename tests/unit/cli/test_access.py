@@ -24,7 +24,7 @@ def test_access_tokens_are_made_listed_shown_and_deleted(easel: CommandLine, llm
     made = easel("access", "create", "llm-v1", "partner", "--valid-for", "30d")
 
     assert made.out == "value-of-partner\n"
-    assert made.err == "at-1 (partner) opens llm-v1 for 720h:\n"
+    assert made.err == "at-1 (partner) opens llm-v1 for 30d:\n"
     rows = easel("access", "ls", "llm-v1").out.splitlines()[1:]
     assert [row.split()[:4] for row in rows] == [
         ["service:llm-v1", "default", "never", "-"],
