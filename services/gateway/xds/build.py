@@ -28,7 +28,7 @@ def service_resources(
     for backend in service.backends:
         built.append(cluster(service, backend, reach))
         built.append(endpoints(service, backend, node))
-    built += mirror_resources(service)
+    built += mirror_resources(service, reach)
     built += tcp_resources(service, reach)
     return built + scopes(service_entries(service, domains, group, periods))
 

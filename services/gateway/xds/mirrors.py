@@ -25,6 +25,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from services.gateway.routes import Backend, Mirror, Service
 from services.gateway.xds.clusters import UPSTREAM, assignment, cluster, protocol
+from services.gateway.xds.edge import NO_REACH, Reach
 from services.gateway.xds.resource import CLUSTER, Resource, resource
 from services.gateway.xds.wire import milliseconds, packed, span
 
@@ -50,9 +51,9 @@ def mirror_cluster(service: str, target: str) -> str:
     return f"{service}/~{target}"
 
 
-def mirror_resources(service: Service) -> list[Resource]:
+def mirror_resources(service: Service, reach: Reach = NO_REACH) -> list[Resource]:
     """A cluster for each target that gets copies, apart from those that the target's own requests go to."""
-    return [each for mirror in copied_to(service) for each in _resources(service, mirror)]
+    return [each for mirror in copied_to(service) for each in _resources(service, mirror, reach)]
 
 
 def add_mirrors(service: Service, action: RouteAction) -> None:
@@ -84,12 +85,12 @@ def _policy(service: Service, mirror: Mirror) -> Any:
     return policy
 
 
-def _resources(service: Service, mirror: Mirror) -> Iterable[Resource]:
+def _resources(service: Service, mirror: Mirror, reach: Reach) -> Iterable[Resource]:
     """Those of a service that has the target's instances, under a name and with bounds of its own."""
     name = mirror_cluster(service.name, mirror.service)
     stand_in = Service(mirror.service, grpc=mirror.grpc)
     backend = Backend(0, mirror.endpoints)
-    message = Cluster.FromString(cluster(stand_in, backend).body)
+    message = Cluster.FromString(cluster(stand_in, backend, reach).body)
     message.name = name
     message.connect_timeout.CopyFrom(milliseconds(500))
     most = UInt32Value(value=MOST_COPIES)
