@@ -8,10 +8,11 @@ import grpc
 
 from services.gateway.comparing.loop import Comparing
 from services.gateway.condition import Conditions
+from services.gateway.explaining import explained
 from services.gateway.feed import Feed, Identity
 from services.gateway.outbox import Outbox
 from services.gateway.publisher import Publisher
-from services.gateway.questions import Questions, not_explained
+from services.gateway.questions import Questions
 from services.gateway.statistics.envoy_stats import Statistics
 from services.gateway.statistics.token_reports import TokenReports
 from services.gateway.statistics.tokens import counted_tokens
@@ -41,7 +42,7 @@ def conversation(
     conditions.on_changed = outbox.status
     outbox.status(conditions.now)
     traffic = TrafficReports(statistics, outbox.put)
-    questions = Questions(outbox, traffic, not_explained)
+    questions = Questions(outbox, traffic, partial(explained, publisher, identity.name))
     tokens = TokenReports(statistics, outbox.put, partial(counted_tokens, publisher))
     own = (Comparing(publisher, admin, outbox.put),) if admin else ()
     return Feed(channel, identity, publisher, outbox, questions), traffic, tokens, *own

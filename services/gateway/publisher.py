@@ -12,6 +12,7 @@ from services.gateway.ads.servicer import Envoys
 from services.gateway.ads.store import ResourceStore
 from services.gateway.known import Known
 from services.gateway.routes import EdgeSettings, Group, HostedGateway, Service, Update
+from services.gateway.routing.explain import World
 from services.gateway.routing.sessions import periods
 from services.gateway.xds.build import group_resources, service_resources
 from services.gateway.xds.edge import NO_REACH, Reach
@@ -86,6 +87,11 @@ class Publisher:
     def hosted(self) -> tuple[HostedGateway, ...]:
         """The further gateways whose Envoys this process is to run."""
         return self._known.hosted
+
+    @property
+    def world(self) -> World:
+        """All that decides where a request goes."""
+        return World(self.services, self.groups, self.domains, self._periods)
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -11,11 +11,6 @@ from services.gateway.statistics.traffic_reports import TrafficReports
 Explain = Callable[[pb.ExplainRoute], common_pb2.RouteExplanation]
 
 
-def not_explained(question: pb.ExplainRoute) -> common_pb2.RouteExplanation:
-    """Says that there is nobody to explain routes."""
-    return common_pb2.RouteExplanation(why="routes are not explained yet")
-
-
 class Questions:
     """Answers what can be answered at once, and has the rest answered as often as is asked for."""
 

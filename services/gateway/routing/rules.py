@@ -24,17 +24,19 @@ SERVICE_HEADER = "x-easel-service"
 class Entry:
     """One place at which requests come in; `key` is what the listener finds it by.
 
-    `path` is the prefix in front of what is asked for; empty where the host name alone leads here.
+    `path` is the prefix in front of what is asked for; empty where the host name alone leads here. It is the
+    entry of a group, of a service, or of a service by its name in a group.
     """
 
     key: str
     path: str
+    group: str
+    service: str
     doors: tuple[Door, ...]
     choices: tuple[Choice, ...]
     # Said to whom no door opens, and where there is nobody to choose.
     closed: Reply = NOT_OPENED
     nobody: Reply = NO_INSTANCE
-    group: str = ""
 
 
 def service_entries(
@@ -49,6 +51,8 @@ def service_entries(
     plan = Entry(
         service.name,
         "",
+        "",
+        service.name,
         doors(service.tokens, web, periods),
         (Choice(service),),
         closed=PAGE_NOT_OPENED if web else NOT_OPENED,
@@ -65,7 +69,7 @@ def service_entries(
 def group_entries(group: Group, services: Mapping[str, Service], domains: Iterable[str]) -> list[Entry]:
     """By path and by host name; only the group's own tokens open it."""
     plan = Entry(
-        group.name, "", doors(group.tokens), choices(group, services), nobody=NO_MEMBER, group=group.name
+        group.name, "", group.name, "", doors(group.tokens), choices(group, services), nobody=NO_MEMBER
     )
     return _entries(plan, domains)
 

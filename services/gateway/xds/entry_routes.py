@@ -58,11 +58,12 @@ class EntryRoutes:
         refusal.response_headers_to_add.extend(readable_anywhere())
         return [preflight(_whole(self.entry)), refusal]
 
-    def nobody(self) -> Route:
-        """What is said where no choice is left."""
+    def nobody(self, door: Door) -> Route:
+        """What is said where no choice is left, to those who may know."""
         return Route(
             match=_whole(self.entry),
             direct_response=DirectResponseAction(status=self.entry.nobody.answered),
+            typed_per_filter_config=looked_at_closer(door),
         )
 
     def _route(
@@ -144,7 +145,7 @@ def _members(routes: EntryRoutes, door: Door) -> Any:
     ]
     drawn = [each for each in choices if each.when is None or isinstance(each.when, Share)]
     rest = [route for choice in drawn for route in routes.chosen(door, choice)]
-    return matching.in_order(cases, matching.routes_of([*rest, *([] if drawn else [routes.nobody()])]))
+    return matching.in_order(cases, matching.routes_of([*rest, *([] if drawn else [routes.nobody(door)])]))
 
 
 def _always(then: Any) -> Any:
