@@ -1,17 +1,14 @@
 """Why a target of a mirror gets no copies, or its answers are not compared, one sentence each. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from libs.domain.records import Service
 from libs.domain.traffic import Mirror
 from services.scheduler.routes.in_force import facts_in_force
 from services.scheduler.world import World
 
-# Why a gateway cannot compare, such as Envoys that it does not run itself; empty where it can.
-Uncompared = Callable[[str], str]
 
-
-def notes_of(world: World, mirror: Mirror, uncompared: Uncompared = lambda gateway: "") -> Iterator[str]:
+def notes_of(world: World, mirror: Mirror) -> Iterator[str]:
     """In the order of the targets."""
     service = world.services.get(mirror.service)
     if service is None:
@@ -26,8 +23,6 @@ def notes_of(world: World, mirror: Mirror, uncompared: Uncompared = lambda gatew
         yield from _of_target(world, name, grpc)
     if mirror.compare_ppm and grpc:
         yield f"answers are not compared: {service.name!r} speaks gRPC"
-    elif mirror.compare_ppm and (why := uncompared(service.gateway)):
-        yield f"answers are not compared: {why}"
 
 
 def _of_target(world: World, name: str, grpc: bool) -> Iterator[str]:

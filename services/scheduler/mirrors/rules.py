@@ -83,7 +83,7 @@ def mirror_of(world: World, service: str) -> Mirror:
     world.service(service)
     mirror = world.mirrors.get(service)
     if mirror is None:
-        raise NotFound(f"service {service!r} has no mirror; make one with `easel mirror {service}`")
+        raise NotFound(f"service {service!r} has no mirror; make one with `easel mirror {service} --to TARGET`")
     return mirror
 
 
