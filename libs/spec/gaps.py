@@ -60,9 +60,6 @@ GAPS: tuple[Gap, ...] = (
         "the elastic pool is not carried out yet; instances stay in their group",
     ),
     Gap("metadata.resource_rebalancing", "instances are not moved to better nodes yet"),
-    Gap(
-        "metadata.gateway", "dedicated gateways are not carried out yet; the service is on the shared gateway"
-    ),
     Gap("metadata.rpc.batching", _BATCHING),
     Gap("metadata.rpc.max_batch_size", _BATCHING),
     Gap("metadata.rpc.max_batch_timeout", _BATCHING),
@@ -79,14 +76,8 @@ GAPS: tuple[Gap, ...] = (
         "containers[].resources.requests",
         "requests are kept and ignored; metadata.cpu and metadata.memory count",
     ),
-    Gap(
-        "networking.gateway",
-        "dedicated gateways are not carried out yet; the service is on the shared gateway",
-    ),
     Gap("networking.gateway_policy.rate_limit", "the rate of requests to the service is not limited yet"),
     Gap("networking.gateway_policy.concurrency_limit", "requests in flight are not limited yet"),
-    Gap("networking.nlb", "no load balancer is made; the service is reached through the gateway"),
-    Gap("networking.nacos", "instances are not written to a registry yet"),
     Gap(
         "storage[].nfs.resourceGroup",
         "the server is reached by its address alone; the value is kept and ignored",
