@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.browser import BROWSERS
+
 
 class Part(NamedTuple):
     """Something of the machine that tests may need; `missing` says in one sentence what is not there."""
@@ -61,12 +63,18 @@ def _compiler_missing() -> str:
     return "" if shutil.which("gcc") or shutil.which("cc") else "no C compiler (gcc or cc) on PATH"
 
 
+def _browser_missing() -> str:
+    found = any(shutil.which(name) for name in BROWSERS)
+    return "" if found else f"no browser on PATH ({', '.join(BROWSERS)})"
+
+
 PARTS = (
     Part("docker", "a Docker Engine that answers, with the image python:3.11-slim", _docker_missing),
     Part("compose", "docker-compose or docker compose, with an engine", _compose_missing),
     Part("postgres", "PostgreSQL server binaries", _postgres_missing),
     Part("namespaces", "user and mount namespaces", _namespaces_missing),
     Part("compiler", "a C compiler", _compiler_missing),
+    Part("browser", "Chromium, which runs headless", _browser_missing),
 )
 
 
