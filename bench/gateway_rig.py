@@ -18,6 +18,7 @@ from libs.lifecycle import pause
 from services.gateway.ads.store import ResourceStore
 from services.gateway.envoy import process
 from services.gateway.envoy.admin import EnvoyAdmin
+from services.gateway.key_pairs import KeyPairs
 from services.gateway.publisher import Publisher
 from services.gateway.routes import Update
 from services.gateway.runtime import envoy_dial, serving_envoys
@@ -43,11 +44,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def gateway_rig(port: int, first: Update) -> AsyncIterator[Rig]:
-    """Starts with `first` in force; ends Envoy with the block."""
+async def gateway_rig(port: int, first: Update, **more: Any) -> AsyncIterator[Rig]:
+    """Starts with `first` in force and `more` settings; ends Envoy with the block."""
     with tempfile.TemporaryDirectory(prefix="easel-bench-") as directory:
-        settings = Settings(listen=f"127.0.0.1:{port}", data_dir=Path(directory), envoy_concurrency=1)
-        publisher = Publisher(ResourceStore(), surroundings_of(settings))
+        settings = Settings(listen=f"127.0.0.1:{port}", data_dir=Path(directory), envoy_concurrency=1, **more)
+        publisher = Publisher(
+            ResourceStore(), surroundings_of(settings, KeyPairs(Path(directory) / "certificates.json"))
+        )
         await publisher.publish(first)
         async with serving_envoys(settings, publisher, "") as xds:
             dial = envoy_dial(settings, xds, "")

@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     envoy_admin: str = ""
     # One variable for every service.
     otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")
+    # How many of a hundred requests get a span, where their client has not decided.
+    trace_percent: float = Field(default=100.0, ge=0, le=100)
     access_log: Path | None = None
     # Whether it runs further gateways beside its own, as the scheduler says.
     hosting: bool = True

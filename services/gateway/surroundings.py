@@ -49,6 +49,7 @@ def edge_of(settings: Settings, edge_settings: EdgeSettings | None = None) -> Ed
         settings=edge_settings,
         body_limit=body_limit(settings, edge_settings),
         request_within=settings.request_within,
+        trace_percent=settings.trace_percent,
     )
 
 

@@ -29,6 +29,8 @@ class Edge:
     key_pairs: Mapping[str, KeyPair] = field(default_factory=dict)
     # The longest body of a request, in bytes; 0 for any.
     body_limit: int = 0
+    # How many of a hundred requests get a span, unless their client decided.
+    trace_percent: float = 100.0
     # Until a request must be there as a whole, unless its answer has begun; zero for no bound.
     request_within: timedelta = timedelta(0)
 

@@ -18,6 +18,7 @@ from envoy.config.trace.v3.opentelemetry_pb2 import OpenTelemetryConfig
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2 as early
+from envoy.type.v3.percent_pb2 import Percent
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from services.gateway.routing.front import FRONT_KEY, FRONT_PATHS
@@ -46,7 +47,7 @@ def connection_manager(edge: Edge) -> Filter:
         websocket.filters.extend(http_filters(edge, limited=False))
     manager.upgrade_configs.append(websocket)
     if edge.traces:
-        manager.tracing.CopyFrom(_tracing())
+        manager.tracing.CopyFrom(_tracing(edge.trace_percent))
     return Filter(name=_MANAGER, typed_config=packed(manager))
 
 
@@ -164,8 +165,8 @@ def _access_log(path: str) -> Any:
     )
 
 
-def _tracing() -> Any:
+def _tracing(percent: float) -> Any:
     collector = GrpcService(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=OTLP_CLUSTER))
     config = OpenTelemetryConfig(grpc_service=collector, service_name="easel-envoy")
     provider = Tracing.Http(name="envoy.tracers.opentelemetry", typed_config=packed(config))
-    return hcm.HttpConnectionManager.Tracing(provider=provider)
+    return hcm.HttpConnectionManager.Tracing(provider=provider, random_sampling=Percent(value=percent))

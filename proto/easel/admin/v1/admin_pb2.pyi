@@ -3642,7 +3642,7 @@ class RampPlan(_message.Message):
     MAX_P99_INCREASE_FIELD_NUMBER: _builtins.int
     MIN_REQUESTS_FIELD_NUMBER: _builtins.int
     max_error_rate: _builtins.float
-    """The largest share of failed requests (5xx), from 0 to 1; unset for no bound."""
+    """The largest share of failed requests (5xx), from 0 to 1. One of the two bounds is needed."""
     max_p99_increase: _builtins.float
     """How much the 99th percentile of latency may lie above that of the other members, 0.2 for 20 %; unset for none."""
     min_requests: _builtins.int
