@@ -14,7 +14,6 @@ from tests.support.waiting import until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAME = "studio"
-OWN_HOST = f"{NAME}.easel.local"
 
 # In the page: what a user does, and what an app does behind a user's back. A page that is still being drawn
 # may not hear a click yet, so the answer comes back as it is after a second, to be asked for again.
@@ -67,11 +66,12 @@ def base(easel: EmbeddedEasel, host: str = "") -> str:
     return f"http://{host or gateway.hostname}:{gateway.port}"
 
 
-def link(easel: EmbeddedEasel, host: str = "", valid_for: float = 60.0) -> str:
+def expired_link(easel: EmbeddedEasel) -> str:
+    """One that was good a second ago."""
     token = done(easel.easel("token", "service", NAME)).stdout.strip()
-    until_ = str(int(time.time() + valid_for))
-    shown = urlencode({"until": until_, "sig": signature(token, NAME, until_)})
-    return f"{base(easel, host)}/easel/open/{NAME}?{shown}"
+    ended = str(int(time.time()) - 1)
+    shown = urlencode({"until": ended, "sig": signature(token, NAME, ended)})
+    return f"{base(easel)}/easel/open/{NAME}?{shown}"
 
 
 async def used(page: Page, text: str) -> None:
@@ -86,12 +86,15 @@ async def used(page: Page, text: str) -> None:
 
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize(
-    ("host", "path"), [("", f"/api/predict/{NAME}/"), (OWN_HOST, "/")], ids=["by path", "own host"]
+    ("options", "host", "path"),
+    [((), "", f"/api/predict/{NAME}/"), (("--host",), f"{NAME}.easel.local", "/")],
+    ids=["by path", "own host"],
 )
 async def test_a_link_opens_the_app_which_works_and_can_be_loaded_again(
-    easel: EmbeddedEasel, page: Page, host: str, path: str
+    easel: EmbeddedEasel, page: Page, options: tuple[str, ...], host: str, path: str
 ) -> None:
-    await page.open(link(easel, host))
+    link = done(easel.easel("open", NAME, "--print", *options)).stdout.strip()
+    await page.open(link)
     where = await page.run("location.href")
     await used(page, "first")
     by_web_socket = await page.run(ASK_BY_WEB_SOCKET)
@@ -108,7 +111,7 @@ async def test_a_link_opens_the_app_which_works_and_can_be_loaded_again(
 @pytest.mark.timeout(500)
 async def test_without_a_good_link_nothing_of_the_app_is_shown(easel: EmbeddedEasel, page: Page) -> None:
     no_cookie = await page.open(f"{base(easel)}/api/predict/{NAME}/")
-    expired = await page.open(link(easel, valid_for=-1))
+    expired = await page.open(expired_link(easel))
     text = await page.run("document.body.innerText")
     still_no_cookie = await page.open(f"{base(easel)}/api/predict/{NAME}/")
 
