@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,6 +11,7 @@ from services.gateway.ads.messages import Refusal
 from services.gateway.ads.servicer import Envoys
 from services.gateway.ads.store import ResourceStore
 from services.gateway.known import Known
+from services.gateway.redaction import without_secrets
 from services.gateway.routes import EdgeSettings, Group, HostedGateway, Service, Update
 from services.gateway.routing.explain import World
 from services.gateway.routing.sessions import periods
@@ -185,11 +186,12 @@ class Publisher:
             self.on_applied(newest, len(self.envoys))
 
     def _on_refusal(self, refusal: Refusal) -> None:
+        message = without_secrets(refusal.message, self.services, self.groups, self.settings)
         log.error(
             "an Envoy refused a resource; the last good state stays in force",
-            extra={"type": refusal.type_url, "resources": refusal.names, "why": refusal.message},
+            extra={"type": refusal.type_url, "resources": refusal.names, "why": message},
         )
-        self.on_refused(self.generation, refusal)
+        self.on_refused(self.generation, replace(refusal, message=message))
 
 
 def unchanging(

@@ -101,10 +101,13 @@ function envoy_on_request(handle)
   local before = table.concat(lines, "\n") .. "\n"
   local bare = string.match(path, "^[^?]*")
   local accepted = false
-  for _, token in ipairs(handle:filterContext():get("tokens")) do
-    local whole = same(shown, base64(hmac(token, before .. path)))
-    local without_query = same(shown, base64(hmac(token, before .. bare)))
-    accepted = accepted or whole or without_query
+  -- Each token costs a digest, two where there is a query; what cannot be a signature costs none.
+  local tokens = #shown == 28 and handle:filterContext():get("tokens") or {}
+  for _, token in ipairs(tokens) do
+    accepted = same(shown, base64(hmac(token, before .. path))) or accepted
+    if bare ~= path then
+      accepted = same(shown, base64(hmac(token, before .. bare))) or accepted
+    end
   end
   if not accepted then
     handle:respond({ [":status"] = "401", ["www-authenticate"] = 'Bearer realm="easel"' }, "")

@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 from services.gateway.ads.store import ResourceStore
 from services.gateway.known import Known
 from services.gateway.publisher import Publisher, unchanging
-from services.gateway.routes import Backend, Endpoint, Group, GroupMember, MemberRule, Service, Token, Update
+from services.gateway.redaction import without_secrets
+from services.gateway.routes import (
+    Backend,
+    EdgeSettings,
+    Endpoint,
+    Group,
+    GroupMember,
+    MemberRule,
+    Service,
+    Token,
+    Update,
+)
 from services.gateway.routing.doors import Form, counted_as, doors
 from services.gateway.routing.members import Choice, Hashed, Share, Shows, choices
 from services.gateway.routing.rules import group_entries, service_entries
@@ -139,3 +150,18 @@ async def test_a_service_may_take_the_name_of_a_group_that_goes_in_the_same_upda
     entry = store.get(Key(SCOPE, "g"))
     assert entry is not None
     assert entry.resource.needs == ("g/1",)
+
+
+def test_what_envoy_quotes_of_a_refused_configuration_shows_no_secret() -> None:
+    cookie = f"easel-app={session_value('of-a', 'app', 1)}"
+    pem = "-----BEGIN PRIVATE KEY-----\\nabc\\n-----END PRIVATE KEY-----"
+    text = (
+        f'exact: "Bearer of-a" exact: "of-a-2" exact: "of-g" contains: "{cookie}" inline: "{pem}" name: "a"'
+    )
+    service = replace(A, tokens=(Token("of-a"), Token("of-a-2"), Token("")))
+
+    shown = without_secrets(
+        text, members(service), {"g": replace(GROUP, tokens=(Token("of-g"),))}, EdgeSettings()
+    )
+
+    assert shown == 'exact: "Bearer ***" exact: "***" exact: "***" contains: "***" inline: "***" name: "a"'
