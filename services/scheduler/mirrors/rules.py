@@ -83,7 +83,7 @@ def mirror_of(world: World, service: str) -> Mirror:
     world.service(service)
     mirror = world.mirrors.get(service)
     if mirror is None:
-        raise NotFound(f"service {service!r} has no mirror; make one with `easel mirror {service} --to TARGET`")
+        raise NotFound(f"service {service!r} has no mirror: `easel mirror {service} --to TARGET` makes one")
     return mirror
 
 
