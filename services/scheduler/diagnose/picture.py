@@ -11,13 +11,14 @@ from services.scheduler.world import World
 @dataclass(frozen=True)
 class Picture:
     """`lagging` names the gateways that may still route to an instance which left the routes; `brake` is why
-    no node is given up on, empty when that is not so; `linked` are the nodes whose agents are connected."""
+    no node is given up on, empty when that is not so; `linked` are the nodes whose agents are connected, and
+    `gateways` the gateways that are."""
 
     world: World
     live: Callable[[str], Now]
     lagging: Callable[[str], tuple[str, ...]]
     linked: Container[str]
-    gateways: int
+    gateways: Container[str]
     brake: str
     delete_idle_after: timedelta
     now: datetime

@@ -22,8 +22,11 @@ def of_service(picture: Picture, service: Service) -> Iterator[Finding]:
     yield from _update(picture, service)
     instances = [i for i in picture.world.instances_of(service.name) if i.state in LIVE_STATES]
     yield from _size(service, instances)
-    if service.wanted and not picture.gateways:
-        what = "no gateway is connected: what is routed stays as it was, and nothing new is reached"
+    if service.wanted and service.gateway not in picture.gateways:
+        what = (
+            f"gateway {service.gateway!r} is not connected: what is routed stays as it was, "
+            "and nothing new is reached"
+        )
         yield finding(Severity.ERROR, Cause.NO_GATEWAY, service.name, what)
 
 

@@ -1,7 +1,7 @@
 """The gateways that are connected, and which routes each has applied."""
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -29,8 +29,9 @@ class Gateway:
     envoys: int
     audience: Audience
     held: Held
-    # The generation of the routes when it connected, and that of the first update it was sent.
+    # The generation of the routes when it connected, and when that was; the generation it was sent first.
     joined: int
+    joined_at: datetime
     node: str = ""
     domain: str = ""
     direct_address: str = ""
@@ -68,7 +69,7 @@ class Gateways:
     ) -> None:
         self._table, self._clock, self._forget_after = table, clock, forget_after
         self._node_grace = node_grace
-        self._settled_at = clock() + settle
+        self._settle, self._settled_at = settle, clock() + settle
         self._linked: dict[str, list[Gateway]] = {}
         self._away: dict[str, Gateway] = {}
         self._nodes_away: dict[str, datetime] = {}
@@ -106,6 +107,7 @@ class Gateways:
             audience=audience,
             held=Held(self._holders),
             joined=self._table.generation,
+            joined_at=self._clock(),
             node=node,
             domain=domain,
             direct_address=direct_address,
@@ -180,11 +182,15 @@ class Gateways:
         return Unrouted(tuple(lagging))
 
     def _may_know(self, gateway: Gateway, instance: str) -> bool:
-        """A gateway that has applied nothing yet may still have any route from before it connected; that of a
-        node at most those of the services it has now."""
-        if gateway.node and not self._table.serves(gateway.audience, instance):
+        """A gateway that has applied nothing yet may still have routes from before it connected.
+
+        Any routes for a moment; one that says nothing for longer is held to its own services, so that a
+        broken one holds up nobody else's instances. That of a node is from the beginning.
+        """
+        if self._table.with_endpoint(instance) > gateway.joined:
             return False
-        return self._table.with_endpoint(instance) <= gateway.joined
+        young = not gateway.node and self._clock() < gateway.joined_at + self._settle
+        return young or self._table.serves(gateway.audience, instance)
 
     def _routes_to(self, gateway: Gateway, instance: str) -> bool:
         held = gateway.held in self._holders.get(instance, ())
@@ -200,9 +206,9 @@ class Gateways:
     # --- who is there
 
     @property
-    def linked(self) -> int:
-        """How many gateways are connected now, those of nodes aside."""
-        return sum(not gateway.node for gateway in self.all_linked())
+    def linked(self) -> Container[str]:
+        """The names of the gateways that are connected now, those of nodes among them."""
+        return self._linked.keys()
 
     def all_linked(self) -> Iterator[Gateway]:
         return chain.from_iterable(self._linked.values())

@@ -182,6 +182,22 @@ def test_a_gateway_of_a_node_that_never_answers_holds_up_nothing_that_is_not_its
     assert stage.lagging() == ()
 
 
+def test_a_gateway_that_never_answers_soon_holds_up_its_own_services_alone() -> None:
+    stage = Stage()
+    stage.comes()
+    stage.applies(stage.connects())
+    stage.connects("gw-broken")
+    own = replace(stage.service, name="own", gateway="gw-broken")
+    stage.changed(Changes(put=(own, a_version("own"), a_ready_instance("own-a", service="own"))))
+    stage.connects("gw-broken")
+    stage.leaves()
+    assert "gateway gw-broken" in stage.lagging()
+
+    stage.now = at(10)
+    assert stage.lagging() == LAGS
+    assert stage.gateways.unrouted("own-a").lagging == ("gateway gw-broken",)
+
+
 def test_a_gateway_that_went_away_is_waited_for_until_it_is_forgotten() -> None:
     stage = Stage()
     gateway = stage.connects()

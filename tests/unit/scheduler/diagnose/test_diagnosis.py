@@ -12,6 +12,7 @@ from libs.domain.causes import ADVICE, Cause
 from libs.domain.progress import Progress
 from libs.domain.records import Gpu, GpuFence, Instance, Node, Rollout, Secret, Service, ServiceVersion
 from libs.domain.states import InstanceState, NodeState, RolloutPhase, SafetyLock
+from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.diagnose.asking import last_lines
 from services.scheduler.diagnose.diagnosis import diagnose_instance, diagnose_service, wants_log
 from services.scheduler.diagnose.finding import Finding, Severity, finding, in_order
@@ -42,7 +43,7 @@ def a_picture(
         live=lambda instance: (live or {}).get(instance, NOTHING),
         lagging=lambda _: lagging,
         linked=frozenset(world.nodes),
-        gateways=1,
+        gateways={SHARED_GATEWAY},
         brake="",
         delete_idle_after=timedelta(days=180),
         now=at(60),
@@ -209,7 +210,7 @@ def test_a_gateway_that_does_not_answer_is_named() -> None:
 
 
 def test_no_gateway_at_all_is_an_error() -> None:
-    assert told(found(a_ready_instance(), gateways=0)) == [(ERROR, "NoGateway")]
+    assert told(found(a_ready_instance(), gateways=set())) == [(ERROR, "NoGateway")]
 
 
 @pytest.mark.parametrize(
