@@ -13,7 +13,7 @@ from websockets.asyncio.server import serve
 
 from easel.gateway.v1 import gateway_pb2 as pb
 from tests.support import bad_targets
-from tests.support.gateway_harness import EchoBackend, Harness, bearer, echo_backend, service, traffic
+from tests.support.gateway_harness import TOKEN, EchoBackend, Harness, bearer, echo_backend, service, traffic
 from tests.support.waiting import until
 
 MEGABYTE = 1024 * 1024
@@ -56,6 +56,26 @@ async def test_about_as_many_requests_are_copied_as_the_ratio_says(
     # Five standard deviations of the binomial distribution.
     assert not load.failures
     assert abs(copied - 0.2 * sent) < 5 * (sent * 0.2 * 0.8) ** 0.5 + 10
+
+
+async def test_a_mirror_copies_as_much_of_each_member_of_a_group(
+    gateway: Harness, echo: EchoBackend, shadow: EchoBackend
+) -> None:
+    async with echo_backend("canary") as canary:
+        copied = {"mirrors": [mirror(shadow.port, ratio=20)], "group": "both"}
+        await gateway.serve(
+            service("main", echo.port, group="both"), service("canary", canary.port, **copied)
+        )
+        members = [pb.GroupMember(service="main", weight=80), pb.GroupMember(service="canary", weight=20)]
+        group = pb.GroupRoute(name="both", tokens=[TOKEN], members=members)
+        await gateway.scheduler.until_applied(gateway.scheduler.set_groups(group))
+
+        async with traffic(f"{gateway.url}/api/predict/both") as load:
+            await until(lambda: len(canary.requests) >= 500 or load.failures, "the canary's share")
+
+        got = len(canary.requests)
+        assert not load.failures
+        assert abs(len(shadow.requests) - 0.2 * got) < 5 * (got * 0.2 * 0.8) ** 0.5 + 10
 
 
 async def test_a_copy_says_whose_it_is_and_opens_nothing(
@@ -275,7 +295,7 @@ async def test_a_grpc_call_is_copied_once_its_client_has_said_all(gateway: Harne
         authority = [("grpc.default_authority", "main.easel.local")]
         async with grpc.aio.insecure_channel(gateway.settings.listen, options=authority) as channel:
             metadata = [("authorization", bearer()["Authorization"])]
-            call = channel.stream_stream("/test.Test/Both")(metadata=metadata)
+            call: Any = channel.stream_stream("/test.Test/Both")(metadata=metadata)
             for word in (b"one", b"two"):
                 await call.write(word)
                 assert await call.read() == word
