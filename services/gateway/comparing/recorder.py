@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 import aiohttp
 from envoy.data.tap.v3.wrapper_pb2 import TraceWrapper
+from google.protobuf.message import DecodeError
 
 from libs.domain.errors import Unavailable
 from services.gateway.comparing.sample import Sample, sample_of
@@ -38,7 +39,10 @@ class Recorder:
             raise Unavailable(f"Envoy records no requests: {silent or type(silent).__name__}") from silent
         if answer.status != HTTPStatus.OK:
             raise Unavailable(f"Envoy records no requests: {body[:200].decode(errors='replace')}")
-        return await asyncio.to_thread(_samples, body)
+        try:
+            return await asyncio.to_thread(_samples, body)
+        except (DecodeError, IndexError) as cut:
+            raise Unavailable("Envoy was stopped while it told what it had recorded") from cut
 
 
 @asynccontextmanager
