@@ -68,10 +68,11 @@ class Totals:
 
 
 def totals_of(counted: Iterable[common_pb2.ServiceTraffic], at: datetime) -> Totals:
-    """Some versions together. Failed are answers of 5xx, and calls of gRPC that ended in an error."""
+    """Some versions together. Failed are answers of 5xx, requests that nobody answered within the keepalive,
+    and calls of gRPC that ended in an error."""
     whole = Totals(at)
     for each in counted:
-        errors = each.status_5xx + each.grpc_failed
+        errors = each.status_5xx + each.timed_out + each.grpc_failed
         whole = whole.plus(Totals(at, each.requests, errors, _apart(each.latency)))
     return whole
 

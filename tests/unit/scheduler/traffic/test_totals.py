@@ -41,6 +41,6 @@ def test_numbers_are_fresh_for_a_few_seconds() -> None:
 
 def test_reports_count_shorter_requests_in_every_bound_above_them() -> None:
     buckets = [common_pb2.LatencyBucket(upper_ms=b, count=n) for b, n in ((5, 3), (10, 7), (math.inf, 8))]
-    counted = common_pb2.ServiceTraffic(requests=8, status_5xx=1, grpc_failed=2, latency=buckets)
+    counted = common_pb2.ServiceTraffic(requests=8, status_5xx=1, timed_out=1, grpc_failed=2, latency=buckets)
 
-    assert totals_of([counted], NOON) == Totals(NOON, 8, 3, {5.0: 3, 10.0: 4, math.inf: 1})
+    assert totals_of([counted], NOON) == Totals(NOON, 8, 4, {5.0: 3, 10.0: 4, math.inf: 1})
