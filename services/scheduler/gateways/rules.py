@@ -85,7 +85,9 @@ def _refuse_used(kind: str, names: Iterable[str], gateway: str) -> None:
     shown = ", ".join(repr(name) for name in found[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     noun = kind if len(found) == 1 else f"{kind}s"
-    raise FailedPrecondition(f"{noun} {shown}{more} on gateway {gateway!r}; move or delete them first")
+    raise FailedPrecondition(
+        f"gateway {gateway!r} has {noun} {shown}{more}; move or delete what is on it first"
+    )
 
 
 def _event(reason: str, why: str, name: str, now: datetime) -> Event:

@@ -192,7 +192,7 @@ async def test_a_gateway_is_deleted_only_once_nothing_is_on_it(tmp_path: Path) -
         why = await refused(
             scheduler.gateways.DeleteGateway(request, timeout=DEADLINE), grpc.StatusCode.FAILED_PRECONDITION
         )
-        assert why == f"service 'digits' on gateway '{EDGE}'; move or delete them first"
+        assert why == f"gateway '{EDGE}' has service 'digits'; move or delete what is on it first"
 
         gone = admin_pb2.DeleteServiceRequest(name="digits")
         await scheduler.services.DeleteService(gone, timeout=DEADLINE)

@@ -126,10 +126,12 @@ def test_a_gateway_with_something_on_it_is_not_deleted() -> None:
 
     with pytest.raises(FailedPrecondition) as caught:
         deleted(a_world(edge, *services), "gw-edge", NOON)
-    assert str(caught.value).startswith("services 'svc-0', 'svc-1', 'svc-2', 'svc-3', 'svc-4' and 2 more on")
+    assert str(caught.value).startswith(
+        "gateway 'gw-edge' has services 'svc-0', 'svc-1', 'svc-2', 'svc-3', 'svc-4' and 2 more; move"
+    )
 
     group = Group("both", "token", NOON, NOON, gateway="gw-edge")
-    with pytest.raises(FailedPrecondition, match="group 'both' on gateway"):
+    with pytest.raises(FailedPrecondition, match="has group 'both'; move"):
         deleted(a_world(edge, group), "gw-edge", NOON)
     assert deleted(a_world(edge), "gw-edge", NOON).delete == (edge,)
 
