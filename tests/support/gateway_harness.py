@@ -69,6 +69,10 @@ class ScriptedScheduler(rpc.RoutesServiceServicer):
         said: list[pb.GatewayStatus] = self.heard.get("status", [])
         return said[-1] if said else pb.GatewayStatus()
 
+    def said(self, why: str) -> bool:
+        """Whether any gateway said that of itself."""
+        return any(why in each.why for each in self.heard.get("status", []))
+
     @property
     def refused(self) -> list[pb.Refused]:
         return self.heard.setdefault("refused", [])

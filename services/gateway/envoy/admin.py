@@ -1,6 +1,7 @@
 """The few questions that the gateway asks its own Envoy, over a socket that nobody else reaches."""
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -33,11 +34,12 @@ class EnvoyAdmin:
         return None
 
     async def start_draining(self) -> None:
-        """Asks Envoy to take no new connections and to end the idle ones."""
-        try:
-            await asyncio.to_thread(_answer, self._address, "POST", "/drain_listeners?graceful&skip_exit")
-        except (OSError, http.client.HTTPException):
-            return
+        """Asks Envoy to end each connection with its next answer."""
+        await self._post("/drain_listeners?graceful&skip_exit")
+
+    async def stop_listening(self) -> None:
+        """Asks Envoy to take no new connections."""
+        await self._post("/drain_listeners")
 
     async def active_requests(self) -> int:
         """Requests in progress; 0 when Envoy does not answer."""
@@ -57,6 +59,11 @@ class EnvoyAdmin:
             return await self._ask("GET", f"/stats?usedonly&{query}")
         except (OSError, http.client.HTTPException, ValueError) as silent:
             raise Unavailable(f"Envoy does not say what it has counted: {silent}") from silent
+
+    async def _post(self, target: str) -> None:
+        """An Envoy that does not answer has nothing left to do."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            await asyncio.to_thread(_answer, self._address, "POST", target)
 
     async def _ask(self, method: str, target: str) -> dict[str, Any]:
         answer = await asyncio.to_thread(lambda: json.loads(_answer(self._address, method, target)))

@@ -66,7 +66,8 @@ def start(launch: Launch) -> Running:
         "--log-level",
         "warning",
     ]
-    command += ["--drain-time-s", "1", "--parent-shutdown-time-s", "2"]
+    # Connections of a listener that was changed or is gone may finish what they do for ten minutes.
+    command += ["--drain-time-s", "600", "--drain-strategy", "immediate", "--parent-shutdown-time-s", "900"]
     command += ["--concurrency", str(launch.concurrency or os.cpu_count() or 1)]
     with _log(launch).open("ab") as log_file:
         detached = subprocess.run(

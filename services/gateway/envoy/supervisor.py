@@ -18,6 +18,7 @@ _FIRST_WAIT = timedelta(milliseconds=200)
 _LONGEST_WAIT = timedelta(seconds=10)
 _GOOD_RUN = 30.0
 _GLANCE = timedelta(milliseconds=50)
+_LAST_ANSWERS = timedelta(milliseconds=500)
 
 
 class EnvoySupervisor:
@@ -91,7 +92,10 @@ class EnvoySupervisor:
             await pause(pace, _GLANCE)
 
     async def _end(self, running: Running) -> None:
+        """Clients that keep a connection learn from their next answer to open another one, elsewhere."""
         await self._admin.start_draining()
+        await pause(asyncio.Event(), _LAST_ANSWERS)
+        await self._admin.stop_listening()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle(), self._drain_for.total_seconds())
         await process.stop(running, self._launch)

@@ -1,21 +1,19 @@
 """Ports at which TCP is handed on, byte for byte, to where clients reach a service directly."""
 
 from ipaddress import ip_address
-from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
-from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain, FilterChainMatch
 from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.extensions.filters.network.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from services.gateway.routes import Service
 from services.gateway.xds import bounds
 from services.gateway.xds.edge import Reach
-from services.gateway.xds.networks import turned_away
+from services.gateway.xds.networks import let_in
 from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, Resource, resource
 from services.gateway.xds.wire import from_ads, milliseconds, packed, socket, span, vanished_peers_are_noticed
 
@@ -51,6 +49,7 @@ def _cluster(service: Service, name: str) -> list[Resource]:
         message.eds_cluster_config.eds_config.CopyFrom(from_ads())
         return [resource(CLUSTER, name, message), resource(ENDPOINTS, name, assignment)]
     message.type = Cluster.DiscoveryType.STRICT_DNS
+    message.dns_lookup_family = Cluster.DnsLookupFamily.V4_PREFERRED
     message.load_assignment.CopyFrom(assignment)
     return [resource(CLUSTER, name, message)]
 
@@ -59,10 +58,12 @@ def _listener(service: Service, cluster: str, port: int, reach: Reach) -> Resour
     proxy = TcpProxy(stat_prefix="easel_tcp", cluster=cluster, idle_timeout=span(bounds.TCP_IDLE))
     handed_on = Filter(name="envoy.filters.network.tcp_proxy", typed_config=packed(proxy))
     name = f"tcp/{service.name}/{port}"
+    # Who is in no range finds the connection closed, before anything is said in either direction.
+    welcome = FilterChainMatch(source_prefix_ranges=let_in(reach.allow, reach.deny))
     message = Listener(
         name=name,
         address=socket(reach.host, port),
-        filter_chains=[FilterChain(filters=[*_networks(reach), handed_on])],
+        filter_chains=[FilterChain(filter_chain_match=welcome, filters=[handed_on])],
         per_connection_buffer_limit_bytes=UInt32Value(value=bounds.BUFFER_BYTES),
         socket_options=vanished_peers_are_noticed(),
         # One socket for all workers: the kernel then refuses the port where another program has it, and few
@@ -73,14 +74,6 @@ def _listener(service: Service, cluster: str, port: int, reach: Reach) -> Resour
         ),
     )
     return resource(LISTENER, name, message, needs=(cluster,))
-
-
-def _networks(reach: Reach) -> list[Any]:
-    rules = turned_away(reach.allow, reach.deny)
-    if rules is None:
-        return []
-    config = rbac_pb2.RBAC(rules=rules, stat_prefix="easel_tcp")
-    return [Filter(name="envoy.filters.network.rbac", typed_config=packed(config))]
 
 
 def _is_address(host: str) -> bool:

@@ -6,13 +6,14 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 
 from easel.gateway.v1 import gateway_pb2 as pb
-from services.gateway.runtime import run
 from services.gateway.envoy import process
+from services.gateway.runtime import run
 from services.gateway.settings import Settings
 from services.gateway.snapshot import load
 from tests.support.free_ports import free_port
@@ -214,3 +215,35 @@ async def test_a_feed_that_comes_back_without_a_service_removes_it(tmp_path: Pat
 
             assert not await answers(settings, "goes")
     assert seen.failures == []
+
+
+async def test_a_gateway_that_stops_takes_no_new_connection_and_finishes_what_it_has(
+    tmp_path: Path, echo: EchoBackend
+) -> None:
+    scheduler, stop = ScriptedScheduler(), asyncio.Event()
+    scheduler.set(service("svc", echo.port, keepalive_ms=0))
+    async with scripted_scheduler(scheduler) as address, httpx.AsyncClient(timeout=20) as http:
+        settings = settings_for(tmp_path, address, drain_for=timedelta(seconds=15))
+        ready = asyncio.Event()
+        running = asyncio.create_task(run(settings, stop, ready))
+        await until(ready.is_set, "the gateway to take requests")
+        url = f"http://{settings.listen}/api/predict/svc/silent"
+        asking = asyncio.create_task(http.get(url, headers=bearer()))
+        await until(lambda: echo.requests, "the request to be under way")
+        host, _, port = settings.listen.rpartition(":")
+
+        stop.set()
+
+        async def refused() -> bool:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionError:
+                return True
+            writer.close()
+            return False
+
+        await until(refused, "new connections to be refused")
+        assert not asking.done()
+        echo.release.set()
+        assert (await asking).status_code == 200
+        await asyncio.wait_for(running, 20)
