@@ -12,6 +12,7 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.json_format import MessageToJson
 
 from services.gateway.routes import Backend, Endpoint, Limits, Mirror, Service, Token
@@ -19,7 +20,7 @@ from services.gateway.xds.bootstrap import Dial, bootstrap
 from services.gateway.xds.build import service_resources
 from services.gateway.xds.edge import Edge
 from services.gateway.xds.listener import listener
-from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, Resource
+from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, SECRET, Resource
 
 HERE = Path(__file__).parent / "gateway"
 MESSAGES = {
@@ -27,6 +28,7 @@ MESSAGES = {
     ENDPOINTS: ClusterLoadAssignment,
     LISTENER: Listener,
     SCOPE: ScopedRouteConfiguration,
+    SECRET: Secret,
 }
 ONE = Backend(1, (Endpoint("i-1", "10.0.0.1", 9000),))
 TWO = Backend(2, (Endpoint("i-2", "10.0.0.2", 9000), Endpoint("i-3", "10.0.0.3", 9000)))
@@ -68,8 +70,9 @@ def readable(resources: list[Resource]) -> str:
     return yaml.safe_dump_all(shown, sort_keys=True)
 
 
-def check(name: str, text: str, rewrite: bool) -> None:
-    file = HERE / f"{name}.yaml"
+def check(name: str, text: str, rewrite: bool, directory: Path = HERE) -> None:
+    """Compares with the file of that name, or writes it."""
+    file = directory / f"{name}.yaml"
     if rewrite:
         file.write_text(text)
     assert file.read_text() == text, f"{file} differs; if that is meant, run pytest with --rewrite-golden"
