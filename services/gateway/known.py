@@ -31,12 +31,13 @@ class Known:
         """Makes `update` part of what is known."""
         gone = _gone(update.full, update.services, update.removed, self.services)
         gone_groups = _gone(update.full, update.groups, update.removed_groups, self.groups)
-        changed = {each.name for each in update.services if self.services.get(each.name) != each}
-        changed_groups = {each.name for each in update.groups if self.groups.get(each.name) != each}
         for name in gone:
             self._forget(name)
         for name in gone_groups:
             self._forget_group(name)
+        # Looked at now, so that what is taken away and given in one update is there in the end.
+        changed = {each.name for each in update.services if self.services.get(each.name) != each}
+        changed_groups = {each.name for each in update.groups if self.groups.get(each.name) != each}
         for service in update.services:
             if service.name in changed:
                 self._set(service)

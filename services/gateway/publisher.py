@@ -112,8 +112,9 @@ class Publisher:
 
     def is_out_of_date(self) -> bool:
         """Whether time alone has made something different of what is known."""
-        shows_pages = any(each.webservice for each in self.services.values())
-        return shows_pages and self._periods != periods(self._clock())
+        if self._periods == periods(self._clock()):
+            return False
+        return any(each.webservice for each in self.services.values())
 
     async def _publish(self, update: Update) -> None:
         sequence = self._store.begin()

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -23,6 +25,8 @@ from services.gateway.translate import (
 )
 
 log = logging.getLogger(__name__)
+
+Named = TypeVar("Named", Service, Group)
 
 _DIGEST_BYTES = 16
 _AGAIN = timedelta(seconds=1)
@@ -53,12 +57,31 @@ def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
+class _Serialised(Generic[Named]):
+    """The parts for services, or for groups: made anew for those only that are not what they were."""
+
+    def __init__(self, part_of: Callable[[Named], pb.RoutesUpdate]) -> None:
+        self._part_of: Callable[[Named], pb.RoutesUpdate] = part_of
+        self._held: dict[str, tuple[Named, bytes]] = {}
+
+    def of(self, known: Mapping[str, Named]) -> list[bytes]:
+        """The parts of all that is known."""
+        for name in self._held.keys() - known.keys():
+            del self._held[name]
+        for name, each in known.items():
+            held = self._held.get(name)
+            if held is None or held[0] is not each:
+                self._held[name] = (each, self._part_of(each).SerializeToString())
+        return [body for _, body in self._held.values()]
+
+
 class Snapshots:
     """Saves every change soon after it happened; changes that come during a write share the next one."""
 
     def __init__(self, publisher: Publisher, path: Path) -> None:
         self._publisher, self._path = publisher, path
-        self._wire: dict[tuple[str, str], tuple[Service | Group, bytes]] = {}
+        self._services = _Serialised[Service](lambda each: pb.RoutesUpdate(services=[service_to_proto(each)]))
+        self._groups = _Serialised[Group](lambda each: pb.RoutesUpdate(groups=[group_to_proto(each)]))
         self._refused = ""
 
     async def run(self, until: asyncio.Event) -> None:
@@ -89,27 +112,16 @@ class Snapshots:
         return not refused
 
     def _serialised(self) -> list[bytes]:
-        """Parts of one message; those of services and groups that did not change are kept."""
-        known = {("service", name): each for name, each in self._publisher.services.items()}
-        groups = {("group", name): each for name, each in self._publisher.groups.items()}
-        everything: dict[tuple[str, str], Service | Group] = {**known, **groups}
-        for key in self._wire.keys() - everything.keys():
-            del self._wire[key]
-        for key, each in everything.items():
-            held = self._wire.get(key)
-            if held is None or held[0] is not each:
-                self._wire[key] = (each, _alone(each).SerializeToString())
+        """Parts of one message."""
         rest = pb.RoutesUpdate(
             settings=settings_to_proto(self._publisher.settings),
             hosted=hosted_to_proto(self._publisher.hosted),
         )
-        return [rest.SerializeToString(), *(body for _, body in self._wire.values())]
-
-
-def _alone(each: Service | Group) -> pb.RoutesUpdate:
-    if isinstance(each, Group):
-        return pb.RoutesUpdate(groups=[group_to_proto(each)])
-    return pb.RoutesUpdate(services=[service_to_proto(each)])
+        return [
+            rest.SerializeToString(),
+            *self._services.of(self._publisher.services),
+            *self._groups.of(self._publisher.groups),
+        ]
 
 
 async def _first_of(*events: asyncio.Event) -> None:

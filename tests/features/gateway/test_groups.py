@@ -128,6 +128,12 @@ async def test_a_group_whose_members_have_no_instance_is_503_with_a_sentence(sta
     assert (await stage.ask(token="wrong")).status_code == 401
 
 
+async def test_a_group_without_a_token_opens_to_nobody(stage: Stage) -> None:
+    await stage.group({"stable": 1, "canary": 1}, tokens=[])
+
+    assert (await stage.ask()).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("rule", "shown", "not_shown"),
     [

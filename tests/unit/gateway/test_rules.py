@@ -1,7 +1,9 @@
 """Which requests go where, and what an update makes stale, without an Envoy."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from services.gateway.ads.store import ResourceStore
 from services.gateway.known import Known
@@ -13,6 +15,7 @@ from services.gateway.routes import (
     Endpoint,
     Group,
     GroupMember,
+    HostedGateway,
     MemberRule,
     Service,
     Token,
@@ -22,7 +25,9 @@ from services.gateway.routing.doors import Form, counted_as, doors
 from services.gateway.routing.members import Choice, Hashed, Share, Shows, choices
 from services.gateway.routing.rules import group_entries, service_entries
 from services.gateway.routing.sessions import PERIOD, periods, session_value
+from services.gateway.snapshot import Snapshots, load
 from services.gateway.xds.resource import SCOPE, Key
+from tests.support.waiting import until
 
 READY = (Backend(1, (Endpoint("i", "127.0.0.1", 1),)),)
 A, B, C = (Service(name, (Token(name, f"service:{name}"),), backends=READY, group="g") for name in "abc")
@@ -122,6 +127,16 @@ def test_a_change_of_a_member_touches_its_group_and_one_of_a_group_its_members()
     assert (by_removal.services, by_removal.gone, by_removal.gone_groups) == (["b"], ["a"], ["g"])
 
 
+def test_what_is_taken_away_and_given_in_one_update_is_there() -> None:
+    known = Known()
+    known.take(Update(1, True, (A,), groups=(GROUP,)))
+
+    touched = known.take(Update(2, False, (A,), ("a",), (GROUP,), ("g",)))
+
+    assert (touched.services, touched.groups) == (["a"], ["g"])
+    assert (known.services, known.groups) == ({"a": A}, {"g": GROUP})
+
+
 async def test_the_routes_of_pages_alone_are_built_anew_when_a_period_ends() -> None:
     now = [datetime(2026, 11, 22, 9, tzinfo=UTC)]
     store = ResourceStore()
@@ -138,6 +153,21 @@ async def test_the_routes_of_pages_alone_are_built_anew_when_a_period_ends() -> 
     changed = {name for name, entry in store.of(SCOPE).items() if before[name] != entry}
     assert changed == {"pages", "#pages.d"}
     assert not publisher.is_out_of_date()
+
+
+async def test_groups_settings_and_gateways_are_found_on_disk_again(tmp_path: Path) -> None:
+    publisher, stop = Publisher(ResourceStore(), unchanging([], ("d",))), asyncio.Event()
+    saving = asyncio.create_task(Snapshots(publisher, tmp_path / "snapshot").run(until=stop))
+    settings, hosted = EdgeSettings(tls_port=443), (HostedGateway("other", 9000),)
+
+    await publisher.publish(Update(1, True, (A,), groups=(GROUP,), settings=settings, hosted=hosted))
+    await publisher.publish(Update(2, False, (B,)))
+    await until(lambda: publisher.saved == publisher.sequence, "the snapshot")
+    stop.set()
+    await saving
+
+    found = Update(2, True, (A, B), groups=(GROUP,), settings=settings, hosted=hosted)
+    assert load(tmp_path / "snapshot") == found
 
 
 async def test_a_service_may_take_the_name_of_a_group_that_goes_in_the_same_update() -> None:
