@@ -72,7 +72,7 @@ class NodeAudiences:
 
     def moved(self, service: str, places: set[str], generation: int) -> set[str]:
         """A service has its ready instances on these nodes; the nodes of which the selection may differ."""
-        before = self._direct_on.get(service, set())
+        before = set(self._direct_on.get(service, ()))
         here = {node for node in places if node in self._of}
         for node in here:
             self._departed.pop((node, service), None)

@@ -71,6 +71,16 @@ def test_a_node_serves_what_runs_there_with_the_other_members_of_its_groups() ->
     assert [group.name for group in routes.table.full(node).groups] == ["both"]
 
 
+def test_a_service_that_comes_to_one_node_after_the_other_is_served_on_both() -> None:
+    routes = Routes(a_service("one"), a_version("one"))
+    first, second = routes.node("n1"), routes.node("n2")
+
+    routes.put(a_ready_instance("one-a", service="one", node="n1"))
+    routes.put(a_ready_instance("one-b", service="one", node="n2"))
+
+    assert (routes.everything(first), routes.everything(second)) == ({"one"}, {"one"})
+
+
 def test_a_service_that_joins_a_group_comes_to_the_nodes_of_the_group_and_leaves_with_it() -> None:
     one, two = a_served("one", group="both"), a_served("two", "n2")
     routes = Routes(*one, *two, a_group())
