@@ -1,11 +1,13 @@
 """Asking a gateway under test what its Envoy counted, as a scheduler does."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from easel.common.v1 import common_pb2
 from easel.gateway.v1 import gateway_pb2 as pb
 from services.gateway.envoy.admin import EnvoyAdmin
 from services.gateway.runtime import admin_address
+from services.gateway.statistics.envoy_stats import EnvoyStatistics
 from tests.support.gateway_harness import Harness
 from tests.support.waiting import until
 
@@ -24,15 +26,12 @@ async def counted(
         gateway.scheduler.ask(pb.ConnectResponse(watch_traffic=pb.WatchTraffic()))
 
 
-async def refusals(gateway: Harness) -> dict[str, int]:
-    """The counters of refusals by what stands behind their prefix."""
-    answer = await EnvoyAdmin(admin_address(gateway.settings)).statistics("^easel.refused")
-    prefix = "easel.refused."
-    return {
-        each["name"].removeprefix(prefix): each["value"]
-        for each in answer["stats"]
-        if "histograms" not in each
-    }
+async def refusals(gateway: Harness, of: str) -> Counter[str]:
+    """How often the gateway refused, by one of its labels such as "status"."""
+    found = Counter[str]()
+    for each in await EnvoyStatistics(EnvoyAdmin(admin_address(gateway.settings))).read("^easel.refused"):
+        found[each.labels[of]] += int(each.value)
+    return found
 
 
 def _together(report: pb.TrafficReport) -> common_pb2.ServiceTraffic:

@@ -12,6 +12,8 @@ from libs.domain.errors import Unavailable
 from services.gateway.xds.listener import LISTENER_NAME
 
 _DEADLINE = 2.0
+# For an answer that Envoy has to gather.
+_PATIENCE = 15.0
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -49,16 +51,18 @@ class EnvoyAdmin:
         except (OSError, http.client.HTTPException, ValueError, KeyError):
             return 0
 
-    async def statistics(self, names: str) -> dict[str, Any]:
-        """What Envoy has counted under names that the regular expression `names` fits, histograms in detail.
+    async def statistics(self, names: str) -> str:
+        """What Envoy has counted under names that the regular expression `names` fits, for Prometheus.
 
-        Envoy looks through all its statistics for it. Raises Unavailable when it does not answer.
+        Envoy looks through all its statistics for it: in this format at a tenth of what others cost. Raises
+        Unavailable when it does not answer.
         """
-        query = urlencode({"format": "json", "histogram_buckets": "detailed", "filter": names})
+        target = "/stats/prometheus?usedonly&" + urlencode({"filter": names})
         try:
-            return await self._ask("GET", f"/stats?usedonly&{query}")
-        except (OSError, http.client.HTTPException, ValueError) as silent:
+            answer = await asyncio.to_thread(_answer, self._address, "GET", target, _PATIENCE)
+        except (OSError, http.client.HTTPException) as silent:
             raise Unavailable(f"Envoy does not say what it has counted: {silent}") from silent
+        return answer.decode()
 
     async def _post(self, target: str) -> None:
         """An Envoy that does not answer has nothing left to do."""
@@ -66,7 +70,7 @@ class EnvoyAdmin:
             await asyncio.to_thread(_answer, self._address, "POST", target)
 
     async def _ask(self, method: str, target: str) -> dict[str, Any]:
-        answer = await asyncio.to_thread(lambda: json.loads(_answer(self._address, method, target)))
+        answer = json.loads(await asyncio.to_thread(_answer, self._address, method, target))
         if not isinstance(answer, dict):
             raise ValueError(f"Envoy answered {target} with no object")
         return answer
@@ -75,23 +79,23 @@ class EnvoyAdmin:
 class _Connection(http.client.HTTPConnection):
     """One connection to "unix:/path" or "host:port"."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, deadline: float) -> None:
         path = address.removeprefix("unix:") if address.startswith("unix:") else ""
-        super().__init__("envoy" if path else address, timeout=_DEADLINE)
-        self._path = path
+        super().__init__("envoy" if path else address, timeout=deadline)
+        self._path, self._deadline = path, deadline
 
     def connect(self) -> None:
         if not self._path:
             super().connect()
             return
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(_DEADLINE)
+        self.sock.settimeout(self._deadline)
         self.sock.connect(self._path)
 
 
-def _answer(address: str, method: str, target: str) -> bytes:
+def _answer(address: str, method: str, target: str, deadline: float = _DEADLINE) -> bytes:
     """Blocks for some milliseconds, or the deadline. Raises OSError and HTTPException."""
-    connection = _Connection(address)
+    connection = _Connection(address, deadline)
     try:
         connection.request(method, target)
         return connection.getresponse().read()

@@ -1,35 +1,32 @@
 """What Envoy has counted, asked of its admin page."""
 
+import asyncio
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from libs.domain.errors import Unavailable
 from services.gateway.envoy.admin import EnvoyAdmin
 
 NOT_OURS = "this gateway runs no Envoy of its own, and those elsewhere cannot be asked what they have counted"
+_SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True)
-class Span:
-    """How many values lie from `lower` up to, and without, `lower + width`."""
+class Sample:
+    """One number under a name and labels, since Envoy started."""
 
-    lower: float
-    width: float
-    count: int
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Counters and gauges by name, and histograms by name, since Envoy started."""
-
-    numbers: dict[str, int] = field(default_factory=dict)
-    spans: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+    name: str
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Statistics(Protocol):
     """Where numbers come from."""
 
-    async def read(self, names: str) -> Counted:
+    async def read(self, names: str) -> list[Sample]:
         """All that is counted under names that this regular expression fits. Raises Unavailable."""
 
 
@@ -39,14 +36,14 @@ class EnvoyStatistics:
     def __init__(self, admin: EnvoyAdmin) -> None:
         self._admin = admin
 
-    async def read(self, names: str) -> Counted:
-        return counted(await self._admin.statistics(names))
+    async def read(self, names: str) -> list[Sample]:
+        return await asyncio.to_thread(samples, await self._admin.statistics(names))
 
 
 class NoStatistics:
     """Envoys that cannot be asked."""
 
-    async def read(self, names: str) -> Counted:
+    async def read(self, names: str) -> list[Sample]:
         raise Unavailable(NOT_OURS)
 
 
@@ -55,17 +52,11 @@ def statistics_of(admin: EnvoyAdmin | None) -> Statistics:
     return NoStatistics() if admin is None else EnvoyStatistics(admin)
 
 
-def counted(answer: dict[str, Any]) -> Counted:
-    """Envoy's answer, as it writes JSON with detailed histograms."""
-    numbers: dict[str, int] = {}
-    spans: dict[str, tuple[Span, ...]] = {}
-    for each in answer.get("stats", []):
-        if "histograms" not in each:
-            numbers[each["name"]] = int(each["value"])
-            continue
-        for histogram in each["histograms"].get("details", []):
-            spans[histogram["name"]] = tuple(
-                Span(float(part["lower_bound"]), float(part["width"]), int(part["count"]))
-                for part in histogram["totals"]
-            )
-    return Counted(numbers, spans)
+def samples(text: str) -> list[Sample]:
+    """The text in which Envoy says its statistics, the format of Prometheus."""
+    found = map(_SAMPLE.match, text.splitlines())
+    return [
+        Sample(each["name"], float(each["value"]), dict(_LABEL.findall(each["labels"] or "")))
+        for each in found
+        if each is not None
+    ]

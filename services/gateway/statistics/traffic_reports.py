@@ -11,8 +11,9 @@ from libs.lifecycle import wait_until_any
 from services.gateway.statistics.envoy_stats import Statistics
 from services.gateway.statistics.reading import traffic, traffic_names
 
-# Envoy looks through all it counts for each answer.
 _SHORTEST = timedelta(milliseconds=500)
+# Envoy looks through all it counts for each answer, and does nothing else but serve while it does.
+_REST = 19
 _WHENEVER = timedelta(hours=1)
 
 
@@ -31,14 +32,14 @@ class TrafficReports:
         self._changed.set()
 
     async def run(self, until: asyncio.Event) -> None:
-        """Reports until stopped: at once when the question changes, then at its pace."""
+        """Reports until stopped: at once when the question changes, then at its pace where that is cheap."""
         while not until.is_set():
             self._changed.clear()
             began = time.monotonic()
             if self._services:
                 await self._report(self._services)
             spent = timedelta(seconds=time.monotonic() - began)
-            pace = max(self._every - spent, _SHORTEST / 2) if self._services else _WHENEVER
+            pace = max(self._every - spent, spent * _REST) if self._services else _WHENEVER
             await wait_until_any(pace, self._changed, until)
 
     async def _report(self, services: frozenset[str]) -> None:

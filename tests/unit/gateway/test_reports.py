@@ -9,7 +9,7 @@ from typing import Any
 
 from easel.gateway.v1 import gateway_pb2 as pb
 from libs.domain.errors import Unavailable
-from services.gateway.statistics.envoy_stats import Counted, NoStatistics
+from services.gateway.statistics.envoy_stats import NoStatistics, Sample
 from services.gateway.statistics.token_reports import TokenReports
 from services.gateway.statistics.traffic_reports import TrafficReports
 from tests.support.waiting import until
@@ -21,14 +21,22 @@ OFTEN = timedelta(milliseconds=10)
 class PlayedStatistics:
     """Answers with what the test says; None is an Envoy that does not answer."""
 
-    numbers: dict[str, int] | None = field(default_factory=dict)
+    counted: list[Sample] | None = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    async def read(self, names: str) -> Counted:
+    async def read(self, names: str) -> list[Sample]:
         self.asked.append(names)
-        if self.numbers is None:
+        if self.counted is None:
             raise Unavailable("Envoy sleeps")
-        return Counted(dict(self.numbers))
+        return self.counted
+
+
+def requests(count: int) -> Sample:
+    return Sample("envoy_cluster_upstream_rq_completed", count, {"envoy_cluster_name": "svc/1"})
+
+
+def uses(token: str, count: int) -> Sample:
+    return Sample("envoy_vhost_route_upstream_rq_total", count, {"envoy_route": token})
 
 
 @asynccontextmanager
@@ -43,7 +51,7 @@ async def running(loop: Any) -> AsyncIterator[None]:
 
 
 async def test_numbers_are_read_only_while_somebody_watches() -> None:
-    statistics, said = PlayedStatistics({"cluster.svc/1.upstream_rq_completed": 3}), list[pb.ConnectRequest]()
+    statistics, said = PlayedStatistics([requests(3)]), list[pb.ConnectRequest]()
     reports = TrafficReports(statistics, said.append)
 
     async with running(reports):
@@ -68,7 +76,7 @@ async def test_an_envoy_that_does_not_answer_is_said_and_asked_again() -> None:
     async with running(reports):
         reports.watch(frozenset({"svc"}), OFTEN)
         await until(lambda: said, "a report")
-        statistics.numbers = {"cluster.svc/1.upstream_rq_completed": 3}
+        statistics.counted = [requests(3)]
         await until(lambda: said[-1].traffic.services, "numbers")
 
     assert said[0].traffic.why == "Envoy sleeps"
@@ -87,21 +95,18 @@ async def test_envoys_elsewhere_cannot_be_asked_which_is_said() -> None:
 
 
 async def test_tokens_are_named_by_their_ids_when_their_counts_grew() -> None:
-    statistics, said = PlayedStatistics({"vhost.svc.route.token-a.upstream_rq_total": 5}), list[Any]()
-    ids = {"token-a": "id-a", "token-b": "id-b"}
+    old, used, gone = (f"token-00000000000{mark}" for mark in "abc")
+    statistics, said = PlayedStatistics([uses(old, 5)]), list[Any]()
+    ids = {old: "id-of-old", used: "id-of-used"}
     reports = TokenReports(statistics, said.append, lambda: ids, every=OFTEN)
 
     async with running(reports):
         await until(lambda: len(statistics.asked) > 2, "some looks")
         assert said == []
-        statistics.numbers = {
-            "vhost.svc.route.token-a.upstream_rq_total": 5,
-            "vhost.svc.route.token-b.upstream_rq_total": 1,
-            "vhost.svc.route.token-gone.upstream_rq_total": 1,
-        }
+        statistics.counted = [uses(old, 5), uses(used, 1), uses(gone, 1)]
         await until(lambda: said, "a use")
 
-    assert [each.token_id for each in said[0].token_uses.uses] == ["id-b"]
+    assert [each.token_id for each in said[0].token_uses.uses] == ["id-of-used"]
     assert len(said) == 1
 
 
