@@ -66,6 +66,8 @@ def start(launch: Launch) -> Running:
         "--log-level",
         "warning",
     ]
+    # A body that is too long is an error to this part of Envoy: no client may fill the log with its requests.
+    command += ["--component-log-level", "http:critical"]
     # Connections of a listener that was changed or is gone may finish what they do for ten minutes.
     command += ["--drain-time-s", "600", "--drain-strategy", "immediate", "--parent-shutdown-time-s", "900"]
     command += ["--concurrency", str(launch.concurrency or os.cpu_count() or 1)]

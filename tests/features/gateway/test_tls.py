@@ -273,3 +273,36 @@ async def test_the_certificates_in_force_survive_a_restart_without_their_files(
             await until_shown(port, authority, signed)
 
             await until(lambda: scheduler.status.why, "the missing file to be said")
+
+
+async def test_the_gateway_speaks_tls_to_instances_and_shows_its_own_certificate(
+    gateway: Harness, authority: Authority, tmp_path: Path
+) -> None:
+    instance, own = authority.signed("127.0.0.1"), authority.signed("gateway")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=authority.pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    file = tmp_path / "instance.pem"
+    file.write_text(instance.certificate + instance.key)
+    context.load_cert_chain(file)
+    seen: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        seen.append(_serial(writer))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        await gateway.serve(service("svc", server.sockets[0].getsockname()[1]))
+
+        await gateway.configure(
+            upstream_ca=authority.pem, upstream_certificate=own.certificate, upstream_key=own.key
+        )
+
+        async def answered() -> bool:
+            asked = await gateway.http.get(f"{gateway.url}/api/predict/svc", headers=bearer())
+            return asked.status_code == 200
+
+        await until(answered, "the instance to answer over TLS")
+    assert set(seen) == {own.serial}

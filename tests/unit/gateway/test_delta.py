@@ -5,9 +5,15 @@ from collections.abc import Iterable
 from services.gateway.ads.messages import Refusal, Request, Response
 from services.gateway.ads.store import ResourceStore
 from services.gateway.ads.view import EnvoyView
-from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, TYPES, Key, Resource
+from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, SECRET, TYPES, Key, Resource
 
-SHORT = {CLUSTER: "cluster", ENDPOINTS: "endpoints", LISTENER: "listener", SCOPE: "scope"}
+SHORT = {
+    CLUSTER: "cluster",
+    ENDPOINTS: "endpoints",
+    LISTENER: "listener",
+    SCOPE: "scope",
+    SECRET: "secret",
+}
 
 
 class Wire:
@@ -280,3 +286,59 @@ def test_a_changed_cluster_is_given_its_endpoints_again() -> None:
     wire.settle()
 
     assert "+endpoints a/1" in wire.sent
+
+
+def a_port(name: str, *, by_name: bool = False) -> list[Resource]:
+    cluster = Resource(Key(CLUSTER, f"{name}/tcp"), b"", "1")
+    endpoints = [] if by_name else [Resource(Key(ENDPOINTS, f"{name}/tcp"), b"", "1")]
+    return [cluster, *endpoints, Resource(Key(LISTENER, f"tcp/{name}"), b"", "1", needs=(f"{name}/tcp",))]
+
+
+def test_a_port_opens_only_after_its_cluster_and_closes_before_it() -> None:
+    wire = Wire()
+
+    wire.change("a", a_port("a"))
+    wire.settle()
+    wire.change("a", [])
+    wire.settle()
+
+    opened = ["+cluster a/tcp", "+endpoints a/tcp", "+listener tcp/a"]
+    assert wire.sent == ["+listener edge", *opened, "-listener tcp/a", "-cluster a/tcp"]
+
+
+def test_a_port_whose_places_envoy_resolves_by_itself_waits_for_no_endpoints() -> None:
+    wire = Wire()
+
+    sequence = wire.change("a", a_port("a", by_name=True))
+    wire.settle()
+
+    assert wire.sent == ["+listener edge", "+cluster a/tcp", "+listener tcp/a"]
+    assert wire.view.applied() >= sequence
+
+
+def test_a_port_that_is_refused_is_named_and_holds_nothing_up() -> None:
+    wire = Wire()
+    wire.refuses = {"tcp/a@1"}
+
+    wire.change("a", a_port("a"))
+    sequence = wire.change("b", a_service("b"))
+    wire.settle()
+
+    assert [refusal.names for refusal in wire.refusals] == [("tcp/a",)]
+    assert wire.view.applied() >= sequence
+
+
+def test_a_secret_is_sent_to_those_that_ask_for_it_and_each_time_it_changes() -> None:
+    wire = Wire()
+    wire.change("tls", [Resource(Key(SECRET, "domain/a"), b"", "1")])
+    wire.settle()
+    assert wire.sent == ["+listener edge"]
+
+    wire.view.receive(Request(SECRET, subscribe=("domain/a",)))
+    wire.settle()
+    wire.change("tls", [Resource(Key(SECRET, "domain/a"), b"", "2")])
+    wire.settle()
+    wire.change("tls", [])
+    wire.settle()
+
+    assert wire.sent == ["+listener edge", "+secret domain/a", "+secret domain/a"]
