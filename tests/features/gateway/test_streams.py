@@ -9,57 +9,17 @@ import pytest
 import websockets
 from websockets.asyncio.server import serve
 
+from tests.support.echo_calls import echo_calls
 from tests.support.gateway_harness import TOKEN, Harness, bearer, echo_backend, service
 
 WITH_TOKEN = (("authorization", f"Bearer {TOKEN}"),)
 
 
-class Echo(grpc.GenericRpcHandler):
-    """`/echo.Echo/{Shape}` for the four shapes of a call, on plain bytes."""
-
-    def service(self, details: grpc.HandlerCallDetails) -> Any:
-        return {
-            "/echo.Echo/Unary": grpc.unary_unary_rpc_method_handler(self.unary),
-            "/echo.Echo/Down": grpc.unary_stream_rpc_method_handler(self.down),
-            "/echo.Echo/Up": grpc.stream_unary_rpc_method_handler(self.up),
-            "/echo.Echo/Both": grpc.stream_stream_rpc_method_handler(self.both),
-            "/echo.Echo/Missing": grpc.unary_unary_rpc_method_handler(self.missing),
-            "/echo.Echo/Silent": grpc.unary_unary_rpc_method_handler(self.silent),
-        }.get(details.method)
-
-    async def unary(self, request: bytes, context: Any) -> bytes:
-        context.set_trailing_metadata((("x-trailer", "seen"),))
-        return request
-
-    async def down(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
-        for _ in range(3):
-            yield request
-
-    async def up(self, requests: AsyncIterator[bytes], context: Any) -> bytes:
-        return b"".join([each async for each in requests])
-
-    async def both(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-        async for each in requests:
-            yield each
-
-    async def missing(self, request: bytes, context: Any) -> bytes:
-        await context.abort(grpc.StatusCode.NOT_FOUND, "no such model")
-        return b""
-
-    async def silent(self, request: bytes, context: Any) -> bytes:
-        await asyncio.Event().wait()
-        return b""
-
-
 @pytest.fixture
 async def model(gateway: Harness) -> AsyncIterator[Harness]:
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((Echo(),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    await gateway.serve(service("model", port, grpc=True, keepalive_ms=200))
-    yield gateway
-    await server.stop(0)
+    async with echo_calls() as echo:
+        await gateway.serve(service("model", echo.port, grpc=True, keepalive_ms=200))
+        yield gateway
 
 
 def channel(gateway: Harness, authority: str = "model.easel.local") -> grpc.aio.Channel:
