@@ -148,6 +148,8 @@ class Gateways:
         gateway.held.applied(gateway.applied)
         if gateway.proven:
             self._unproven.discard(gateway)
+        if gateway.node:
+            self._table.node_applied(gateway.node, gateway.applied)
         for listener in self._applied_listeners:
             listener(lambda instance: not self._routes_to(gateway, instance))
 

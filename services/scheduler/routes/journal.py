@@ -40,6 +40,10 @@ class Journal:
         if len(self._removed_at) > _REMOVALS:
             self._forgotten = self._removed_at.pop(next(iter(self._removed_at)))
 
+    def changed_at(self, name: str, otherwise: int) -> int:
+        """The generation at which it changed last; `otherwise` where it is not there."""
+        return self._changed_at.get(name, otherwise)
+
     def tells(self, generation: int) -> bool:
         """Whether it is known all that was removed after this generation."""
         return generation >= self._forgotten

@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from easel.gateway.v1 import gateway_pb2
 from libs.domain.records import Instance, Service
 from libs.domain.traffic import SHARED_GATEWAY, Registry
 from services.scheduler.access.rules import Owner, tokens_of
 from services.scheduler.facts import Facts
+from services.scheduler.routes.address import Address
 from services.scheduler.routes.in_force import facts_in_force
 from services.scheduler.routes.mirror_routes import mirrors_of
 from services.scheduler.world import World
@@ -22,31 +21,14 @@ SHARED_KEEPALIVE = timedelta(seconds=5)
 DEDICATED_KEEPALIVE = timedelta(minutes=10)
 
 
-class Address(NamedTuple):
-    """Where something is reached."""
-
-    host: str
-    port: int
-
-
 @dataclass(frozen=True)
 class Surroundings:
     """What routes depend on beside the records: where gateways are reached, and the values of secrets."""
 
-    # By node, and by the name of a gateway.
-    of_nodes: Mapping[str, Address] = field(default_factory=lambda: MappingProxyType({}))
+    # By node and service, and by the name of a gateway.
+    on_node: Callable[[str, str], Address | None] = lambda node, service: None
     of_gateways: Mapping[str, Address] = field(default_factory=lambda: MappingProxyType({}))
     secret: Callable[[str], Mapping[str, str] | None] = lambda name: None
-
-
-def address_of(url: str) -> Address | None:
-    """Host and port of a URL; None where it has none."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return None
-    return Address(parts.hostname, port) if parts.hostname else None
 
 
 def route_of(world: World, service: Service, around: Surroundings) -> gateway_pb2.ServiceRoute:
@@ -110,7 +92,7 @@ def direct_endpoints(
 ) -> list[gateway_pb2.DirectEndpoint]:
     """For each node with ready instances its gateway's address, else that of the service's own gateway."""
     own = around.of_gateways.get(gateway)
-    places = Counter(around.of_nodes.get(instance.node, own) for instance in ready)
+    places = Counter(around.on_node(instance.node, instance.service) or own for instance in ready)
     return [
         gateway_pb2.DirectEndpoint(address=place.host, port=place.port, weight=weight)
         for place, weight in sorted((p, w) for p, w in places.items() if p is not None)

@@ -10,17 +10,13 @@ from libs.db.changes import Changes
 from libs.domain.records import Instance, Service
 from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.gateways.settings import SecretOf, hosted_by, settings_of
+from services.scheduler.routes.address import Address, address_of
+from services.scheduler.routes.direct import DirectPlaces
 from services.scheduler.routes.group_route import group_route_of
 from services.scheduler.routes.in_force import facts_in_force
 from services.scheduler.routes.journal import Audience
 from services.scheduler.routes.selection import NodeAudiences
-from services.scheduler.routes.service_route import (
-    Address,
-    Surroundings,
-    address_of,
-    on_nodes,
-    route_of,
-)
+from services.scheduler.routes.service_route import Surroundings, on_nodes, route_of
 from services.scheduler.routes.touched import Touched, touched_by
 from services.scheduler.world import World
 
@@ -47,17 +43,15 @@ class RoutesTable:
         """`secret` opens secrets; `public_url` is where the shared gateway is reached until it says so."""
         self._world, self._secret, self._base = world, secret, base
         self.generation = base
-        # Where gateways say that they are reached, and those of nodes.
+        # Where gateways say that they are reached.
         self._said: dict[str, Address] = {}
         if (address := address_of(public_url)) is not None:
             self._said[SHARED_GATEWAY] = address
-        self._of_nodes: dict[str, Address] = {}
         self._of_gateways: dict[str, Address] = {}
-        self._around = Surroundings(
-            MappingProxyType(self._of_nodes), MappingProxyType(self._of_gateways), secret
-        )
         self._audiences: dict[str, Audience] = {}
         self._nodes = NodeAudiences(world)
+        self._direct = DirectPlaces(self._nodes.get)
+        self._around = Surroundings(self._direct.at, MappingProxyType(self._of_gateways), secret)
         self._home: dict[str, str] = {}
         self._group_home: dict[str, str] = {}
         self._routes: dict[str, gateway_pb2.ServiceRoute] = {}
@@ -144,23 +138,26 @@ class RoutesTable:
     def node_joined(self, node: str, direct_address: str) -> Audience:
         """A node has a gateway, which clients that connect directly reach at this address."""
         audience = self._nodes.get(node) or self._nodes.join(node, self.generation)
-        address = address_of(f"http://{direct_address}")
-        if self._of_nodes.get(node) != address:
-            if address is not None:
-                self._of_nodes[node] = address
-            self._carry_out(Touched(self._ready_on(node)))
+        self._carry_out(Touched(self._direct.joined(node, address_of(f"http://{direct_address}"))))
         return audience
+
+    def node_applied(self, node: str, generation: int) -> None:
+        """Every Envoy of a node's gateway has this generation."""
+        found = self._direct.applied(node, generation)
+        if found:
+            self._carry_out(Touched(found))
 
     def node_left(self, node: str) -> None:
         """Clients that connect directly reach the services' own gateways in place of this node's."""
         self._nodes.leave(node)
-        if self._of_nodes.pop(node, None) is not None:
-            self._carry_out(Touched(self._ready_on(node)))
+        self._carry_out(Touched(self._direct.left(node)))
 
     def look(self, now: datetime, everywhere: Callable[[str, int], bool]) -> None:
         """Ends what lingers on nodes, once `everywhere` says that a service's gateways have a generation."""
         step = _Step(self.generation + 1)
         step.nodes = self._nodes.over(now, everywhere)
+        for node in step.nodes:
+            self._direct.over(node)
         self._close(step)
 
     def public_url(self, gateway: str) -> str:
@@ -299,9 +296,6 @@ class RoutesTable:
         else:
             update.settings.CopyFrom(settings_of(self._world, audience.name, self._secret))
             update.hosted.CopyFrom(hosted_by(self._world, audience.name))
-
-    def _ready_on(self, node: str) -> set[str]:
-        return {instance.service for instance in self._world.instances_on(node) if instance.routed}
 
     def _note_registries(self, service: Service | None, name: str) -> None:
         edge = facts_in_force(self._world, service).edge if service is not None else None

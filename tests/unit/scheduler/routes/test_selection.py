@@ -81,6 +81,23 @@ def test_a_service_that_comes_to_one_node_after_the_other_is_served_on_both() ->
     assert (routes.everything(first), routes.everything(second)) == ({"one"}, {"one"})
 
 
+def test_nobody_is_sent_to_a_node_before_its_gateway_has_the_service() -> None:
+    routes = Routes(*a_served("one"), a_service("two"), a_version("two"))
+    routes.table.reached_at("gateway", "http://10.0.0.9:8800")
+    node = routes.node("n1")
+    routes.table.node_applied("n1", routes.table.generation)
+    assert [place.address for place in routes.route("one").direct] == ["n1"]
+
+    routes.put(a_ready_instance("two-a", service="two", node="n1"))
+    known = routes.table.generation
+    routes.table.node_applied("n1", known - 1)
+    assert [place.address for place in routes.route("two").direct] == ["10.0.0.9"]
+
+    routes.table.node_applied("n1", known)
+    assert [place.address for place in routes.route("two").direct] == ["n1"]
+    assert routes.table.since(node, known).services[0].direct[0].address == "n1"
+
+
 def test_a_service_that_joins_a_group_comes_to_the_nodes_of_the_group_and_leaves_with_it() -> None:
     one, two = a_served("one", group="both"), a_served("two", "n2")
     routes = Routes(*one, *two, a_group())
@@ -154,6 +171,9 @@ def test_direct_endpoints_are_the_nodes_gateways_and_else_the_services_own() -> 
     assert [(d.address, d.port, d.weight) for d in routes.route("one").direct] == [("10.0.0.9", 8800, 2)]
 
     routes.node("n2")
+    assert [(d.address, d.weight) for d in routes.route("one").direct] == [("10.0.0.9", 2)]
+
+    routes.table.node_applied("n2", routes.table.generation)
     assert [(d.address, d.weight) for d in routes.route("one").direct] == [("10.0.0.9", 1), ("n2", 1)]
 
     routes.table.node_left("n2")
