@@ -64,9 +64,6 @@ GAPS: tuple[Gap, ...] = (
     Gap("metadata.rpc.max_batch_size", _BATCHING),
     Gap("metadata.rpc.max_batch_timeout", _BATCHING),
     Gap("metadata.rpc.io_threads", _ENGINE),
-    Gap("metadata.rpc.worker_threads", _ENGINE),
-    Gap("metadata.rpc.max_queue_size", "the backlog of an instance is not bounded yet"),
-    Gap("metadata.rpc.rate_limit", "the rate of requests to an instance is not limited yet"),
     Gap("metadata.rpc.enable_jemalloc", "jemalloc is not loaded; use an image that brings it"),
     Gap("cloud.computing", _ELASTIC),
     Gap(
@@ -76,8 +73,6 @@ GAPS: tuple[Gap, ...] = (
         "containers[].resources.requests",
         "requests are kept and ignored; metadata.cpu and metadata.memory count",
     ),
-    Gap("networking.gateway_policy.rate_limit", "the rate of requests to the service is not limited yet"),
-    Gap("networking.gateway_policy.concurrency_limit", "requests in flight are not limited yet"),
     Gap(
         "storage[].nfs.resourceGroup",
         "the server is reached by its address alone; the value is kept and ignored",

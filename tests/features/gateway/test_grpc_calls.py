@@ -6,7 +6,6 @@ from typing import Any
 import grpc
 import pytest
 
-from easel.gateway.v1 import gateway_pb2 as pb
 from tests.support.echo_calls import EchoCalls, echo_calls
 from tests.support.free_ports import free_port
 from tests.support.gateway_harness import TOKEN, Harness, service
@@ -87,19 +86,3 @@ async def test_calls_are_counted_by_how_they_ended(gateway: Harness, model: Echo
 
     assert (seen.grpc_ok, seen.grpc_failed) == (2, 2)
     assert (seen.requests, seen.status_2xx, seen.status_5xx) == (4, 4, 0)
-
-
-async def test_a_member_of_a_group_is_called_by_header_and_by_authority(
-    gateway: Harness, model: EchoCalls
-) -> None:
-    await gateway.serve(service("model", model.port, grpc=True, group="both"))
-    group = pb.GroupRoute(name="both", tokens=[TOKEN], members=[pb.GroupMember(service="model", weight=1)])
-    await gateway.scheduler.until_applied(gateway.scheduler.set_groups(group))
-
-    for authority in ("both.easel.local", "both.model.easel.local"):
-        async with dialled(gateway, authority) as channel:
-            assert await channel.unary_unary("/echo.Echo/Unary")(b"x", metadata=OPENED) == b"x"
-    for name in ("both", "both.model"):
-        async with dialled(gateway, "gateway") as channel:
-            metadata = (*OPENED, ("x-easel-service", name))
-            assert await channel.unary_unary("/echo.Echo/Unary")(b"x", metadata=metadata) == b"x"

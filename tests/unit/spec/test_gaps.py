@@ -26,7 +26,7 @@ def test_a_plain_service_is_carried_out_whole() -> None:
                 "enable_grpc": True,
                 "enable_webservice": True,
                 "scheduling.spread.policy": "host",
-                "rpc": {"keepalive": 9000, "proxy_path": "/", "enable_sigterm": True, "rate_limit": 0},
+                "rpc": {"keepalive": 9000, "proxy_path": "/", "enable_sigterm": True, "rate_limit": 5},
                 "rolling_strategy": {"max_surge": 1, "max_unavailable": 0},
                 "eas.termination_grace_period": 10,
                 "workspace_id": 7,
@@ -40,7 +40,7 @@ def test_a_plain_service_is_carried_out_whole() -> None:
             dockerAuth="dXNlcjpwYXNz",
             features={},
             autoscaler={},
-            networking={"gateway_policy": {"rate_limit": {"enable": False, "limit": 5}}},
+            networking={"gateway_policy": {"rate_limit": {"enable": True, "limit": 5}}},
         )
         == []
     )
@@ -54,7 +54,6 @@ def test_each_feature_that_is_not_carried_out_is_told_once_at_its_place() -> Non
             {"mount_path": "/b", "nfs": {"server": "nas", "resourceGroup": "g"}},
         ],
         features={"eas.aliyun.com/enable-properties": "true"},
-        networking={"gateway_policy": {"rate_limit": {"enable": "true", "limit": 5}}},
         containers=[{"image": "app:1", "resources": {"requests": {"cpu": 1}}}],
         metadata={"gpu_memory": 4, "type": "Async"},
     )
@@ -63,7 +62,6 @@ def test_each_feature_that_is_not_carried_out_is_told_once_at_its_place() -> Non
         "metadata.gpu_memory",
         "metadata.type",
         "containers[0].resources.requests",
-        "networking.gateway_policy.rate_limit",
         "storage[1].nfs.resourceGroup",
         "autoscaler",
         'features["eas.aliyun.com/enable-properties"]',
