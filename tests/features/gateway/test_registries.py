@@ -6,12 +6,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from easel.gateway.v1 import gateway_pb2 as pb
 from services.gateway.registry.registrar import Registrar
 from services.gateway.routes import DirectEndpoint, Registration, Service
 from tests.support.free_ports import free_port
+from tests.support.gateway_harness import (
+    ScriptedScheduler,
+    gateway_process,
+    scripted_scheduler,
+    service,
+    settings_for,
+)
 from tests.support.nacos_server import NacosServer, nacos_server
 from tests.support.waiting import until
 
@@ -168,3 +177,28 @@ async def test_an_entry_that_is_refused_holds_up_no_other() -> None:
         await until(lambda: weights(server) == [1], "the entry that is in order")
 
     assert weights(server, "heavy") == []
+
+
+async def test_the_entry_of_a_gateway_that_is_killed_expires(tmp_path: Path) -> None:
+    server, scheduler = NacosServer(lag=6, expiry=6), ScriptedScheduler()
+    async with nacos_server(server) as url, scripted_scheduler(scheduler) as address:
+        settings = settings_for(tmp_path, address, envoy=False)
+        host, _, port = settings.listen.rpartition(":")
+        scheduler.set(
+            service(
+                "digits",
+                direct=[pb.DirectEndpoint(address=host, port=int(port), weight=3)],
+                registrations=[
+                    pb.Registration(
+                        kind="nacos", url=url, service_name="digits", namespace="prod", group="models"
+                    )
+                ],
+            )
+        )
+        async with gateway_process(settings) as process:
+            await until(lambda: weights(server) == [3], "the instance")
+            process.kill()
+            await process.wait()
+
+            assert weights(server) == [3]
+            await until(lambda: weights(server) == [], "the instance to expire")
