@@ -418,6 +418,7 @@ class ServiceTraffic(_message.Message):
     LATENCY_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     version: _builtins.int
+    """0 for what was refused before a version was chosen: these are in `rate_limited` and `status_4xx` alone."""
     requests: _builtins.int
     status_2xx: _builtins.int
     """Answers by class, of instances and of the gateway itself."""
