@@ -22,7 +22,7 @@ def main() -> None:
     where = options.parse_args().bootstrap
     if where:
         settings = Settings()
-        sys.stdout.write(bootstrap(envoy_dial(settings, where, settings.token())))
+        sys.stdout.write(bootstrap(envoy_dial(settings, where, settings.token(), elsewhere=True)))
         return
     configure()
     asyncio.run(_standalone())

@@ -95,16 +95,19 @@ def admin_address(settings: Settings) -> str:
     return settings.envoy_admin or socket_address(settings.data_dir, "admin.sock")
 
 
-def envoy_dial(settings: Settings, xds: str, token: str) -> Dial:
-    """What an Envoy of this gateway is started with; `xds` is where it finds the gateway."""
+def envoy_dial(settings: Settings, xds: str, token: str, *, elsewhere: bool = False) -> Dial:
+    """What an Envoy of this gateway is started with; `xds` is where it finds the gateway.
+
+    How much one `elsewhere` may take of its machine is only what was set: this machine says nothing of that.
+    """
     return Dial(
         f"{settings.name}-envoy",
         xds,
         admin_address(settings),
         "" if xds.startswith("unix:") else token,
         settings.otlp_endpoint,
-        max_heap_mib=settings.max_heap_mib or capacity.heap_mib(),
-        max_connections=settings.max_connections or capacity.connections(),
+        max_heap_mib=settings.max_heap_mib or (0 if elsewhere else capacity.heap_mib()),
+        max_connections=settings.max_connections or (0 if elsewhere else capacity.connections()),
     )
 
 

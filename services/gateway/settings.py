@@ -106,12 +106,6 @@ class Settings(BaseSettings):
         parts = urlsplit(self.public_url or f"http://{self.listen}")
         return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
-    def domains(self) -> tuple[str, ...]:
-        """The domain alone, and with each port that clients may write behind it."""
-        ports = [host_and_port(self.listen, "listen")[1], urlsplit(self.public_url).port]
-        ports.append(host_and_port(self.direct(), "direct_address")[1])
-        return (self.domain, *dict.fromkeys(f"{self.domain}:{port}" for port in ports if port))
-
 
 def host_and_port(address: str, name: str) -> tuple[str, int]:
     """Splits "host:port". Raises InvalidRequest, naming the setting, when it is something else."""

@@ -26,7 +26,7 @@ def turned_away(allow: tuple[str, ...], deny: tuple[str, ...]) -> Any:
 
 
 def let_in(allow: tuple[str, ...], deny: tuple[str, ...]) -> list[Any]:
-    """The ranges of `allow`, or of all addresses, without those of `deny`. None at all where both are empty."""
+    """The ranges of `allow`, or of all addresses, without those of `deny`. None where both are empty."""
     if not allow and not deny:
         return []
     remain = [ip_network(each, strict=False) for each in allow or _EVERYBODY]

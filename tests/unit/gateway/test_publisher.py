@@ -18,7 +18,8 @@ from services.gateway.settings import Settings
 from services.gateway.snapshot import Snapshots, load, save
 from services.gateway.sockets import socket_address
 from services.gateway.translate import service_from_proto, service_to_proto
-from services.gateway.xds.listener import Edge, listener
+from services.gateway.xds.edge import Edge
+from services.gateway.xds.listener import listener
 from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE
 from tests.support.waiting import until
 
@@ -225,12 +226,6 @@ def test_a_service_survives_the_wire() -> None:
     service = a_service("a", 1, 2)
 
     assert service_from_proto(service_to_proto(service)) == service
-
-
-def test_a_service_has_a_host_name_with_each_port_that_clients_may_write() -> None:
-    settings = Settings(listen="127.0.0.1:8800", public_url="http://models.example:9000")
-
-    assert settings.domains() == ("easel.local", "easel.local:8800", "easel.local:9000")
 
 
 @pytest.mark.parametrize("listen", ["8800", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000"])
