@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from services.gateway.front.links import signature
+from libs.web_links import signature
 from tests.support.browser import Page, browser_page
 from tests.support.embedded import EmbeddedEasel, done, embedded_easel
 from tests.support.waiting import until

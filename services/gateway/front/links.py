@@ -1,6 +1,5 @@
 """Links that open a service's pages in a browser: whether one is good, and where it leads. Pure."""
 
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+from libs.web_links import signature
 from services.gateway.routes import Service
 from services.gateway.routing.rules import PREFIX
 from services.gateway.routing.sessions import PERIOD, cookie_name, period_at, session_value
@@ -71,11 +71,6 @@ def opened(link: Link, service: Service | None, domains: Iterable[str], now: dat
         path=base or "/",
         secure=link.secure,
     )
-
-
-def signature(token: str, service: str, until: str) -> str:
-    """What a good link shows."""
-    return hmac.new(token.encode(), f"easel-link\n{service}\n{until}".encode(), hashlib.sha256).hexdigest()
 
 
 def _signed_by(link: Link, service: Service) -> str | None:

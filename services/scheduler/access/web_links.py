@@ -4,8 +4,6 @@ A gateway checks the signature, which is keyed by one of the service's tokens, a
 browser shows from then on.
 """
 
-import hashlib
-import hmac
 import math
 from datetime import datetime, timedelta
 from urllib.parse import urlencode, urlsplit
@@ -13,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from libs.domain.errors import FailedPrecondition, InvalidRequest
 from libs.domain.records import Service
 from libs.spec.refusal import Words
+from libs.web_links import signature
 
 VALID_FOR = timedelta(minutes=5)
 LONGEST = timedelta(days=1)
@@ -35,11 +34,6 @@ def web_link(service: Service, webservice: bool, base_url: str, expires_at: date
     until = str(math.ceil(expires_at.timestamp()))
     query = urlencode({"until": until, "sig": signature(service.token, service.name, until)})
     return f"{base_url.rstrip('/')}/easel/open/{service.name}?{query}"
-
-
-def signature(token: str, service: str, until: str) -> str:
-    """What a link shows: HMAC-SHA256 in hex, keyed by the token, over what the link opens and until when."""
-    return hmac.new(token.encode(), f"easel-link\n{service}\n{until}".encode(), hashlib.sha256).hexdigest()
 
 
 def host_url(public_url: str, service: str, domain: str) -> str:

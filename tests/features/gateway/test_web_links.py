@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from services.gateway.front.links import signature
+from libs.web_links import signature
 from tests.support.gateway_harness import TOKEN, EchoBackend, Harness, echo_backend, service
 
 

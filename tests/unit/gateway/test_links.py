@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.gateway.front.links import Closed, Link, Opened, opened, signature
+from libs.web_links import signature
+from services.gateway.front.links import Closed, Link, Opened, opened
 from services.gateway.routes import Service, Token
 from services.gateway.routing.sessions import period_at, session_value
 

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from libs.domain.errors import FailedPrecondition, InvalidRequest
-from services.scheduler.access.web_links import expiry, host_url, signature, web_link
+from libs.web_links import signature
+from services.scheduler.access.web_links import expiry, host_url, web_link
 from tests.support.builders import NOON, a_service, at
 
 
