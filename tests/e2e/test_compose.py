@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from easel_sdk import Easel, EaselError
@@ -63,6 +64,18 @@ def test_a_service_is_called_through_the_gateway_with_its_token(echo: str) -> No
 
     assert (answer.status_code, answer.json()["path"], answer.json()["body"]) == (200, "/below", "hello")
     assert refused.status_code == 401
+
+
+async def test_direct_clients_are_sent_to_the_node_s_own_gateway(easel: ComposedEasel, echo: str) -> None:
+    url = f"{easel.context.gateway}/api/v1/servicediscovery/upstreams/echo"
+
+    def ports() -> set[int]:
+        return {each["port"] for each in httpx.get(url, timeout=20).json()["endpoints"]["items"]}
+
+    await until(lambda: ports() == {easel.direct_port}, "the node's gateway to be told", within=60)
+    answer = call(f"http://127.0.0.1:{easel.direct_port}/api/predict/echo", content="directly")
+
+    assert (answer.status_code, answer.json()["body"]) == (200, "directly")
 
 
 async def test_a_service_is_scaled(easel: ComposedEasel, client: Easel, echo: str) -> None:

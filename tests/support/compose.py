@@ -29,11 +29,12 @@ class ComposedEasel:
         self._data_dir = data_dir
         self.project = f"easel-test-{secrets.token_hex(4)}"
         self.engine = docker.from_env(timeout=60)
-        self._gateway_port, self._admin_port = free_port(), free_port()
+        self._gateway_port, self._admin_port, self.direct_port = free_port(), free_port(), free_port()
         self._environment = {
             **os.environ,
             "EASEL_GATEWAY_PORT": str(self._gateway_port),
             "EASEL_ADMIN_PORT": str(self._admin_port),
+            "EASEL_DIRECT_PORT": str(self.direct_port),
             "EASEL_GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{self._gateway_port}",
             "EASEL_AGENT_NODE": self.project,
             "EASEL_AGENT_DATA_DIR": str(data_dir),
@@ -68,7 +69,7 @@ class ComposedEasel:
             "EASEL_JOIN_TOKEN_FILE": str(token),
         }
         try:
-            host.compose("--profile", "agent", "up", "-d", "joining-agent")
+            host.compose("--profile", "agent", "up", "-d", "joining-agent", "joining-node-gateway")
             yield
         finally:
             host.close()
