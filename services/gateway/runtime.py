@@ -25,7 +25,6 @@ from services.gateway.envoy.ports import taken
 from services.gateway.envoy.process import Launch
 from services.gateway.envoy.supervisor import EnvoySupervisor
 from services.gateway.feed import Identity
-from services.gateway.front.server import serving_front
 from services.gateway.hosting import Hosting
 from services.gateway.key_pairs import KeyPairs
 from services.gateway.publisher import Publisher
@@ -68,7 +67,6 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             hosts=settings.hosts,
             domain=settings.domain,
         )
-        await owned.enter_async_context(serving_front(publisher, front_address(settings)))
         admin = EnvoyAdmin(admin_address(settings)) if settings.envoy else None
         async with asyncio.TaskGroup() as loops:
             loops.create_task(Snapshots(publisher, snapshot).run(until=stop))
@@ -87,6 +85,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
                 loops.create_task(_own_envoy(settings, own, conditions, stop, ready))
             elif ready is not None:
                 ready.set()
+            loops.create_task(_front(settings, publisher, stop))
             await stop.wait()
 
 
@@ -128,6 +127,15 @@ async def serving_envoys(settings: Settings, publisher: Publisher, token: str) -
     async with serving(services, listen, drain_for=timedelta(0), interceptors=guards) as port:
         host = "127.0.0.1" if local else host_and_port(listen, "xds_listen")[0]
         yield listen if local else f"{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+
+
+async def _front(settings: Settings, publisher: Publisher, stop: asyncio.Event) -> None:
+    """Answers what Envoy hands to this process."""
+    # Loading it takes longer than all else of a start, and Envoy starts meanwhile.
+    from services.gateway.front.server import serving_front
+
+    async with serving_front(publisher, front_address(settings)):
+        await stop.wait()
 
 
 async def _own_envoy(

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Protocol
 
 from libs.lifecycle import pause
-from services.gateway.registry.nacos import Nacos
 from services.gateway.registry.plan import wanted
 from services.gateway.registry.port import Entry, Place, Registry, Target
 from services.gateway.registry.writer import Writer
@@ -15,8 +14,16 @@ from services.gateway.routes import Service
 
 log = logging.getLogger(__name__)
 
+
+def _nacos(target: Target) -> Registry:
+    # Loaded where it is used: most gateways write into no registry.
+    from services.gateway.registry.nacos import Nacos
+
+    return Nacos(target)
+
+
 # A further kind of registry is one more line.
-KINDS: Mapping[str, Callable[[Target], Registry]] = {"nacos": Nacos}
+KINDS: Mapping[str, Callable[[Target], Registry]] = {"nacos": _nacos}
 
 # Nacos expects a beat this often, and forgives two that are missed.
 RENEW_EVERY = timedelta(seconds=5)
