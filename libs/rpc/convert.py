@@ -1,12 +1,14 @@
 """Between domain values and the messages that several contracts share. Protos stop where this is called."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from easel.common.v1 import common_pb2
+from libs.domain.errors import InvalidRequest
 from libs.domain.progress import Progress
 from libs.domain.records import Gpu, Resources
 from libs.domain.states import InstanceState, NodeState, Runtime, ServiceState
@@ -41,6 +43,19 @@ def time_from_proto(message: Message, field: str) -> datetime | None:
         return None
     stamp: Timestamp = getattr(message, field)
     return stamp.ToDatetime(UTC)
+
+
+def span_from_proto(message: Message, field: str) -> timedelta | None:
+    """The length of time in `field`, None when it is not set. Raises InvalidRequest when it is too long."""
+    if not message.HasField(field):
+        return None
+    span: Duration = getattr(message, field)
+    try:
+        return span.ToTimedelta()
+    except OverflowError:
+        raise InvalidRequest(
+            field, f"{span.seconds} s", "a length of time below ten thousand years"
+        ) from None
 
 
 def resources_to_proto(resources: Resources) -> common_pb2.Resources:

@@ -129,6 +129,11 @@ def rotated(world: World, token_id: str, overlap: timedelta, now: datetime) -> R
     _changeable(world, owner)
     if not timedelta() <= overlap <= LONGEST:
         raise InvalidRequest("overlap", f"{overlap.total_seconds():g} s", "0 to ten years")
+    if overlap and len(tokens_of(world, owner)) >= MOST_TOKENS:
+        raise FailedPrecondition(
+            f"{owner.kind} {owner.name!r} has {MOST_TOKENS} tokens, so the value before cannot be kept "
+            "beside the new one; delete one first, or rotate it with `--overlap 0s`"
+        )
     ends = now + overlap if token.expires_at is None else min(now + overlap, token.expires_at)
     before = replace(token, id=_new_id(), name=_name_before(world, owner, token.name), expires_at=ends)
     after = replace(token, value=_new_value(), created_at=now, expires_at=None, last_used_at=None)
@@ -156,18 +161,10 @@ def deleted(world: World, token_id: str, now: datetime) -> Changes:
 
 
 def expired(world: World, now: datetime) -> Changes:
-    """The tokens whose time is over are deleted, as are those whose owner is gone."""
-    gone: list[AccessToken] = []
-    events: list[Event] = []
-    for token in world.access_tokens.values():
-        if not _is_there(world, token):
-            gone.append(token)
-        elif token.expires_at is not None and token.expires_at <= now:
-            gone.append(token)
-            events.append(
-                _event(token, "AccessTokenExpired", f"access token {token.name!r} has expired", now)
-            )
-    return Changes(delete=tuple(gone), events=tuple(events))
+    """The tokens whose time is over are deleted."""
+    gone = [t for t in world.access_tokens.values() if t.expires_at is not None and t.expires_at <= now]
+    told = (_event(t, "AccessTokenExpired", f"access token {t.name!r} has expired", now) for t in gone)
+    return Changes(delete=tuple(gone), events=tuple(told))
 
 
 def _stored(world: World, token: AccessToken) -> tuple[Record, ...]:
@@ -198,10 +195,6 @@ def _name_before(world: World, owner: Owner, name: str) -> str:
     taken = {each.name for each in tokens_of(world, owner)}
     names = (f"{name}-before{'' if n == 1 else f'-{n}'}" for n in count(1))
     return next(each for each in names if each not in taken)
-
-
-def _is_there(world: World, token: AccessToken) -> bool:
-    return token.owner in (world.services if token.owner_kind == "service" else world.groups)
 
 
 def _moment(when: datetime) -> str:

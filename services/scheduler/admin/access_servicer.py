@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
 from libs.db.changes import Changes
 from libs.domain.traffic import AccessToken
-from libs.rpc.convert import time_to_proto
+from libs.rpc.convert import span_from_proto, time_to_proto
 from services.scheduler.access import rules
 from services.scheduler.access.last_used import LastUsed
 from services.scheduler.ledger import Ledger
@@ -28,7 +27,7 @@ class AccessTokenServicer(admin_pb2_grpc.AccessTokenServiceServicer):
     async def CreateAccessToken(
         self, request: admin_pb2.CreateAccessTokenRequest, context: Context
     ) -> admin_pb2.CreateAccessTokenResponse:
-        valid_for = _length(request, "valid_for")
+        valid_for = span_from_proto(request, "valid_for")
         made: list[AccessToken] = []
 
         def decide(world: World) -> Changes:
@@ -59,7 +58,7 @@ class AccessTokenServicer(admin_pb2_grpc.AccessTokenServiceServicer):
     async def RotateAccessToken(
         self, request: admin_pb2.RotateAccessTokenRequest, context: Context
     ) -> admin_pb2.RotateAccessTokenResponse:
-        asked = _length(request, "overlap")
+        asked = span_from_proto(request, "overlap")
         overlap = _OVERLAP if asked is None else asked
         made: list[rules.Rotated] = []
 
@@ -94,8 +93,3 @@ class AccessTokenServicer(admin_pb2_grpc.AccessTokenServiceServicer):
 def _order(token: AccessToken) -> str:
     """The first one before the others."""
     return f"{token.name != rules.DEFAULT} {token.name} {token.id}"
-
-
-def _length(request: Message, field: str) -> timedelta | None:
-    """The length of time in `field`, None when it is not set."""
-    return getattr(request, field).ToTimedelta() if request.HasField(field) else None

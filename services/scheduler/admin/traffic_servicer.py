@@ -8,7 +8,7 @@ import grpc
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
 from libs.domain.traffic import Mirror
-from libs.rpc.convert import time_to_proto
+from libs.rpc.convert import span_from_proto, time_to_proto
 from services.scheduler.access.opening import WebLinks
 from services.scheduler.ledger import Ledger
 from services.scheduler.mirrors import rules
@@ -74,7 +74,7 @@ class TrafficServicer(admin_pb2_grpc.TrafficServiceServicer):
     async def CreateWebLink(
         self, request: admin_pb2.CreateWebLinkRequest, context: Context
     ) -> admin_pb2.CreateWebLinkResponse:
-        valid_for = request.valid_for.ToTimedelta() if request.HasField("valid_for") else None
+        valid_for = span_from_proto(request, "valid_for")
         url, expires_at = self._links.made(request.service, valid_for, request.by_host)
         return admin_pb2.CreateWebLinkResponse(url=url, expires_at=time_to_proto(expires_at))
 

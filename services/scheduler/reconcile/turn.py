@@ -248,7 +248,9 @@ class Turn:
         draft.services.pop(service.name, None)
         draft.rollouts.pop(service.name, None)
         versions = self.world.versions.get(service.name, {}).values()
-        draft.forget(self.world.services[service.name], *versions, *instances)
+        # A service that is made anew under the name is not opened by what opened this one.
+        tokens = self.world.access_tokens_of("service", service.name)
+        draft.forget(self.world.services[service.name], *versions, *instances, *tokens)
         if rollout is not None:
             draft.forget(rollout)
         draft.of_service(service, "ServiceDeleted", "nothing of it is left")

@@ -78,6 +78,16 @@ async def test_a_token_goes_when_its_time_is_over(tmp_path: Path) -> None:
         assert "AccessTokenExpired" in await scheduler.event_reasons("digits")
 
 
+async def test_a_length_of_time_beyond_all_years_is_refused(tmp_path: Path) -> None:
+    async with a_scheduler(tmp_path) as scheduler:
+        await scheduler.create(a_spec())
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await make(scheduler, "endless", valid_for=Duration(seconds=10**15))
+
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert str(refused.value.details()).startswith("valid_for: got ")
+
+
 async def test_tokens_of_what_is_not_there_are_refused(tmp_path: Path) -> None:
     async with a_scheduler(tmp_path) as scheduler:
         with pytest.raises(grpc.aio.AioRpcError) as refused:

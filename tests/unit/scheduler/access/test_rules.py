@@ -13,6 +13,9 @@ from libs.domain.traffic import AccessToken, Group
 from services.scheduler.access import rules
 from services.scheduler.access.rules import MOST_TOKENS, Owner, created, deleted, expired, rotated, tokens_of
 from services.scheduler.admin.updating import UpdateAsk, changes_of, decide_update
+from services.scheduler.reconcile.drain import Unrouted
+from services.scheduler.reconcile.placing import Placer
+from services.scheduler.reconcile.turn import Turn
 from services.scheduler.world import World
 from tests.support.builders import NOON, a_service, a_spec, a_version, a_world, at
 
@@ -159,11 +162,24 @@ def test_a_locked_service_keeps_its_tokens() -> None:
             attempt()
 
 
-def test_the_tokens_of_what_is_gone_go_without_a_word() -> None:
-    world = a_deployment(a_token("orphan", owner="nobody"))
+def test_a_services_tokens_go_with_it_so_that_they_open_no_other_of_its_name() -> None:
+    world = a_deployment(a_token("partner"))
+    world.apply(Changes(put=(replace(world.service("digits"), deleting=True),)))
 
-    gone = expired(world, NOON)
-    assert ([t.id for t in gone.delete if isinstance(t, AccessToken)], gone.events) == (["acc-orphan"], ())
+    turn = Turn(world, Placer(world), lambda _: Unrouted(), HOUR, NOON)
+    world.apply(turn.changes(["digits"]))
+
+    assert (world.services, world.access_tokens) == ({}, {})
+
+
+def test_a_rotation_that_would_keep_more_than_the_bound_is_refused_unless_it_keeps_nothing() -> None:
+    world = a_deployment(*(a_token(f"n{n}") for n in range(MOST_TOKENS - 1)))
+
+    with pytest.raises(FailedPrecondition, match="--overlap 0s"):
+        rotate(world, DIGITS.first_id)
+    rotate(world, DIGITS.first_id, timedelta())
+
+    assert len(values(world)) == MOST_TOKENS
 
 
 def test_no_event_holds_a_value() -> None:
