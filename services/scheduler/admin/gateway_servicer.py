@@ -83,8 +83,11 @@ class GatewayServicer(admin_pb2_grpc.GatewayServiceServicer):
     async def DeleteRegistry(
         self, request: admin_pb2.DeleteRegistryRequest, context: Context
     ) -> admin_pb2.DeleteRegistryResponse:
-        used_by = self._table.written_to(request.id)
-        await self._ledger.change(lambda world: registries.deleted(world, request.id, used_by, self._clock()))
+        await self._ledger.change(
+            lambda world: registries.deleted(
+                world, request.id, self._table.written_to(request.id), self._clock()
+            )
+        )
         return admin_pb2.DeleteRegistryResponse()
 
     def _registry(self, registry: Registry) -> admin_pb2.Registry:

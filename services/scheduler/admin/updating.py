@@ -18,6 +18,8 @@ from services.scheduler.admin.documents import (
 )
 from services.scheduler.admin.specs import Accepted, accept, updated
 from services.scheduler.admin.writing import changeable, resized, service_event, takeable, written
+from services.scheduler.gateways.ports import refuse_taken_listeners
+from services.scheduler.gateways.registries import refuse_unknown
 from services.scheduler.groups.membership import placed
 from services.scheduler.pointer import pointed_at
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout, version_before
@@ -117,7 +119,7 @@ def _pointed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
         )
     document_before = in_force(service, world.version(service.name, service.version))
     document_after = in_force(after, version)
-    after = placed(world, after, parse_service(version.spec_json).spec)
+    after = _placed_again(world, after, version)
     way = "back to" if number < service.version else "on to"
     update = Update(
         before=service,
@@ -128,6 +130,19 @@ def _pointed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
         why=f"version {number}: {way} it from version {service.version}",
     )
     return _carried_out(world, update, ask, now)
+
+
+def _placed_again(world: World, service: Service, version: ServiceVersion) -> Service:
+    """Where a version puts the service that was accepted long ago, and may not be any more."""
+    spec = parse_service(version.spec_json).spec
+    try:
+        refuse_taken_listeners(world, spec)
+        refuse_unknown(world, spec)
+        return placed(world, service, spec)
+    except InvalidSpec as refused:
+        raise FailedPrecondition(
+            f"version {version.number} of {service.name!r} cannot be gone to any more: {refused}"
+        ) from None
 
 
 def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> Update:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, InvalidRequest, InvalidSpec, NotFound
@@ -11,6 +12,7 @@ from libs.domain.records import Event
 from libs.domain.states import EventKind
 from libs.domain.traffic import Registry
 from libs.spec import ServiceSpec
+from libs.spec.refusal import Words
 from services.scheduler.gateways.checks import is_url, refuse_secret
 from services.scheduler.world import World
 
@@ -26,6 +28,9 @@ def put(world: World, asked: Registry, now: datetime) -> Changes:
         raise InvalidRequest("kind", asked.kind, " or ".join(KINDS))
     if not is_url(asked.url):
         raise InvalidRequest("url", asked.url, "an address that begins with http:// or https://")
+    if "@" in urlsplit(asked.url).netloc:
+        # It is shown to everybody who may look at registries, and is in events.
+        raise InvalidRequest("url", Words("one with a login"), "an address without; a secret holds the login")
     if asked.secret:
         refuse_secret(world, "secret", asked.secret, ("user", "password"))
     before = world.registries.get(asked.id)

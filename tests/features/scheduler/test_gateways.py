@@ -96,7 +96,12 @@ async def test_the_gateway_of_a_node_has_what_runs_there_and_clients_are_sent_to
         await until(lambda: places(shared, "digits") == [("10.0.0.9", 8800, 1)])
 
         async with a_gateway(scheduler, "n1", node="n1", direct_address="10.0.0.1:8810") as node:
-            await until(lambda: places(shared, "digits") == [("10.0.0.1", 8810, 1)])
+
+            def sent_to_it() -> bool:
+                node.applied()
+                return places(shared, "digits") == [("10.0.0.1", 8810, 1)]
+
+            await until(sent_to_it)
             assert set(node.routes) == {"digits"}
             assert [e.node for b in node.routes["digits"].backends for e in b.endpoints] == ["n1"]
 
@@ -248,6 +253,18 @@ async def test_a_registry_goes_to_the_gateway_with_its_login_and_stays_while_it_
             grpc.StatusCode.FAILED_PRECONDITION,
         )
         assert why == "digits is written to registry 'lab'; change that first"
+
+
+async def test_a_registrys_login_stands_in_no_address(tmp_path: Path) -> None:
+    async with a_scheduler(tmp_path) as scheduler:
+        lab = admin_pb2.Registry(id="lab", kind="nacos", url="http://easel:pass@nacos:8848")
+        request = admin_pb2.PutRegistryRequest(registry=lab)
+        why = await refused(
+            scheduler.gateways.PutRegistry(request, timeout=DEADLINE), grpc.StatusCode.INVALID_ARGUMENT
+        )
+
+        assert why.startswith("url: got one with a login")
+        assert "pass@" not in why
 
 
 async def test_the_gateway_of_the_address_says_what_would_become_of_a_request(tmp_path: Path) -> None:

@@ -255,3 +255,17 @@ def test_what_is_said_is_what_is_done() -> None:
     assert (update.version.number, world.services["digits"].version) == (2, 2)
     assert world.rollouts["digits"].partition == "2"
     assert all(isinstance(i, Instance) for i in world.instances_of("digits"))
+
+
+def test_a_version_that_may_not_be_any_more_cannot_be_gone_to() -> None:
+    ports = {"networking": {"nlb": [{"id": "default", "listener_port": 9000}]}, "token": "secret"}
+    world = a_deployment()
+    versions = (
+        a_version("digits", 1, {**a_spec(), **ports}),
+        a_version("digits", 2, {**a_spec(), "token": "secret"}),
+    )
+    other = (a_service("letters"), a_version("letters", 1, {**a_spec("letters"), **ports}))
+    world.apply(Changes(put=(replace(world.service("digits"), version=2), *versions, *other)))
+
+    with pytest.raises(FailedPrecondition, match="version 1 of 'digits' cannot be gone to any more"):
+        decide_update(world, UpdateAsk("digits", to_version=1), NOON)
