@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
+from libs.domain.records import Service
 from libs.domain.states import TrafficMode
 from libs.domain.traffic import Group, Ramp
 from services.scheduler.admin.group_views import (
@@ -80,10 +81,10 @@ class GroupServicer(admin_pb2_grpc.GroupServiceServicer):
     async def DeleteGroup(
         self, request: admin_pb2.DeleteGroupRequest, context: Context
     ) -> admin_pb2.DeleteGroupResponse:
-        members = sorted(member.name for member in self._world.members_of(request.name))
-        await self._ledger.change(
+        told = await self._ledger.change(
             lambda world: rules.group_deleted(world, request.name, request.cascade, self._clock())
         )
+        members = sorted(record.name for record in told.put if isinstance(record, Service))
         return admin_pb2.DeleteGroupResponse(deleted_services=members)
 
     async def ReleaseService(

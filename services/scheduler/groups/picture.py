@@ -1,8 +1,11 @@
 """A group with all that its shares depend on, read from the picture."""
 
+from collections.abc import Iterable
+
+from libs.domain.records import Service
 from libs.domain.states import RampPhase
 from libs.domain.traffic import Group, Ramp
-from services.scheduler.groups.shares import Share, group_shares, group_weights
+from services.scheduler.groups.shares import Share, group_shares, group_weights, told_weights
 from services.scheduler.world import World
 
 
@@ -26,12 +29,20 @@ def ready_of(world: World, service: str) -> int:
 def shares_of(world: World, group: Group) -> tuple[Share, ...]:
     """Of every member, by name."""
     members = tuple(world.members_of(group.name))
-    ready = {member.name: ready_of(world, member.name) for member in members}
-    return group_shares(group, members, ready, running_ramp(world, group.name))
+    return group_shares(group, members, _ready(world, members), running_ramp(world, group.name))
 
 
 def weights_of(world: World, group: Group, ramp: Ramp | None) -> dict[str, int]:
     """Of the members that take the group's requests, as they are with this ramp or without one."""
     members = tuple(world.members_of(group.name))
-    ready = {member.name: ready_of(world, member.name) for member in members}
-    return group_weights(group, members, ready, ramp)
+    return group_weights(group, members, _ready(world, members), ramp)
+
+
+def weights_now(world: World, group: Group) -> dict[str, int]:
+    """What gateways are told of the members that take the group's requests."""
+    weights = weights_of(world, group, running_ramp(world, group.name))
+    return told_weights(weights, {name: ready_of(world, name) for name in weights})
+
+
+def _ready(world: World, members: Iterable[Service]) -> dict[str, int]:
+    return {member.name: ready_of(world, member.name) for member in members}

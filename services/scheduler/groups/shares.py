@@ -29,7 +29,7 @@ def group_shares(
     As gateways do: members without a ready instance are left out while another has one.
     """
     by_name = sorted(members, key=lambda member: member.name)
-    weights = group_weights(group, by_name, ready, ramp)
+    weights = told_weights(group_weights(group, by_name, ready, ramp), ready)
     reached = {name: weight for name, weight in weights.items() if ready.get(name)} or weights
     total = sum(reached.values())
     return tuple(
@@ -60,6 +60,17 @@ def group_weights(
         return weights
     others = {name: weight for name, weight in weights.items() if name != ramp.service}
     return _divided(ramp.service, ramp.steps[ramp.step], others)
+
+
+def told_weights(weights: Mapping[str, int], ready: Mapping[str, int]) -> dict[str, int]:
+    """What gateways are told of these weights: the same, while one that has a weight has a ready instance.
+
+    Else those answer that have instances though no weight, by these: the old version after a ramp, say, when
+    nothing is left of the new one. One that is to answer in no case is standalone.
+    """
+    there = {name: ready.get(name, 0) for name in weights}
+    answered = any(weights[name] and there[name] for name in weights)
+    return dict(weights) if answered or not any(there.values()) else there
 
 
 def fixed_weights(member: str, percent: int, others: Mapping[str, int]) -> dict[str, int]:

@@ -17,6 +17,8 @@ from libs.domain.traffic import Ramp
 from services.scheduler.ramp.evidence import clearly_above, slower_than, upper_share
 
 _TAIL = 0.99
+# Gateways report every two seconds while they are asked to.
+_FIRST_WORD = timedelta(seconds=6)
 
 
 class Counted(Protocol):
@@ -82,11 +84,14 @@ def decide(ramp: Ramp, standing: Standing, now: datetime) -> Verdict:
     """Safe to ask at any time, and as often as one likes."""
     if standing.lost:
         return Verdict(Move.BACK, standing.lost)
+    if not standing.others:
+        # Before all else: going back would leave nobody to answer for the group.
+        return Verdict(Move.COMPLETE, "no other member takes requests of the group any more")
     if not standing.ready:
         return Verdict(Move.BACK, "it has no ready instance any more")
-    if not standing.others:
-        return Verdict(Move.COMPLETE, "no other member takes requests of the group any more")
     member = standing.member
+    if member is None and now - standing.since <= _FIRST_WORD:
+        return Verdict(Move.HOLD, f"at {_percent(ramp)}: waiting for the first numbers of the gateways")
     if member is None or not member.fresh(now):
         return Verdict(Move.HOLD, "its requests are not known: no gateway has told numbers lately")
     judged = [j for j in (_errors(ramp, member), _slowness(ramp, standing, member, now)) if j is not None]

@@ -3,7 +3,7 @@
 from easel.gateway.v1 import gateway_pb2
 from libs.domain.traffic import Group
 from services.scheduler.access.rules import Owner, tokens_of
-from services.scheduler.groups.picture import running_ramp, weights_of
+from services.scheduler.groups.picture import weights_now
 from services.scheduler.world import World
 
 
@@ -16,7 +16,7 @@ def group_route_of(world: World, group: Group) -> gateway_pb2.GroupRoute:
     members = {member.name for member in world.members_of(group.name)}
     rules = [rule for rule in group.rules if rule.service in members]
     weights = dict.fromkeys((rule.service for rule in rules), 0)
-    weights |= weights_of(world, group, running_ramp(world, group.name))
+    weights |= weights_now(world, group)
     return gateway_pb2.GroupRoute(
         name=group.name,
         tokens=[token.value for token in tokens],

@@ -164,11 +164,13 @@ async def test_a_group_is_deleted_with_its_members_only_when_that_is_asked_for(s
     delete = shop.scheduler.groups.DeleteGroup
     refused = await refusal(delete(admin_pb2.DeleteGroupRequest(name="shop"), timeout=DEADLINE))
     answer = await delete(admin_pb2.DeleteGroupRequest(name="shop", cascade=True), timeout=DEADLINE)
+    repeated = await delete(admin_pb2.DeleteGroupRequest(name="shop", cascade=True), timeout=DEADLINE)
     deleting = (await shop.scheduler.service("old")).state
 
     assert refused[0] is PRECONDITION
     assert "members (canary, old)" in refused[1]
     assert list(answer.deleted_services) == ["canary", "old"]
+    assert list(repeated.deleted_services) == []
     assert deleting == common_pb2.SERVICE_STATE_DELETING
 
     def all_gone() -> bool:
@@ -227,6 +229,22 @@ async def test_a_release_by_weight_makes_the_group_go_by_weights(shop: Shop) -> 
     assert canary.traffic_share == pytest.approx(0.1)
     assert (await shop.group()).traffic_mode == admin_pb2.TRAFFIC_MODE_CUSTOMIZED
     await shop.routed({"canary": 10, "old": 90})
+
+
+async def test_a_watch_tells_of_every_member_whose_share_is_another(shop: Shop) -> None:
+    watch = shop.scheduler.services.WatchServices(admin_pb2.WatchServicesRequest(), timeout=DEADLINE)
+    shares: dict[str, float] = {}
+
+    async def read(wanted: dict[str, float]) -> None:
+        while shares != wanted:
+            told = await watch.read()
+            shares[told.service.name] = told.service.traffic_share
+            shares.pop("", None)
+
+    await read({"canary": 0.0, "old": 1.0})
+    await shop.release("canary", traffic_state=GROUPING)
+    await read({"canary": 0.5, "old": 0.5})
+    watch.cancel()
 
 
 async def test_a_release_without_weight_goes_by_ready_instances(shop: Shop) -> None:

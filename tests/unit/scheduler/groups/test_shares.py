@@ -9,7 +9,7 @@ from libs.domain.records import Service
 from libs.domain.states import TrafficMode, TrafficState
 from libs.domain.traffic import BY_INSTANCES, Ramp
 from services.scheduler.groups.shares import fixed_weights, group_shares, group_weights
-from tests.unit.scheduler.groups.builders import a_group, a_member, a_ramp
+from tests.unit.scheduler.groups.builders import a_group, a_member, a_ramp, a_standalone_member
 
 CUSTOMIZED = TrafficMode.CUSTOMIZED
 
@@ -58,6 +58,19 @@ def test_a_ramp_at_its_end_leaves_the_others_nothing() -> None:
     weights = group_weights(a_group(), two, {"canary": 1, "one": 1}, a_ramp("canary", steps=(100,)))
 
     assert weights == {"canary": 1, "one": 0}
+
+
+def test_members_of_weight_0_answer_when_nothing_is_left_of_the_others() -> None:
+    two = (a_member("new", weight=100), a_member("old", weight=0), a_standalone_member("apart"))
+    customized = a_group(traffic_mode=CUSTOMIZED)
+
+    both = group_shares(customized, two, {"new": 1, "old": 2, "apart": 1}, None)
+    alone = group_shares(customized, two, {"old": 2, "apart": 1}, None)
+    nobody = group_shares(customized, two, {"apart": 1}, None)
+
+    assert {each.service: each.share for each in both} == {"apart": 0.0, "new": 1.0, "old": 0.0}
+    assert {each.service: each.share for each in alone} == {"apart": 0.0, "new": 0.0, "old": 1.0}
+    assert {each.service: each.weight for each in nobody} == {"apart": 0, "new": 100, "old": 0}
 
 
 def test_a_share_that_is_kept_becomes_percents_where_it_can() -> None:

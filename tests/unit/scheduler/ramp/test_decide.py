@@ -86,6 +86,14 @@ def test_a_member_that_cannot_go_on_goes_back_whatever_its_numbers(
 
 def test_one_that_is_left_alone_has_all_requests() -> None:
     assert decide(ERRORS, standing(others=0), NOON).move is Move.COMPLETE
+    # Going back would leave nobody who answers.
+    assert decide(ERRORS, standing(others=0, ready=0), NOON).move is Move.COMPLETE
+
+
+def test_a_step_that_has_just_begun_waits_for_its_first_numbers() -> None:
+    verdict = decide(ERRORS, replace(standing(), member=None), NOON)
+
+    assert (verdict.move, verdict.why) == (Move.HOLD, "at 1 %: waiting for the first numbers of the gateways")
 
 
 def test_while_no_other_member_is_ready_nothing_is_judged() -> None:

@@ -229,6 +229,8 @@ async def test_after_a_restart_a_step_goes_on_where_it_was_and_counts_anew() -> 
 
     assert step == 1
     assert (stage.ramp.step, stage.running) == (step, True)
+    assert stage.ramps.said(stage.ramp) == "at 50 %: waiting for the first numbers of the gateways"
+    await stage.pass_in(7)
     assert stage.ramps.said(stage.ramp) == "its requests are not known: no gateway has told numbers lately"
 
 
