@@ -71,6 +71,12 @@ def on_nodes(route: gateway_pb2.ServiceRoute) -> gateway_pb2.ServiceRoute:
     return same
 
 
+def own_endpoints(route: gateway_pb2.ServiceRoute | None) -> set[str]:
+    """The instances that take its requests; copies go to others."""
+    backends = route.backends if route is not None else ()
+    return {endpoint.instance for backend in backends for endpoint in backend.endpoints}
+
+
 def keepalive_of(world: World, gateway: str, facts: Facts) -> timedelta:
     """Its own, else that of its gateway."""
     if facts.keepalive_given:

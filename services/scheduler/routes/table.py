@@ -7,16 +7,16 @@ from types import MappingProxyType
 
 from easel.gateway.v1 import gateway_pb2
 from libs.db.changes import Changes
-from libs.domain.records import Instance, Service
+from libs.domain.records import Instance
 from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.gateways.settings import SecretOf, hosted_by, settings_of
 from services.scheduler.routes.address import Address, address_of
 from services.scheduler.routes.direct import DirectPlaces
 from services.scheduler.routes.group_route import group_route_of
-from services.scheduler.routes.in_force import facts_in_force
 from services.scheduler.routes.journal import Audience
+from services.scheduler.routes.registered import Registered
 from services.scheduler.routes.selection import NodeAudiences
-from services.scheduler.routes.service_route import Surroundings, on_nodes, route_of
+from services.scheduler.routes.service_route import Surroundings, on_nodes, own_endpoints, route_of
 from services.scheduler.routes.touched import Touched, touched_by
 from services.scheduler.world import World
 
@@ -56,9 +56,7 @@ class RoutesTable:
         self._group_home: dict[str, str] = {}
         self._routes: dict[str, gateway_pb2.ServiceRoute] = {}
         self._groups: dict[str, gateway_pb2.GroupRoute] = {}
-        # Which services are written to a registry, and the other way round.
-        self._registered_at: dict[str, set[str]] = {}
-        self._registries_of: dict[str, set[str]] = {}
+        self._registered = Registered()
         self._hosts: dict[str, str] = {}
         self._defaults: dict[str, tuple[int, Address | None]] = {}
         self._endpoints_came_at: dict[str, int] = {}
@@ -123,7 +121,7 @@ class RoutesTable:
     def heard(self, changes: Changes) -> None:
         """A ledger listener: derives anew what the commit touches."""
         records = (*changes.put, *changes.delete)
-        self._carry_out(touched_by(records, self._world, lambda each: self._registered_at.get(each, ())))
+        self._carry_out(touched_by(records, self._world, self._registered.at))
         for record in changes.delete:
             if isinstance(record, Instance):
                 self._endpoints_came_at.pop(record.id, None)
@@ -167,7 +165,7 @@ class RoutesTable:
 
     def written_to(self, registry: str) -> list[str]:
         """The services that name a registry."""
-        return sorted(self._registered_at.get(registry, ()))
+        return sorted(self._registered.at(registry))
 
     def audiences_of(self, service: str) -> list[Audience]:
         """Those of its own gateway and of the nodes that serve it."""
@@ -184,9 +182,9 @@ class RoutesTable:
 
     def _derive(self, touched: Touched, step: _Step) -> None:
         for name in sorted(touched.services):
-            before = self._routes[name].group if name in self._routes else ""
+            before = self._group_of(name)
             self._service(name, step)
-            after = self._routes[name].group if name in self._routes else ""
+            after = self._group_of(name)
             touched.groups |= {before, after} - {""}
             if before != after:
                 step.nodes |= self._nodes.of_group(before) | self._nodes.of_group(after)
@@ -203,13 +201,13 @@ class RoutesTable:
 
     def _service(self, name: str, step: _Step) -> None:
         service, old = self._world.services.get(name), self._routes.get(name)
+        self._registered.note(self._world, name, service)
         new = route_of(self._world, service, self._around) if service is not None else None
         home = service.gateway if service is not None else ""
         if new == old and home == self._home.get(name, ""):
             return
         for instance in own_endpoints(new) - own_endpoints(old):
             self._endpoints_came_at[instance] = step.generation
-        self._note_registries(service, name)
         self._at_home(name, home, self._home, step)
         if new is None:
             self._routes.pop(name, None)
@@ -238,6 +236,9 @@ class RoutesTable:
         for audience in self._nodes.serving_group(name):
             audience.groups.put(name, step.generation)
             step.told.add(audience)
+
+    def _group_of(self, name: str) -> str:
+        return self._routes[name].group if name in self._routes else ""
 
     def _at_home(
         self, name: str, home: str, homes: dict[str, str], step: _Step, of_groups: bool = False
@@ -270,8 +271,7 @@ class RoutesTable:
     def _take_defaults(self, name: str) -> bool:
         """Whether what its services have from it has changed."""
         record = self._world.gateways.get(name)
-        set_by_hand = address_of(record.public_url) if record is not None else None
-        address = set_by_hand or self._said.get(name)
+        address = address_of(self.public_url(name)) or self._said.get(name)
         if address is not None:
             self._of_gateways[name] = address
         defaults = (record.keepalive_ms if record is not None else 0, address)
@@ -296,19 +296,3 @@ class RoutesTable:
         else:
             update.settings.CopyFrom(settings_of(self._world, audience.name, self._secret))
             update.hosted.CopyFrom(hosted_by(self._world, audience.name))
-
-    def _note_registries(self, service: Service | None, name: str) -> None:
-        edge = facts_in_force(self._world, service).edge if service is not None else None
-        after = set(edge.registries) if edge is not None else set()
-        for registry in self._registries_of.pop(name, set()) - after:
-            self._registered_at[registry].discard(name)
-        for registry in after:
-            self._registered_at.setdefault(registry, set()).add(name)
-        if after:
-            self._registries_of[name] = after
-
-
-def own_endpoints(route: gateway_pb2.ServiceRoute | None) -> set[str]:
-    if route is None:
-        return set()
-    return {endpoint.instance for backend in route.backends for endpoint in backend.endpoints}
