@@ -1,6 +1,7 @@
 """The scheduler process: the admin API, the only writer of the database, placement, node liveness."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from easel.agent.v1 import agent_pb2_grpc as agent
 from easel.gateway.v1 import gateway_pb2_grpc as gateway
 from libs.db.changes import Changes
 from libs.db.store import Store, open_store
-from libs.domain.errors import FailedPrecondition
+from libs.domain.errors import FailedPrecondition, InvalidSpec
 from libs.domain.records import PUBLIC_GROUP, ResourceGroup
 from libs.domain.states import TokenRole
 from libs.lifecycle import repeat, stop_requested, wakes
@@ -39,6 +40,7 @@ from services.scheduler.admin.views import ServiceViews
 from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.diagnose.asking import Diagnoses
+from services.scheduler.groups.upgrade import misplaced, placed_anew
 from services.scheduler.images.states import PullStates
 from services.scheduler.ledger import Ledger
 from services.scheduler.live import Live
@@ -60,6 +62,8 @@ from services.scheduler.tokens import RoleOf, ensure_token_file
 from services.scheduler.traffic.asking import Asking
 from services.scheduler.traffic.watch import Traffic
 from services.scheduler.world import World
+
+log = logging.getLogger(__name__)
 
 ROLES = {
     **{
@@ -95,6 +99,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         store = await owned.enter_async_context(open_store(settings.database_url))
         ledger = Ledger(store, World(await store.load()))
         await _ensure_foundations(ledger, settings)
+        await _place_anew(ledger)
         vault = await opened_vault(ledger, settings.keys_for_secrets, settings.secrets_key, now)
         pulls = PullStates(started_at=now())
 
@@ -238,6 +243,15 @@ async def _ensure_foundations(ledger: Ledger, settings: Settings) -> None:
     await ledger.change(public_group)
     await ensure_token_file(ledger, settings.admin_token_file, "admin", TokenRole.ADMIN, now)
     await ensure_token_file(ledger, settings.join_token_file, "join", TokenRole.JOIN, now)
+
+
+async def _place_anew(ledger: Ledger) -> None:
+    """What a release without groups and gateways has stored joins those that it names."""
+    for name in misplaced(ledger.world):
+        try:
+            await ledger.change(partial(placed_anew, name=name, now=now()))
+        except InvalidSpec as refused:
+            log.warning("a service stays where it is", extra={"service": name, "why": str(refused)})
 
 
 async def _end_when_fenced(ledger: Ledger, stop: asyncio.Event) -> None:

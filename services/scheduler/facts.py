@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from libs.domain.records import PUBLIC_GROUP, Resources
+from libs.domain.traffic import SHARED_GATEWAY
 from libs.spec import ServiceSpec, parse_service
 from libs.spec.headroom import Headroom
 from libs.spec.switches import extra_disk_mib, gpu_driver
@@ -48,6 +49,9 @@ class Facts:
     cuda: str
     gpu_driver: str
     edge: Edge
+    # Where it is to be: in a group, empty for none, and on a gateway.
+    group: str
+    gateway: str
 
     def surge(self, wanted: int) -> int:
         """Instances above the wanted ones that there may be while some are replaced."""
@@ -91,6 +95,8 @@ def facts(spec: ServiceSpec) -> Facts:
         cuda=metadata.cuda or "",
         gpu_driver=gpu_driver(spec),
         edge=_edge(spec),
+        group=metadata.group or "",
+        gateway=spec.gateway or SHARED_GATEWAY,
     )
 
 
