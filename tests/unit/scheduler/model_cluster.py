@@ -82,6 +82,10 @@ class Cluster:
     def update(self, ask: UpdateAsk) -> None:
         self.stored(changes_of(decide_update(self.world, ask, self.now), "", self.now))
 
+    def orders(self) -> list[agent_pb2.DesiredState]:
+        """What the agents are told to run."""
+        return [desired_state(self.world, node, 1) for node in NODES]
+
     def rest(self) -> None:
         """Turns until nothing changes any more."""
         for _ in range(40):

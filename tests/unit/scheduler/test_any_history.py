@@ -56,6 +56,13 @@ class History(RuleBasedStateMachine):
         change = json.dumps({"metadata": {"memory": memory}})
         self.cluster.update(UpdateAsk("digits", change, plan=plan))
 
+    @rule(keepalive=st.integers(1, 9))
+    def what_only_gateways_read_is_changed(self, keepalive: int) -> None:
+        orders = self.cluster.orders()
+        change = json.dumps({"metadata": {"rpc": {"keepalive": 1000 * keepalive}}})
+        self.cluster.update(UpdateAsk("digits", change))
+        assert self.cluster.orders() == orders
+
     @rule(place=places, plan=PLANS)
     def it_goes_to_a_version(self, place: int, plan: PlanAsked | None) -> None:
         version = 1 + place % len(self.cluster.world.versions["digits"])
