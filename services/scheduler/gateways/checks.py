@@ -49,6 +49,8 @@ def refuse_odd(world: World, gateway: Gateway) -> None:
 
 def is_url(text: str) -> bool:
     """Whether it is an HTTP address with a host."""
+    if not text.isprintable() or " " in text:
+        return False
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0

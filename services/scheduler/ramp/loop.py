@@ -6,12 +6,12 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
-from libs.domain.states import RampPhase, TrafficState
+from libs.domain.states import RampPhase
 from libs.domain.traffic import Ramp
 from services.scheduler.groups.picture import ready_of
 from services.scheduler.ledger import Ledger
 from services.scheduler.ramp.decide import Move, Standing, decide
-from services.scheduler.ramp.moves import moved
+from services.scheduler.ramp.moves import moved, others_of
 from services.scheduler.traffic.totals import Totals
 from services.scheduler.world import World
 
@@ -112,17 +112,6 @@ class Ramps:
             # As old as the oldest part of it.
             whole = part if whole is None else replace(whole.plus(part), at=min(whole.at, part.at))
         return whole
-
-
-def others_of(world: World, ramp: Ramp) -> frozenset[str]:
-    """The other members that take requests of the group and are to stay."""
-    return frozenset(
-        member.name
-        for member in world.members_of(ramp.group)
-        if member.traffic_state is TrafficState.GROUPING
-        and member.name != ramp.service
-        and not member.deleting
-    )
 
 
 def lost(world: World, ramp: Ramp) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from libs.db.changes import Changes, Record
 from libs.domain.errors import FailedPrecondition
 from libs.domain.records import Event
-from libs.domain.states import EventKind, RampPhase, TrafficMode
+from libs.domain.states import EventKind, RampPhase, TrafficMode, TrafficState
 from libs.domain.traffic import Ramp
 from services.scheduler.groups.picture import weights_of
 from services.scheduler.groups.shares import fixed_weights
@@ -23,7 +23,7 @@ def moved(world: World, ramp: Ramp, verdict: Verdict, now: datetime) -> Changes:
         case Move.STEP:
             return _stepped(ramp, verdict.why, now)
         case Move.COMPLETE:
-            why = f"{_reached(ramp)}: {verdict.why}"
+            why = f"{_reached(world, ramp)}: {verdict.why}"
             return _over(world, ramp, RampPhase.COMPLETED, why, now)
         case Move.BACK:
             return _over(world, ramp, RampPhase.WENT_BACK, verdict.why, now)
@@ -38,6 +38,17 @@ def ended(world: World, name: str, back: bool, now: datetime) -> Changes:
         raise FailedPrecondition(f"service {name!r} is on no ramp")
     how = "and took it back to where it was" if back else f"and left it at {ramp.steps[ramp.step]} %"
     return _over(world, ramp, RampPhase.ENDED, f"somebody ended it {how}", now, back)
+
+
+def others_of(world: World, ramp: Ramp) -> frozenset[str]:
+    """The other members that take requests of the group and are to stay."""
+    return frozenset(
+        member.name
+        for member in world.members_of(ramp.group)
+        if member.traffic_state is TrafficState.GROUPING
+        and member.name != ramp.service
+        and not member.deleting
+    )
 
 
 def _stepped(ramp: Ramp, why: str, now: datetime) -> Changes:
@@ -80,8 +91,8 @@ def _kept(world: World, ramp: Ramp, now: datetime) -> Iterator[Record]:
         yield replace(group, traffic_mode=TrafficMode.CUSTOMIZED, updated_at=now)
 
 
-def _reached(ramp: Ramp) -> str:
-    percent = ramp.steps[ramp.step]
+def _reached(world: World, ramp: Ramp) -> str:
+    percent = ramp.steps[ramp.step] if others_of(world, ramp) else 100
     return "it has all requests of its group" if percent == 100 else f"it stays at {percent} %"
 
 

@@ -54,6 +54,7 @@ def test_a_gateway_is_run_by_the_shared_one_or_dials_in_by_itself() -> None:
         ({"allow": ("10.0.0.0/33",)}, "allow: got '10.0.0.0/33', expected a network such as 10.0.0.0/8"),
         ({"body_limit_bytes": -2}, "body_limit_bytes: got -2, expected bytes, 0 for the default or -1"),
         ({"public_url": "edge"}, "public_url: got 'edge', expected an address that begins with http://"),
+        ({"public_url": "http://edge\r\nx"}, "public_url: got 'http://edge\\r\\nx', expected an address"),
         (
             {"domains": (GatewayDomain("nohost"),)},
             "domains: got 'nohost', expected a host name in lower case",

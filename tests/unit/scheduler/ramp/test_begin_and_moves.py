@@ -76,6 +76,16 @@ def test_a_ramp_that_ends_below_all_stays_there_as_weights() -> None:
     assert world.ramps["canary"].phase is RampPhase.COMPLETED
 
 
+def test_one_that_is_left_alone_is_said_to_have_all_requests() -> None:
+    world = on_its_way(1)
+    world.apply(Changes(put=tuple(a_member(name, deleting=True) for name in ("one", "two"))))
+    verdict = Verdict(Move.COMPLETE, "no other member takes requests of the group any more")
+
+    over = moved(world, world.ramps["canary"], verdict, at(120))
+
+    assert next(event.why for event in over.events).startswith("it has all requests of its group: no other")
+
+
 def test_a_ramp_that_goes_back_leaves_everything_as_it_was_and_warns() -> None:
     world, before = on_its_way(steps=1), shares(a_shop())
     changes = moved(world, world.ramps["canary"], Verdict(Move.BACK, "5 % failed"), at(70))
