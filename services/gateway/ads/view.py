@@ -2,14 +2,15 @@
 
 Order is kept a resource at a time. A scope, as a listener of TCP, waits until this Envoy has acknowledged the
 clusters it names and their endpoints; a cluster is taken away only when no change of scopes or listeners is
-under way, and not while the scope of its own service waits for what this Envoy refused. So a request never
-meets a route without its cluster, and one service never waits for another.
+under way, and not while a scope that is in force names it, because this Envoy refused the next one or what
+that waits for. So a request never meets a route without its cluster, and one service never waits for another.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
 
+from services.gateway.ads.kind import Kind
 from services.gateway.ads.messages import Refusal, Request, Response
 from services.gateway.ads.store import ResourceStore
 from services.gateway.xds.clusters import service_of
@@ -32,41 +33,21 @@ class _Wait(Enum):
 
 @dataclass(frozen=True)
 class _Routes:
-    """Whether a change of scopes or listeners is under way, and the services whose own wait in vain."""
+    """Whether a change of scopes or listeners is under way, and what those name that cannot be changed.
+
+    After a new connection these are known by their services alone.
+    """
 
     moving: bool = False
-    stuck: frozenset[str] = frozenset()
+    clusters: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+
+    def keep(self, cluster: str) -> bool:
+        """Whether requests may still be led to this cluster however long one waits."""
+        return cluster in self.clusters or service_of(cluster) in self.services
 
 
 _NONE = _Routes()
-
-
-@dataclass
-class _Kind:
-    """The state of one type on this stream. Versions: acknowledged, on the way, refused."""
-
-    everything: bool = False
-    names: set[str] = field(default_factory=set)
-    acked: dict[str, str] = field(default_factory=dict)
-    sent: dict[str, str | None] = field(default_factory=dict)
-    refused: dict[str, str | None] = field(default_factory=dict)
-    dirty: dict[str, None] = field(default_factory=dict)
-    # Sent one a response, because a response that held it and others was refused.
-    alone: set[str] = field(default_factory=set)
-    on_the_way: dict[str, dict[str, str | None]] = field(default_factory=dict)
-    first_answer_due: bool = True
-
-    def has(self, name: str) -> str | None:
-        """The version that Envoy will have when all that is on the way has arrived."""
-        return self.sent[name] if name in self.sent else self.acked.get(name)
-
-    def forget(self, name: str) -> None:
-        """Drops what was known of a name that Envoy no longer asks for."""
-        self.acked.pop(name, None)
-        self.sent.pop(name, None)
-        self.refused.pop(name, None)
-        self.dirty.pop(name, None)
-        self.alone.discard(name)
 
 
 class EnvoyView:
@@ -74,7 +55,7 @@ class EnvoyView:
 
     def __init__(self, store: ResourceStore) -> None:
         self._store = store
-        self._kinds: dict[str, _Kind] = {}
+        self._kinds: dict[str, Kind] = {}
         self._nonces = count(1)
         # Since which change this Envoy has not had the newest of a resource.
         self._behind: dict[Key, int] = {}
@@ -109,15 +90,15 @@ class EnvoyView:
             return []
         return [response for type_url in TYPES for response in self._responses_of(type_url)]
 
-    def _open(self, request: Request) -> _Kind:
-        kind = self._kinds[request.type_url] = _Kind(everything=request.type_url in _EVERYTHING)
+    def _open(self, request: Request) -> Kind:
+        kind = self._kinds[request.type_url] = Kind(everything=request.type_url in _EVERYTHING)
         kind.acked.update(request.initial or {})
         if request.type_url in _EVERYTHING:
             for name in {**self._store.of(request.type_url), **kind.acked}:
                 self._mark(Key(request.type_url, name), kind)
         return kind
 
-    def _resubscribe(self, type_url: str, kind: _Kind, request: Request) -> None:
+    def _resubscribe(self, type_url: str, kind: Kind, request: Request) -> None:
         if kind.everything:
             return
         kind.names.difference_update(request.unsubscribe)
@@ -130,12 +111,13 @@ class EnvoyView:
                 kind.acked.pop(name, None)
             self._mark(Key(type_url, name), kind)
 
-    def _mark(self, key: Key, kind: _Kind) -> None:
+    def _mark(self, key: Key, kind: Kind) -> None:
         if not kind.everything and key.name not in kind.names:
             return
         entry = self._store.get(key)
         version = entry.resource.version if entry else None
         if version == kind.has(key.name) and key.name not in kind.sent:
+            kind.took(key.name, entry.resource if entry else None)
             kind.dirty.pop(key.name, None)
             self._behind.pop(key, None)
             return
@@ -146,26 +128,24 @@ class EnvoyView:
         entry = self._store.get(key)
         return entry.since if entry else self._store.sequence
 
-    def _answered(self, type_url: str, kind: _Kind, request: Request) -> list[Refusal]:
+    def _answered(self, type_url: str, kind: Kind, request: Request) -> list[Refusal]:
         items = kind.on_the_way.pop(request.nonce, None)
         if items is None:
             return []
-        for name, version in items.items():
+        versions = {name: each.version if each else None for name, each in items.items()}
+        for name, version in versions.items():
             if kind.sent.get(name, ...) == version:
                 del kind.sent[name]
         if request.error:
-            return self._refused(type_url, kind, items, request.error)
-        for name, version in items.items():
+            return self._refused(type_url, kind, versions, request.error)
+        for name, taken in items.items():
             kind.alone.discard(name)
             kind.refused.pop(name, None)
-            if version is None:
-                kind.acked.pop(name, None)
-            else:
-                kind.acked[name] = version
-            self._settle(Key(type_url, name), kind, version)
+            kind.took(name, taken)
+            self._settle(Key(type_url, name), kind, versions[name])
         return []
 
-    def _refused(self, type_url: str, kind: _Kind, items: dict[str, str | None], error: str) -> list[Refusal]:
+    def _refused(self, type_url: str, kind: Kind, items: dict[str, str | None], error: str) -> list[Refusal]:
         """One bad resource must not keep others back: a refused batch is sent again one by one."""
         if len(items) > 1:
             kind.alone.update(items)
@@ -177,7 +157,7 @@ class EnvoyView:
             self._settle(Key(type_url, name), kind, version)
         return [Refusal(type_url, tuple(items), error)]
 
-    def _settle(self, key: Key, kind: _Kind, version: str | None) -> None:
+    def _settle(self, key: Key, kind: Kind, version: str | None) -> None:
         entry = self._store.get(key)
         if (entry.resource.version if entry else None) == version:
             if key.name not in kind.sent:
@@ -202,7 +182,7 @@ class EnvoyView:
         kind.first_answer_due = kind.first_answer_due and not batches
         return [self._response(type_url, kind, batch) for batch in batches]
 
-    def _due(self, type_url: str, kind: _Kind) -> tuple[list[tuple[str, Resource | None]], bool]:
+    def _due(self, type_url: str, kind: Kind) -> tuple[list[tuple[str, Resource | None]], bool]:
         due: list[tuple[str, Resource | None]] = []
         held, routes = False, self._routes_under_way() if type_url == CLUSTER else _NONE
         for name in list(kind.dirty):
@@ -217,11 +197,12 @@ class EnvoyView:
                 self._behind.pop(Key(type_url, name), None)
             elif wait is _Wait.FOR_NOW:
                 held = True
+                self._behind.setdefault(Key(type_url, name), self._since(Key(type_url, name)))
             else:
                 due.append((name, wanted))
         return due, held
 
-    def _is_settled(self, type_url: str, kind: _Kind, name: str, version: str | None) -> bool:
+    def _is_settled(self, type_url: str, kind: Kind, name: str, version: str | None) -> bool:
         if type_url in (ENDPOINTS, SECRET) and version is None:
             return True  # the cluster or listener that uses it is on the way out, and takes it along
         if name in kind.refused and kind.refused[name] == version and name not in kind.sent:
@@ -234,23 +215,25 @@ class EnvoyView:
         if type_url == CLUSTER and wanted is None:
             if routes.moving:
                 return _Wait.FOR_NOW
-            return _Wait.IN_VAIN if service_of(name) in routes.stuck else _Wait.NO
+            return _Wait.IN_VAIN if routes.keep(name) else _Wait.NO
         return _Wait.NO
 
     def _routes_under_way(self) -> _Routes:
-        moving, stuck = False, set[str]()
+        moving, clusters, services = False, set[str](), set[str]()
         for type_url in _LEADING:
             kind = self._kinds.get(type_url)
             if kind is None:
                 continue
             moving = moving or bool(kind.on_the_way)
-            for name in kind.dirty:
+            for name in {**kind.dirty, **kind.refused}:
                 entry = self._store.get(Key(type_url, name))
-                if entry is not None and self._waits_in_vain(entry.resource):
-                    stuck |= {service_of(need) for need in entry.resource.needs}
-                else:
+                if name in kind.dirty and not (entry and self._waits_in_vain(entry.resource)):
                     moving = True
-        return _Routes(moving, frozenset(stuck))
+                elif name in kind.leads_to:
+                    clusters.update(kind.leads_to[name])
+                elif name in kind.acked and entry is not None:
+                    services |= {service_of(need) for need in entry.resource.needs}
+        return _Routes(moving, frozenset(clusters), frozenset(services))
 
     def _in_force(self, cluster: str) -> bool:
         """A cluster that Envoy resolves by itself has no endpoints in the store, and waits for none."""
@@ -263,13 +246,18 @@ class EnvoyView:
 
     def _waits_in_vain(self, wanted: Resource) -> bool:
         """Whether Envoy refused what this resource needs; it then holds no acknowledgement back."""
-        kinds = [self._kinds[each] for each in (CLUSTER, ENDPOINTS) if each in self._kinds]
-        return any(need in kind.refused for need in wanted.needs for kind in kinds)
+        return any(
+            self._is_refused(Key(each, need)) for need in wanted.needs for each in (CLUSTER, ENDPOINTS)
+        )
 
-    def _response(self, type_url: str, kind: _Kind, batch: list[tuple[str, Resource | None]]) -> Response:
+    def _is_refused(self, key: Key) -> bool:
+        kind, entry = self._kinds.get(key.type_url), self._store.get(key)
+        return kind is not None and entry is not None and kind.refused.get(key.name) == entry.resource.version
+
+    def _response(self, type_url: str, kind: Kind, batch: list[tuple[str, Resource | None]]) -> Response:
         nonce = str(next(self._nonces))
         versions = {name: wanted.version if wanted else None for name, wanted in batch}
-        kind.on_the_way[nonce] = versions
+        kind.on_the_way[nonce] = dict(batch)
         kind.sent.update(versions)
         for name in versions:
             kind.dirty.pop(name, None)

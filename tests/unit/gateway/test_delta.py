@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import pytest
+
 from services.gateway.ads.messages import Refusal, Request, Response
 from services.gateway.ads.store import ResourceStore
 from services.gateway.ads.view import EnvoyView
@@ -263,6 +265,82 @@ def test_a_route_that_waits_in_vain_keeps_the_cluster_it_had_without_holding_up_
     wire.settle()
 
     assert Key(CLUSTER, "a/1") in wire.has
+    assert wire.has[Key(SCOPE, "a")] == "1"
+    assert wire.view.applied() == sequence
+
+
+def a_group(scope: str, *needs: str) -> list[Resource]:
+    return [Resource(Key(SCOPE, "group"), b"", scope, needs=needs)]
+
+
+def with_a_group() -> Wire:
+    wire = Wire()
+    for name in ("a", "b"):
+        wire.change(name, a_service(name))
+    wire.change("group", a_group("1", "a/1", "b/1"))
+    wire.settle()
+    return wire
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_group_that_waits_in_vain_for_one_member_keeps_the_cluster_of_another(again: bool) -> None:
+    wire = with_a_group()
+    if again:
+        wire.reconnect()
+    wire.refuses.add("c/1@bad")
+
+    wire.change("c", a_service("c", endpoints="bad"))
+    wire.change("group", a_group("2", "a/1", "c/1"))
+    sequence = wire.change("b", [])
+    wire.settle()
+
+    assert wire.has[Key(SCOPE, "group")] == "1"
+    assert Key(CLUSTER, "b/1") in wire.has
+    assert wire.view.applied() == sequence
+
+
+def test_what_was_kept_for_a_group_goes_when_its_routes_can_be_changed() -> None:
+    wire = with_a_group()
+    wire.refuses.add("c/1@bad")
+    wire.change("c", a_service("c", endpoints="bad"))
+    wire.change("group", a_group("2", "a/1", "c/1"))
+    wire.change("b", [])
+    wire.settle()
+
+    wire.change("c", a_service("c", endpoints="good"))
+    wire.settle()
+
+    assert wire.has[Key(SCOPE, "group")] == "2"
+    assert Key(CLUSTER, "b/1") not in wire.has
+
+
+def test_a_route_that_is_refused_itself_keeps_the_cluster_it_had() -> None:
+    wire = Wire()
+    wire.change("a", a_service("a"))
+    wire.settle()
+    wire.refuses.add("a@bad")
+
+    sequence = wire.change("a", a_service("a", scope="bad", version=2))
+    wire.settle()
+
+    assert wire.has[Key(SCOPE, "a")] == "1"
+    assert Key(CLUSTER, "a/1") in wire.has
+    assert wire.view.applied() == sequence
+
+
+def test_what_waits_for_the_next_try_of_a_refused_cluster_is_not_yet_applied() -> None:
+    wire = Wire()
+    wire.refuses.add("a/1@bad")
+    wire.change("a", a_service("a", endpoints="bad"))
+    wire.settle()
+
+    sequence = wire.change("a", a_service("a", endpoints="good"))
+    for response in wire.view.responses():
+        wire.answer(response)
+    before = wire.view.applied()
+    wire.settle()
+
+    assert before < sequence
     assert wire.has[Key(SCOPE, "a")] == "1"
     assert wire.view.applied() == sequence
 
