@@ -114,7 +114,7 @@ class Rollout:
 
 @dataclass(frozen=True)
 class ServiceVersion:
-    """One numbered service.json of a service: canonical JSON text. Never changed once stored."""
+    """One numbered service.json of a service: canonical JSON text. It stays but for a rotated token."""
 
     service: str
     number: int
