@@ -158,6 +158,23 @@ def test_a_key_that_envoy_would_refuse_is_refused_with_a_sentence() -> None:
         assert why in str(refused.value)
 
 
+# A key of the curve secp112r1, which the library that reads keys does not know.
+UNKNOWN_CURVE = """-----BEGIN EC PRIVATE KEY-----
+MD4CAQEEDpbGHIt37AZmkNYdWsb2oAcGBSuBBAAGoSADHgAEPxtCQKB+eDD/uvqM
+uO+DsJbiJ1/F6NyRgW3nAQ==
+-----END EC PRIVATE KEY-----
+"""
+
+
+def test_a_key_of_an_unknown_kind_is_refused_with_a_sentence_too() -> None:
+    signed = AUTHORITY.signed("example.org")
+
+    with pytest.raises(InvalidRequest) as refused:
+        judged(KeyPair(signed.certificate, UNKNOWN_CURVE))
+
+    assert "expected RSA, or an elliptic curve P-256, P-384 or P-521" in str(refused.value)
+
+
 @asynccontextmanager
 async def looking(pairs: KeyPairs) -> AsyncIterator[None]:
     stop = asyncio.Event()
