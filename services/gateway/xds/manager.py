@@ -26,6 +26,7 @@ from services.gateway.routing.rules import HOST_MARK, PREFIX, SCOPE_HEADER, SERV
 from services.gateway.xds import bounds
 from services.gateway.xds.edge import Edge
 from services.gateway.xds.filters import http_filters
+from services.gateway.xds.mirrors import MIRROR_HEADER
 from services.gateway.xds.refusals import counted_refusals
 from services.gateway.xds.replies import local_replies
 from services.gateway.xds.wire import from_ads, milliseconds, packed, span
@@ -120,6 +121,8 @@ def _scoped_routes() -> Any:
 def _scope_header(domain: str) -> Any:
     """Makes the header that scopes are found by; whatever a client sends under this name is replaced.
 
+    What tells copies from requests is the gateway's to say as well: it is taken out of what clients send.
+
     It is the path where that names a service, and otherwise the host name in the same place. No path can
     hold the mark that tells the two apart: Envoy refuses paths with a fragment.
     """
@@ -127,6 +130,7 @@ def _scope_header(domain: str) -> Any:
     elsewhere = f"{to_front} ? '/-/-/{FRONT_KEY}' : '/-/-'"
     path = f"%CEL(request.path.startsWith('{PREFIX}') ? request.url_path : {elsewhere})%"
     mutations = [
+        HeaderMutation(remove=MIRROR_HEADER),
         # A client that names a service is treated as one that calls the service's host name.
         _set(SERVICE_HEADER, f"%REQ({SERVICE_HEADER})%.{domain}", _IF_THERE),
         _set(SCOPE_HEADER, f"{path}/{HOST_MARK}%REQ({SERVICE_HEADER}?:authority)%", _ALWAYS),

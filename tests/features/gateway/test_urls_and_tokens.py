@@ -87,12 +87,13 @@ async def test_an_unknown_service_is_404_with_a_sentence(
     assert answer.json()["message"].startswith("no service answers here")
 
 
-async def test_the_headers_that_choose_a_scope_neither_leak_nor_can_be_forged(
+async def test_the_headers_of_the_gateways_own_neither_leak_nor_can_be_forged(
     gateway: Harness, echo: EchoBackend
 ) -> None:
     await gateway.serve(service("svc", echo.port))
     forged = {
         "x-easel-scope": "/api/predict/other",
+        "x-easel-mirror-of": "other",
         "x-envoy-upstream-rq-timeout-ms": "1",
         "x-envoy-internal": "true",
     }
