@@ -107,6 +107,7 @@ class Feed:
                 raise TimeoutError(f"{code.name}: {await call.details()}")
         finally:
             self._questions.nobody_asks()
+            self._outbox.disconnected()
             call.cancel()
 
     async def _take(self, message: pb.RoutesUpdate, *, first: bool) -> None:

@@ -14,9 +14,9 @@ from services.gateway.translate import condition_to_proto
 class _Keep(Enum):
     """What becomes of a message that waits."""
 
-    # All are sent, on the connection they belong to.
+    # All are sent, on the connection they belong to, and none is kept while there is no connection.
     EACH = auto()
-    # All are sent, on whichever connection.
+    # Sent on whichever connection; those that wait become one, with the newest of each token.
     ALWAYS = auto()
     # The newest stands for those before it, on the connection it belongs to.
     NEWEST = auto()
@@ -42,7 +42,7 @@ class Outbox:
         self._waiting: deque[pb.ConnectRequest] = deque()
         self._standing: dict[str, pb.ConnectRequest] = {}
         self._filled = asyncio.Event()
-        self._connection = 0
+        self._connection, self._is_connected = 0, False
 
     def put(self, message: pb.ConnectRequest) -> None:
         """Has a message sent after all that wait, in place of those for which it stands."""
@@ -50,6 +50,10 @@ class Outbox:
         keep = _KINDS[kind]
         if keep in (_Keep.NEWEST, _Keep.TRUE_UNTIL_NEXT):
             self._waiting = deque(each for each in self._waiting if _kind(each) != kind)
+        if keep is _Keep.EACH and not self._is_connected:
+            return
+        if keep is _Keep.ALWAYS:
+            message = self._together(message)
         if keep is _Keep.TRUE_UNTIL_NEXT:
             self._standing[kind] = message
         self._waiting.append(message)
@@ -75,11 +79,22 @@ class Outbox:
 
     def connected(self) -> AsyncIterator[pb.ConnectRequest]:
         """What a new connection is to send. The one before it gets nothing more."""
-        self._connection += 1
+        self._connection, self._is_connected = self._connection + 1, True
         always = [each for each in self._waiting if _KINDS[_kind(each)] is _Keep.ALWAYS]
         self._waiting = deque([*self._standing.values(), *always])
         self._filled.set()
         return self._taken_by(self._connection)
+
+    def disconnected(self) -> None:
+        """Says that the newest connection is over."""
+        self._is_connected = False
+
+    def _together(self, message: pb.ConnectRequest) -> pb.ConnectRequest:
+        """The uses of this message and of those that wait, which it replaces."""
+        waiting = [each for each in self._waiting if each.HasField("token_uses")]
+        self._waiting = deque(each for each in self._waiting if not each.HasField("token_uses"))
+        newest = {use.token_id: use for each in (*waiting, message) for use in each.token_uses.uses}
+        return pb.ConnectRequest(token_uses=pb.TokenUses(uses=newest.values()))
 
     async def _taken_by(self, connection: int) -> AsyncIterator[pb.ConnectRequest]:
         while True:

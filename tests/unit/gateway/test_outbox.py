@@ -62,6 +62,34 @@ async def test_a_new_connection_begins_with_what_is_still_true() -> None:
     assert kinds(await taken(second, 2)) == ["status", "token_uses"]
 
 
+def a_use(token: str, second: int) -> pb.ConnectRequest:
+    message = pb.ConnectRequest(token_uses=pb.TokenUses())
+    message.token_uses.uses.add(token_id=token).at.FromSeconds(second)
+    return message
+
+
+async def test_uses_of_tokens_wait_as_one_message_however_long_the_scheduler_is_away() -> None:
+    outbox = Outbox()
+    for second in range(100):
+        outbox.put(a_use("a", second))
+    outbox.put(a_use("b", 3))
+
+    (told,) = await taken(outbox.connected(), 1)
+
+    assert [(use.token_id, use.at.seconds) for use in told.token_uses.uses] == [("a", 99), ("b", 3)]
+
+
+async def test_what_belongs_to_a_connection_is_not_kept_while_there_is_none() -> None:
+    outbox = Outbox()
+    connection = outbox.connected()
+    outbox.disconnected()
+
+    outbox.refused(1, Refusal("type", ("name",), "why"))
+    outbox.applied(1, 1)
+
+    assert kinds(await taken(connection, 1)) == ["applied"]
+
+
 async def test_a_connection_that_was_followed_by_another_gets_nothing_more() -> None:
     outbox = Outbox()
     old = outbox.connected()
