@@ -45,6 +45,7 @@ class Front:
                 web.get(DISCOVERY + "{name:.+}", self.discover),
                 web.get(EXPORTED + "{name:.+}", self.discover),
                 web.get(OPEN + "{service}", self.open),
+                web.route("*", "/{anything:(?s:.*)}", self.nothing),
             ]
         )
         return application
@@ -78,6 +79,12 @@ class Front:
         # The link must not be kept, nor told to where the app leads.
         answer.headers.update({"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
         return answer
+
+    async def nothing(self, _request: web.Request) -> web.Response:
+        """What else comes to these paths."""
+        return _sentence(
+            404, f"nothing is here: GET {DISCOVERY}{{service}}, or a link that `easel open` prints"
+        )
 
 
 @asynccontextmanager

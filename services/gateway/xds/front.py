@@ -11,8 +11,10 @@ from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 
 from services.gateway.routing.front import FRONT_KEY, FRONT_PATHS
 from services.gateway.routing.rules import SCOPE_HEADER, SERVICE_HEADER
+from services.gateway.xds.clusters import UPSTREAM, protocol
+from services.gateway.xds.forwarding import retry_policy
 from services.gateway.xds.resource import CLUSTER, SCOPE, Resource, resource
-from services.gateway.xds.wire import address_of, milliseconds
+from services.gateway.xds.wire import address_of, milliseconds, packed
 
 FRONT_CLUSTER = "easel_front"
 
@@ -33,13 +35,15 @@ def _cluster(address: str) -> Resource:
             cluster_name=FRONT_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=[place])]
         ),
     )
+    # Idle connections are closed from this side, so that no request meets one that is being closed.
+    message.typed_extension_protocol_options[UPSTREAM].CopyFrom(packed(protocol(grpc=False)))
     return resource(CLUSTER, FRONT_CLUSTER, message)
 
 
 def _scope() -> Resource:
     action = RouteAction(cluster=FRONT_CLUSTER, timeout=milliseconds(5_000))
     routes = [Route(match=RouteMatch(prefix=path), route=action) for path in FRONT_PATHS]
-    host: Any = VirtualHost(name=FRONT_KEY, domains=["*"], routes=routes)
+    host: Any = VirtualHost(name=FRONT_KEY, domains=["*"], routes=routes, retry_policy=retry_policy(None))
     table = RouteConfiguration(
         name=FRONT_KEY, virtual_hosts=[host], request_headers_to_remove=[SCOPE_HEADER, SERVICE_HEADER]
     )

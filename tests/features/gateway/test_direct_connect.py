@@ -78,6 +78,16 @@ async def test_a_service_that_is_not_there_is_404_in_a_sentence(gateway: Harness
     assert answer.json()["message"] == "there is no service or group 'nobody' on this gateway"
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/a%0Ab"), ("POST", "/svc")])
+async def test_what_asks_for_no_service_is_404_in_a_sentence_too(
+    gateway: Harness, method: str, path: str
+) -> None:
+    answer = await gateway.http.request(method, f"{gateway.url}{DISCOVERY}{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, 404)
+    assert answer.json()["message"].startswith("nothing is here")
+
+
 async def test_a_list_that_did_not_change_is_not_sent_again(gateway: Harness) -> None:
     await gateway.serve(service("svc", direct=PLACES))
     url = f"{gateway.url}{DISCOVERY}/svc"
