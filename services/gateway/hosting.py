@@ -35,7 +35,8 @@ class _Running:
 class Hosting:
     """Runs exactly the gateways that are asked for. One that fails is begun again and disturbs no other.
 
-    A gateway that is not asked for any more drains its Envoy and takes its directory along.
+    A gateway that is not asked for any more drains its Envoy and takes its directory along. One that moves to
+    another port or gets other workers gets another Envoy.
     """
 
     def __init__(self, own: Settings, publisher: Publisher, run: Run) -> None:
@@ -58,8 +59,12 @@ class Hosting:
             for each in self._publisher.hosted
             if may_be_directory(each.name)
         }
-        changed = [name for name, each in self._running.items() if wanted.get(name) != each.settings]
-        await asyncio.gather(*(self._end(name) for name in changed))
+        changed = [
+            self._leave(name) if _same_envoy(each.settings, wanted.get(name)) else self._end(name)
+            for name, each in self._running.items()
+            if wanted.get(name) != each.settings
+        ]
+        await asyncio.gather(*changed)
         for name in await asyncio.to_thread(_names_in, self._directory):
             if name not in wanted:
                 await self._remove(name)
@@ -86,6 +91,12 @@ class Hosting:
         running.stop.set()
         await asyncio.wait((running.task,))
         log.info("a further gateway ended", extra={"gateway": name})
+
+    async def _leave(self, name: str) -> None:
+        """Ends all but the Envoy, which goes on serving until it is adopted."""
+        running = self._running.pop(name)
+        running.task.cancel()
+        await asyncio.wait((running.task,))
 
     async def _remove(self, name: str) -> None:
         """Also for one that an earlier process left behind with its Envoy running."""
@@ -115,6 +126,11 @@ def hosted_settings(own: Settings, directory: Path, hosted: HostedGateway) -> Se
             "hosting": False,
         }
     )
+
+
+def _same_envoy(before: Settings, after: Settings | None) -> bool:
+    """Whether these settings differ by nothing that an Envoy is started with, or that its port depends on."""
+    return after is not None and before.model_copy(update={"public_url": after.public_url}) == after
 
 
 def may_be_directory(name: str) -> bool:

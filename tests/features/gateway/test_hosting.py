@@ -85,6 +85,25 @@ async def test_a_further_gateway_moves_to_another_port(gateway: Harness, echo: E
     await until(silent(first), "the first port to be free")
 
 
+async def test_one_that_gets_another_public_url_keeps_its_envoy(gateway: Harness, echo: EchoBackend) -> None:
+    port = free_port()
+    await gateway.serve(service("svc", echo.port))
+    gateway.scheduler.host(a_gateway("ours", port))
+    await until(answers(port), "the further gateway to answer")
+    before = envoy_in(directory_of(gateway, "ours"))
+
+    gateway.scheduler.host(
+        pb.HostedGateway(name="ours", port=port, workers=1, public_url="http://ours.example.org")
+    )
+
+    def told() -> bool:
+        return any(each.public_url == "http://ours.example.org" for each in gateway.scheduler.hellos)
+
+    await until(told, "the scheduler to be told")
+    assert await answers(port)()
+    assert envoy_in(directory_of(gateway, "ours")) == before
+
+
 async def test_one_that_is_not_asked_for_any_more_ends_and_leaves_nothing(
     gateway: Harness, echo: EchoBackend
 ) -> None:
