@@ -10,6 +10,8 @@ from services.gateway.routing.doors import Door, Form
 from services.gateway.routing.request import Request
 
 SIGNED = "EAS "
+# Of what a signature is over, in bytes; the filter that checks signatures knows the same number.
+_LONGEST_SIGNED = 8192
 _SAID = {Form.PLAIN: "plain", Form.BEARER: "as Bearer"}
 
 
@@ -43,17 +45,23 @@ def opened(request: Request, doors: tuple[Door, ...]) -> Opened:
 
 def signature(token: str, request: Request, path: str) -> str:
     """What a client that knows the token signs such a request with."""
-    named = (request.header(each) or "" for each in ("content-md5", "content-type", "date"))
-    text = "\n".join(("POST", *named, path))
-    return base64.b64encode(hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()).decode()
+    text = _signed_text(request, path)
+    return base64.b64encode(hmac.new(token.encode(), text, hashlib.sha1).digest()).decode()
 
 
 def _signed(request: Request, doors: tuple[Door, ...], shown: str) -> Opened:
+    if len(_signed_text(request, request.path)) > _LONGEST_SIGNED:
+        return Opened(None, f"a signature is over at most {_LONGEST_SIGNED} bytes", signed=True)
     tokens = [token for door in doors if door.form is Form.SIGNATURE for token in door.tokens]
     for token in tokens:
         if shown in {signature(token.value, request, path) for path in (request.path, request.bare_path)}:
             return Opened(token, f"a signature made with the token {_named(token)} opens it", signed=True)
     return Opened(None, "the signature fits none of its tokens", signed=True)
+
+
+def _signed_text(request: Request, path: str) -> bytes:
+    named = (request.header(each) or "" for each in ("content-md5", "content-type", "date"))
+    return "\n".join(("POST", *named, path)).encode()
 
 
 def _as_header(door: Door) -> str:

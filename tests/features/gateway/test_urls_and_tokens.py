@@ -194,6 +194,18 @@ async def test_a_request_whose_signature_does_not_fit_is_401(
     assert echo.requests == []
 
 
+@pytest.mark.parametrize(("length", "status"), [(8000, 200), (9000, 401)])
+async def test_a_signature_is_over_8_kib_at_most(
+    gateway: Harness, echo: EchoBackend, length: int, status: int
+) -> None:
+    await gateway.serve(service("svc", echo.port))
+    path = f"/api/predict/svc?{'q' * length}"
+
+    answer = await gateway.http.post(gateway.url + path, headers=signed(path))
+
+    assert answer.status_code == status
+
+
 async def test_a_signature_for_one_path_does_not_open_another(gateway: Harness, echo: EchoBackend) -> None:
     await gateway.serve(service("svc", echo.port))
 

@@ -96,6 +96,12 @@ def test_a_rule_that_holds_is_said() -> None:
             "the header Authorization shows none of its tokens",
         ),
         ("/api/predict/g", {"authorization": "EAS x"}, 401, "the signature fits none of its tokens"),
+        (
+            f"/api/predict/g?{'q' * 9000}",
+            {"authorization": "EAS x"},
+            401,
+            "a signature is over at most 8192 bytes",
+        ),
         ("/api/predict/nobody", {}, 404, "the path names 'nobody'"),
         ("/x", {"host": "G.d"}, 404, "names are in lower case, and this one is not"),
         ("/x", {"x_easel_service": "g.canary"}, 503, "the token 'group:g' opens it, plain"),
