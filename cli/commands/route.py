@@ -24,7 +24,11 @@ def _routes() -> None:
 @routes.command("explain")
 def explain(
     url: Annotated[
-        str, typer.Argument(metavar="URL", help="As a client writes it; a path is one of the shared gateway.")
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="As a client writes it; a path alone is asked at the gateway of what it names.",
+        ),
     ],
     headers: Annotated[
         list[str] | None, typer.Option("-H", "--header", metavar="'NAME: VALUE'", help="A header it shows.")
@@ -33,6 +37,9 @@ def explain(
     with_token: Annotated[
         bool, typer.Option("--with-token", help="Show the service's own token, so that no 401 is in the way.")
     ] = False,
+    from_: Annotated[
+        str, typer.Option("--from", metavar="IP", help="The client's address, for gateways with lists.")
+    ] = "",
     output: Output = Format.TABLE,
 ) -> None:
     """Say which gateway, entry, rule, member and instances a request meets, and which limits; none is sent.
@@ -43,17 +50,31 @@ def explain(
     """
     sent = read_headers(headers or [])
     verb = method.upper()
+    if from_:
+        _refuse_no_address(from_)
     found = with_easel(
-        lambda easel: easel.traffic.explain(url, method=verb, headers=sent, with_token=with_token),
+        lambda easel: easel.traffic.explain(
+            url, method=verb, headers=sent, with_token=with_token, from_address=from_
+        ),
         "route explain",
     )
     put(explained(verb, url, found)) if output is Format.TABLE else dump(found, output)
 
 
+def _refuse_no_address(text: str) -> None:
+    from ipaddress import ip_address
+
+    try:
+        ip_address(text)
+    except ValueError:
+        expected = "an IP address such as 10.0.0.7"
+        raise typer.BadParameter(f"--from: got {text!r}, expected {expected}") from None
+
+
 def verdict(found: "RouteExplanation") -> str:
     """What becomes of the request, in a line."""
     if not found.status:
-        return f"goes on: {found.why}"
+        return f"goes on: {found.why}" if found.targets else f"answered: {found.why}"
     word = "refused" if found.status >= 400 else "answered by the gateway"
     return f"{word} with {found.status}: {found.why}"
 

@@ -30,12 +30,20 @@ class AsyncTraffic:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         with_token: bool = False,
+        from_address: str = "",
     ) -> RouteExplanation:
         """Where such a request would go, without sending it; a path alone means the shared gateway.
 
-        `with_token` takes the service's own token, so that no 401 stands in the way of the rest.
+        `with_token` takes the service's own token, so that no 401 stands in the way of the rest; with
+        `from_address` it is said whether the gateway lets clients of that IP address in.
         """
-        request = pb.ExplainRouteRequest(url=url, method=method, headers=headers or {}, with_token=with_token)
+        request = pb.ExplainRouteRequest(
+            url=url,
+            method=method,
+            headers=headers or {},
+            with_token=with_token,
+            from_address=from_address,
+        )
         answer = await self._wire.call(self._stub.ExplainRoute, request, repeatable=True)
         return convert.explanation(answer.explanation)
 

@@ -14,6 +14,8 @@ def explained(publisher: Publisher, gateway: str, question: pb.ExplainRoute) -> 
         question.host,
         question.path or "/",
         {name.lower(): value for name, value in question.headers.items()},
+        question.from_address,
+        question.scheme,
     )
     found = _to_proto(explain(request, publisher.world))
     found.gateway, found.generation, found.envoys = gateway, publisher.generation, len(publisher.envoys)

@@ -13,6 +13,7 @@ from services.gateway.ads.store import ResourceStore
 from services.gateway.known import Known
 from services.gateway.redaction import without_secrets
 from services.gateway.routes import EdgeSettings, Group, HostedGateway, Service, Update
+from services.gateway.routing.arrival import OPEN, Arrival
 from services.gateway.routing.explain import World
 from services.gateway.routing.sessions import periods
 from services.gateway.xds.build import group_resources, service_resources
@@ -42,6 +43,8 @@ class Surroundings:
     domains: tuple[str, ...]
     # What else of the settings the resources of services show.
     reach: Reach = NO_REACH
+    # What the listeners ask of every request.
+    arrival: Arrival = OPEN
 
 
 class Publisher:
@@ -92,7 +95,7 @@ class Publisher:
     @property
     def world(self) -> World:
         """All that decides where a request goes."""
-        return World(self.services, self.groups, self.domains, self._periods)
+        return World(self.services, self.groups, self.domains, self._periods, self._surroundings.arrival)
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -30,7 +30,8 @@ def surroundings_of(settings: Settings, key_pairs: KeyPairs) -> Callable[[EdgeSe
             known.clear()
             edge = replace(edge_of(settings, edge_settings), key_pairs=pairs)
             resources = (*edge_resources(edge), *front_resources(front))
-            known[key] = Surroundings(resources, domains_of(settings, edge_settings), edge.reach)
+            domains = domains_of(settings, edge_settings)
+            known[key] = Surroundings(resources, domains, edge.reach, edge.arrival)
         return known[key]
 
     return surroundings

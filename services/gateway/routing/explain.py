@@ -4,11 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from services.gateway.routes import Backend, Group, Mirror, Service
+from services.gateway.routing.arrival import MOVED, OPEN, Arrival
 from services.gateway.routing.choosing import Likely, chosen
-from services.gateway.routing.front import FRONT_PATHS
+from services.gateway.routing.front import said_of
 from services.gateway.routing.limits import bounds
 from services.gateway.routing.opening import opened
-from services.gateway.routing.replies import NO_HEALTHY_INSTANCE, NO_SERVICE, NOT_OPENED, Reply
+from services.gateway.routing.replies import (
+    NO_HEALTHY_INSTANCE,
+    NO_SERVICE,
+    NOT_FROM_HERE,
+    NOT_OPENED,
+    Reply,
+)
 from services.gateway.routing.request import Request
 from services.gateway.routing.rules import (
     HOST_MARK,
@@ -28,6 +35,7 @@ class World:
     groups: Mapping[str, Group]
     domains: tuple[str, ...]
     periods: tuple[int, ...] = ()
+    arrival: Arrival = OPEN
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`status` is what the gateway itself would answer; 0 where an instance would.
+    """`status` is what the gateway itself would answer; 0 where an instance would, or the gateway process.
 
     `service` is the one that takes the request, empty where several may; `token` is the id of the one that
     opens the way.
@@ -76,9 +84,12 @@ class _Said:
 
 def explain(request: Request, world: World) -> Explanation:
     """Follows one request from its address to the instances that may answer it."""
-    if request.path.startswith(FRONT_PATHS):
-        return Explanation(0, "the gateway process answers this path: discovery, or a link to a web service")
     said = _Said()
+    refusal = _received(request, world.arrival, said.steps)
+    if refusal is not None:
+        return said.refused(refusal)
+    if own := said_of(request.path):
+        return Explanation(0, own, tuple(said.steps))
     key = _address(request, world, said.steps)
     entry = entry_of(key, world)
     if entry is None:
@@ -109,6 +120,27 @@ def entry_of(key: str, world: World) -> Entry | None:
     elif (service := world.services.get(name.rpartition(".")[2])) is not None:
         built = service_entries(service, world.domains, world.groups.get(service.group), world.periods)
     return next((each for each in built if each.key == key), None)
+
+
+def _received(request: Request, arrival: Arrival, steps: list[str]) -> Reply | None:
+    """What the listener answers, whichever service a request is for; None where it goes on."""
+    if arrival.lists:
+        steps.append(f"not every network may call ({arrival.lists})")
+        if arrival.admits_nobody:
+            steps.append("that leaves nobody who is let in")
+            return NOT_FROM_HERE
+        if request.address and not arrival.admits(request.address):
+            steps.append(f"{request.address} is not let in")
+            return NOT_FROM_HERE
+        unknown = "what follows holds for clients that are let in; name one to hear of it"
+        steps.append(f"{request.address} is let in" if request.address else unknown)
+    if not arrival.redirect_port or request.scheme == "https":
+        return None
+    to_tls = f"sent on to the same address by https at port {arrival.redirect_port}"
+    if request.scheme:
+        return Reply(MOVED, f"plain requests are {to_tls}")
+    steps.append(f"with plain http it is {to_tls} ({MOVED}); what follows holds for https")
+    return None
 
 
 def _address(request: Request, world: World, steps: list[str]) -> str:
@@ -157,10 +189,14 @@ def _led(request: Request, entry: Entry, world: World, said: _Said) -> Explanati
         said.service,
         said.token,
         targets,
-        _of_each(services, {each.name: bounds(each).rules for each in services}),
+        _of_each(services, {each.name: _limits(each, world) for each in services}),
         _of_each(services, {each.name: tuple(map(_copied, each.mirrors)) for each in services}),
         next(iter(paths.values())),
     )
+
+
+def _limits(service: Service, world: World) -> tuple[str, ...]:
+    return (*bounds(service).rules, *world.arrival.rules(service.grpc))
 
 
 def _left_out(group: Group, services: Mapping[str, Service]) -> list[str]:

@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Request:
-    """`host` is the authority as it was sent, `path` has its query, names of `headers` are in lower case."""
+    """`host` is the authority as it was sent, `path` has its query, names of `headers` are in lower case.
+
+    `address` is the client's, `scheme` is "http" or "https"; both are empty where they are not known.
+    """
 
     method: str = "GET"
     host: str = ""
     path: str = "/"
     headers: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    scheme: str = ""
 
     @property
     def bare_path(self) -> str:

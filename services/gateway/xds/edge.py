@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from services.gateway.routes import EdgeSettings
+from services.gateway.routing.arrival import Arrival
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class Edge:
     def tls(self) -> bool:
         """Whether there is a port with TLS, which takes a certificate too."""
         return bool(self.settings.tls_port and self.key_pairs)
+
+    @property
+    def arrival(self) -> Arrival:
+        """What is asked of every request, whichever service it is for."""
+        settings = self.settings
+        port = settings.tls_port if settings.redirect_https and self.tls else 0
+        return Arrival(settings.allow, settings.deny, port, self.body_limit, ":" in self.host)
 
     @property
     def reach(self) -> "Reach":

@@ -33,8 +33,7 @@ def edge_resources(edge: Edge) -> list[Resource]:
 
 def listener(edge: Edge) -> Resource:
     """The plain one. It opens when the first scopes are there."""
-    redirects = edge.settings.redirect_https and edge.tls
-    manager = redirecting_manager(edge) if redirects else connection_manager(edge)
+    manager = redirecting_manager(edge) if edge.arrival.redirect_port else connection_manager(edge)
     message = _listener(LISTENER_NAME, edge.host, edge.port)
     message.filter_chains.append(FilterChain(filters=[*_connection_limit(edge), manager]))
     return resource(LISTENER, LISTENER_NAME, message)

@@ -56,7 +56,7 @@ def redirecting_manager(edge: Edge) -> Filter:
     """Sends every request to the port with TLS, under the same host, path and method."""
     to_tls = RedirectAction(
         https_redirect=True,
-        port_redirect=edge.settings.tls_port,
+        port_redirect=edge.arrival.redirect_port,
         response_code=RedirectAction.RedirectResponseCode.PERMANENT_REDIRECT,
     )
     everything = Route(match=RouteMatch(prefix="/"), redirect=to_tls)
@@ -72,7 +72,7 @@ def _manager(edge: Edge) -> Any:
         server_name="easel",
         server_header_transformation=hcm.HttpConnectionManager.PASS_THROUGH,
         http_filters=http_filters(edge),
-        local_reply_config=local_replies(),
+        local_reply_config=local_replies(edge.arrival.body_limit),
         common_http_protocol_options=HttpProtocolOptions(
             idle_timeout=span(bounds.IDLE_CONNECTION),
             max_headers_count=UInt32Value(value=bounds.HEADERS_COUNT),

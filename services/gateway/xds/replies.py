@@ -11,14 +11,16 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 )
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from services.gateway.routing.replies import REPLIES, Reply
+from services.gateway.routing.arrival import too_long
+from services.gateway.routing.replies import REPLIES, TOO_LONG, Reply
 from services.gateway.xds.conditions import speaks_grpc, status_is
 from services.gateway.xds.limits import limit_replies
 
 
-def local_replies() -> Any:
+def local_replies(body_limit: int = 0) -> Any:
     """Sentences as JSON, and as bare text where gRPC carries them in grpc-message."""
-    mappers = [mapper for reply in REPLIES for mapper in (_to_grpc(reply), _to_http(reply))]
+    said = (too_long(body_limit) if body_limit and reply is TOO_LONG else reply for reply in REPLIES)
+    mappers = [mapper for reply in said for mapper in (_to_grpc(reply), _to_http(reply))]
     return LocalReplyConfig(mappers=[*limit_replies(), *mappers])
 
 

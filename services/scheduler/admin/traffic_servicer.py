@@ -61,7 +61,7 @@ class TrafficServicer(admin_pb2_grpc.TrafficServiceServicer):
         self, request: admin_pb2.ExplainRouteRequest, context: Context
     ) -> admin_pb2.ExplainRouteResponse:
         explanation = await self._asking.explain(
-            request.url, request.method, dict(request.headers), request.with_token
+            request.url, request.method, dict(request.headers), request.with_token, request.from_address
         )
         return admin_pb2.ExplainRouteResponse(explanation=explanation)
 

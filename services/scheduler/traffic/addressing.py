@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from libs.domain.errors import InvalidRequest
@@ -24,12 +25,16 @@ class Reached:
 
 @dataclass(frozen=True)
 class Addressed:
-    """A gateway, what a request to it would show of the URL, and the entry that it names, if any."""
+    """A gateway, what a request to it would show of the URL, and the entry that it names, if any.
+
+    `scheme` is empty where a path alone was given.
+    """
 
     gateway: str
     authority: str
     path: str
     entry: str = ""
+    scheme: str = ""
 
 
 def addressed(
@@ -46,15 +51,15 @@ def addressed(
     known = list(known)
     for each in known:
         if _with_port(scheme, host) in {_with_port(scheme, a) for a in each.authorities}:
-            return Addressed(each.gateway, host, path, entry)
+            return Addressed(each.gateway, host, path, entry, scheme)
     name = host.rpartition(":")[0] if _has_port(host) else host
     for each in known:
         for domain in each.domains:
             if name == domain:
-                return Addressed(each.gateway, host, path, entry)
+                return Addressed(each.gateway, host, path, entry, scheme)
             if name.endswith(f".{domain}"):
-                return Addressed(each.gateway, host, path, name.removesuffix(f".{domain}"))
-    there = [a for each in known for a in (*each.authorities, *each.domains)]
+                return Addressed(each.gateway, host, path, name.removesuffix(f".{domain}"), scheme)
+    there = list(dict.fromkeys(a for each in known for a in (*each.authorities, *each.domains)))
     raise InvalidRequest(
         "url", url, f"an address of a gateway ({', '.join(there[:_SHOWN]) or 'none is known'})"
     )
@@ -64,10 +69,28 @@ def gateway_of_entry(world: World, entry: str) -> str:
     """The gateway that a service or a group is on; the shared one for what is neither."""
     if entry in world.services:
         return world.services[entry].gateway
-    group, _, member = entry.partition(".")
-    if group in world.groups and (not member or member in world.services):
-        return world.groups[group].gateway
-    return SHARED_GATEWAY
+    return world.groups[entry.partition(".")[0]].gateway if _is_there(world, entry) else SHARED_GATEWAY
+
+
+def elsewhere(world: World, at: Addressed) -> str:
+    """Where what is asked for is, in a sentence; empty where it is here, or nowhere."""
+    gateway = gateway_of_entry(world, at.entry)
+    if gateway == at.gateway or not _is_there(world, at.entry):
+        return ""
+    kind = "service" if at.entry in world.services else "group"
+    name = at.entry if kind == "service" else at.entry.partition(".")[0]
+    return f"{kind} {name!r} is on gateway {gateway!r}, not on this one"
+
+
+def client_address(text: str) -> str:
+    """As gateways see the address of an IPv4 or IPv6 client; empty stays so. Raises InvalidRequest."""
+    if not text:
+        return ""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise InvalidRequest("from_address", text, "an IP address such as 10.0.0.7") from None
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def token_of_entry(world: World, entry: str) -> str:
@@ -78,6 +101,11 @@ def token_of_entry(world: World, entry: str) -> str:
     if member in world.services and world.services[member].group == group:
         return world.services[member].token
     return world.groups[group].token if group in world.groups and not member else ""
+
+
+def _is_there(world: World, entry: str) -> bool:
+    group, _, member = entry.partition(".")
+    return entry in world.services or (group in world.groups and (not member or member in world.services))
 
 
 def _parts(url: str) -> tuple[str, str, str]:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from easel.common.v1 import common_pb2
@@ -11,7 +12,14 @@ from easel.gateway.v1 import gateway_pb2
 from libs.domain.errors import Unavailable
 from services.scheduler.routes.gateways import Gateway, Gateways
 from services.scheduler.routes.questions import Questions
-from services.scheduler.traffic.addressing import Reached, addressed, token_of_entry
+from services.scheduler.traffic.addressing import (
+    Reached,
+    addressed,
+    client_address,
+    elsewhere,
+    token_of_entry,
+)
+from services.scheduler.traffic.naming import with_token_named
 from services.scheduler.traffic.watch import Traffic
 from services.scheduler.world import World
 
@@ -34,18 +42,30 @@ class Asking:
         self._traffic, self._clock = traffic, clock
 
     async def explain(
-        self, url: str, method: str, headers: Mapping[str, str], with_token: bool
+        self, url: str, method: str, headers: Mapping[str, str], with_token: bool, client: str = ""
     ) -> common_pb2.RouteExplanation:
-        """What the gateway of this address says. Raises InvalidRequest, Unavailable, DeadlineExceeded."""
+        """What the gateway of this address says of a client at the IP address `client`, where one is given.
+
+        Raises InvalidRequest, Unavailable, DeadlineExceeded.
+        """
+        client = client_address(client)
         at = addressed(self._world, url, headers.items(), self._reached())
         shown = {name.lower(): value for name, value in headers.items()}
         token = token_of_entry(self._world, at.entry) if with_token else ""
         if token and _AUTHORIZATION not in shown:
             shown[_AUTHORIZATION] = token
         question = gateway_pb2.ExplainRoute(
-            method=method.upper() or "GET", host=at.authority, path=at.path, headers=shown
+            method=method.upper() or "GET",
+            host=at.authority,
+            path=at.path,
+            headers=shown,
+            from_address=client,
+            scheme=at.scheme,
         )
-        return await self._questions.explain(self._link(at.gateway), question)
+        found = await self._questions.explain(self._link(at.gateway), question)
+        if found.status == HTTPStatus.NOT_FOUND and (where := elsewhere(self._world, at)):
+            found.why = where
+        return with_token_named(self._world, found)
 
     async def counted(
         self, service: str, within: float = COUNTED_WITHIN

@@ -13,6 +13,7 @@ import websockets
 from websockets.asyncio.server import ServerConnection, serve
 
 from libs.lifecycle import pause
+from tests.support.explained import explained
 from tests.support.gateway_harness import (
     TOKEN,
     EchoBackend,
@@ -57,6 +58,8 @@ async def test_networks_are_let_in_or_turned_away_and_deny_wins(
     await gateway.configure(allow=allow, deny=deny)
 
     answer = await until_answered(gateway, status)
+    said = await explained(gateway, from_address="127.0.0.1")
+    assert said.status == (0 if status == 200 else status)
     if status == 403:
         assert answer.json()["code"] == 403
         assert "your network" in answer.json()["message"]
@@ -85,7 +88,8 @@ async def test_the_shared_gateway_takes_bodies_of_a_mebibyte_and_no_more(
 
     assert whole.status_code == 200
     assert longer.status_code == 413
-    assert longer.json() == {"code": 413, "message": "the body is longer than the gateway takes"}
+    assert longer.json() == {"code": 413, "message": "the body is longer than the gateway takes: 1 MiB"}
+    assert "the gateway's body limit: 413 above 1 MiB" in (await explained(gateway)).limits
     assert len(echo.requests) == 1
 
 

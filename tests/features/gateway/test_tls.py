@@ -13,6 +13,7 @@ from cryptography import x509
 
 from easel.gateway.v1 import gateway_pb2 as pb
 from tests.support.certificates import Authority, Signed
+from tests.support.explained import explained
 from tests.support.free_ports import free_port
 from tests.support.gateway_harness import (
     EchoBackend,
@@ -142,6 +143,8 @@ async def test_plain_requests_are_sent_to_the_port_with_tls(
         return answer.headers["location"] if answer.status_code == 308 else ""
 
     assert await until(redirected, "a redirect") == f"https://{DOMAIN}:{port}/api/predict/svc/x?a=b"
+    assert (await explained(gateway, scheme="http")).status == 308
+    assert (await explained(gateway, scheme="https")).status == 0
 
 
 @dataclass
@@ -241,7 +244,7 @@ async def test_what_is_wrong_with_a_certificate_is_said_and_the_last_good_one_st
 
         for bad, why in (
             (mixed, "key: got 'one of another certificate', expected the key of the certificate"),
-            (missing, "No such file or directory: '/nowhere/cert.pem'"),
+            (missing, "file /nowhere/cert.pem cannot be read: No such file or directory"),
             (broken, "certificate: got 'text that is no PEM', expected a PEM certificate"),
         ):
             await gateway.configure(tls_port=port, domains=[bad])

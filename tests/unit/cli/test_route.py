@@ -78,3 +78,15 @@ def test_many_instances_are_counted_and_none_is_said(easel: CommandLine, fake: F
     assert "10.0.0.9:80 and 2 more" in shown and "10.0.0.10:80" not in shown
     assert "10%  b version 1: no ready instance" in shown
     assert easel("route", "explain", URL, "-H", "odd").code == 2
+
+
+def test_the_clients_address_is_one_of_ip(easel: CommandLine, fake: FakeAdmin) -> None:
+    fake.traffic.explanation = common.RouteExplanation(why="the gateway answers this path itself")
+
+    assert easel("route", "explain", URL, "--from", "10.0.0.7").out.endswith(
+        "verdict  answered: the gateway answers this path itself\n"
+    )
+    assert fake.traffic.explained[0].from_address == "10.0.0.7"
+    refused = easel("route", "explain", URL, "--from", "home")
+    assert refused.code == 2
+    assert "--from: got 'home', expected an IP address such as 10.0.0.7" in refused.err

@@ -15,6 +15,7 @@ from services.gateway.routes import (
     Service,
     Token,
 )
+from services.gateway.routing.arrival import Arrival
 from services.gateway.routing.explain import Explanation, World, explain
 from services.gateway.routing.hashing import xxh64
 from services.gateway.routing.request import Request
@@ -122,8 +123,69 @@ def test_no_token_is_ever_shown() -> None:
         assert "secret" not in repr(ask(**headers))
 
 
-def test_paths_of_the_gateway_itself_are_told_apart() -> None:
-    assert "discovery" in ask("/api/v1/servicediscovery/upstreams/stable").why
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("/api/v1/servicediscovery/upstreams/stable", "discovery"),
+        ("/exported/apis/eas.alibaba-inc.k8s.io/v1/upstreams/stable", "discovery"),
+        ("/easel/open/stable", "opens the pages"),
+    ],
+)
+def test_paths_of_the_gateway_itself_are_told_apart(path: str, word: str) -> None:
+    found = ask(path)
+
+    assert found.why.startswith("the gateway answers this path itself, ") and word in found.why
+    assert found.status == 0 and not found.targets
+
+
+def arriving(arrival: Arrival, address: str = "", scheme: str = "") -> Explanation:
+    request = Request("GET", "x", "/api/predict/g", {"authorization": "group-secret"}, address, scheme)
+    return explain(request, replace(WORLD, arrival=arrival))
+
+
+@pytest.mark.parametrize(
+    ("arrival", "address", "status", "step"),
+    [
+        (Arrival(deny=("0.0.0.0/0",)), "", 403, "that leaves nobody who is let in"),
+        (Arrival(("10.0.0.0/8",), ("10.0.0.0/8",)), "", 403, "that leaves nobody who is let in"),
+        (Arrival(("10.0.0.0/8",)), "11.0.0.1", 403, "11.0.0.1 is not let in"),
+        (Arrival(("10.0.0.0/8",), ("10.1.0.0/16",)), "10.1.2.3", 403, "10.1.2.3 is not let in"),
+        (Arrival(("10.0.0.0/8",), ("10.1.0.0/16",)), "10.2.2.3", 0, "10.2.2.3 is let in"),
+        (Arrival(("fd00::/8",), ipv6=True), "fd00::1", 0, "fd00::1 is let in"),
+        (
+            Arrival(("10.0.0.0/8",), ("10.1.0.0/16",)),
+            "",
+            0,
+            "not every network may call (allowed: 10.0.0.0/8; denied: 10.1.0.0/16)",
+        ),
+        (Arrival(("10.0.0.0/8",)), "", 0, "what follows holds for clients that are let in"),
+    ],
+)
+def test_the_lists_of_the_edge_decide_first(arrival: Arrival, address: str, status: int, step: str) -> None:
+    found = arriving(arrival, address)
+
+    assert found.status == status
+    assert any(each.startswith(step) for each in found.steps)
+
+
+def test_plain_requests_are_said_to_be_sent_on_to_https() -> None:
+    arrival = Arrival(redirect_port=8443)
+
+    assert arriving(arrival, scheme="http").status == 308
+    assert "https at port 8443" in arriving(arrival, scheme="http").why
+    assert arriving(arrival, scheme="https").status == 0
+    unknown = arriving(arrival)
+    assert unknown.status == 0 and "what follows holds for https" in unknown.steps[0]
+    shut = replace(arrival, deny=("10.0.0.0/8",))
+    assert arriving(shut, "10.0.0.1", "http").status == 403
+
+
+def test_the_body_limit_is_one_of_the_limits_but_not_of_grpc() -> None:
+    limit = "the gateway's body limit: 413 above 1 MiB"
+    assert limit in arriving(Arrival(body_limit=2**20)).limits
+    services = {"stable": replace(STABLE, grpc=True), "canary": CANARY}
+    world = replace(WORLD, services=services, arrival=Arrival(body_limit=2**20))
+    assert limit not in ask(world=world).limits
 
 
 @pytest.mark.parametrize(

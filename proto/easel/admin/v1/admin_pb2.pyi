@@ -4395,12 +4395,15 @@ class ExplainRouteRequest(_message.Message):
     METHOD_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
     WITH_TOKEN_FIELD_NUMBER: _builtins.int
+    FROM_ADDRESS_FIELD_NUMBER: _builtins.int
     url: _builtins.str
     """The whole URL, as a client would write it; a path alone means the shared gateway."""
     method: _builtins.str
     """GET when empty."""
     with_token: _builtins.bool
     """Show the service's own token, so that no 401 stands in the way of the rest."""
+    from_address: _builtins.str
+    """The IP address of the client; empty when it is not to be looked at."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -4410,10 +4413,11 @@ class ExplainRouteRequest(_message.Message):
         method: _builtins.str = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         with_token: _builtins.bool = ...,
+        from_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "method", b"method", "url", b"url", "with_token", b"with_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_address", b"from_address", "headers", b"headers", "method", b"method", "url", b"url", "with_token", b"with_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

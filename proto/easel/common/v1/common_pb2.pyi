@@ -319,7 +319,9 @@ class RouteExplanation(_message.Message):
     """The generation of routes this was read from, and how many Envoys have it."""
     envoys: _builtins.int
     status: _builtins.int
-    """The status the gateway itself would answer with; 0 when the request goes to an instance."""
+    """The status the gateway itself would answer with; 0 when the request goes to an instance. 0 without
+    targets: the gateway process answers, and what it says depends on more than routes.
+    """
     why: _builtins.str
     """One sentence that sums it up."""
     group: _builtins.str

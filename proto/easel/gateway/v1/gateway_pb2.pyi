@@ -82,6 +82,7 @@ class GatewayHello(_message.Message):
     DIRECT_ADDRESS_FIELD_NUMBER: _builtins.int
     HOSTS_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
     gateway: _builtins.str
     generation: _builtins.int
     """The generation of the state it has on disk; the scheduler sends a full update whatever it is."""
@@ -96,6 +97,8 @@ class GatewayHello(_message.Message):
     """It can run Envoys of further gateways beside its own."""
     domain: _builtins.str
     """Each service has a host name in it: {service}.{domain}."""
+    port: _builtins.int
+    """Where its Envoy listens for clients without TLS; 0 when an older gateway does not say."""
     def __init__(
         self,
         *,
@@ -107,10 +110,11 @@ class GatewayHello(_message.Message):
         direct_address: _builtins.str = ...,
         hosts: _builtins.bool = ...,
         domain: _builtins.str = ...,
+        port: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["direct_address", b"direct_address", "domain", b"domain", "envoys", b"envoys", "gateway", b"gateway", "generation", b"generation", "hosts", b"hosts", "node", b"node", "public_url", b"public_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["direct_address", b"direct_address", "domain", b"domain", "envoys", b"envoys", "gateway", b"gateway", "generation", b"generation", "hosts", b"hosts", "node", b"node", "port", b"port", "public_url", b"public_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -872,11 +876,17 @@ class ExplainRoute(_message.Message):
     HOST_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
+    FROM_ADDRESS_FIELD_NUMBER: _builtins.int
+    SCHEME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     method: _builtins.str
     host: _builtins.str
     """Of the URL: the authority, and the path with its query."""
     path: _builtins.str
+    from_address: _builtins.str
+    """The IP address of the client; empty where it is not known."""
+    scheme: _builtins.str
+    """"http" or "https"; empty where it is not known."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -887,10 +897,12 @@ class ExplainRoute(_message.Message):
         host: _builtins.str = ...,
         path: _builtins.str = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        from_address: _builtins.str = ...,
+        scheme: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "host", b"host", "id", b"id", "method", b"method", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_address", b"from_address", "headers", b"headers", "host", b"host", "id", b"id", "method", b"method", "path", b"path", "scheme", b"scheme"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

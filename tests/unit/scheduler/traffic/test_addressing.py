@@ -2,9 +2,18 @@
 
 import pytest
 
+from easel.common.v1.common_pb2 import RouteExplanation
 from libs.domain.errors import InvalidRequest
 from libs.domain.traffic import Group
-from services.scheduler.traffic.addressing import Addressed, Reached, addressed, token_of_entry
+from services.scheduler.traffic.addressing import (
+    Addressed,
+    Reached,
+    addressed,
+    client_address,
+    elsewhere,
+    token_of_entry,
+)
+from services.scheduler.traffic.naming import with_token_named
 from tests.support.builders import NOON, a_service, a_world
 
 WORLD = a_world(
@@ -67,3 +76,45 @@ def test_the_token_is_that_of_the_entry() -> None:
     ]
 
     assert found == ["of digits", "of both", "of one", "", ""]
+
+
+def test_each_address_of_a_gateway_is_named_once() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        addressed(WORLD, "http://nowhere/", (), (*KNOWN, *KNOWN))
+
+    assert str(refused.value).count("edge.example") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        (
+            "http://10.0.0.9:8800/api/predict/digits",
+            "service 'digits' is on gateway 'gw-edge', not on this one",
+        ),
+        ("http://edge.example/api/predict/both", "group 'both' is on gateway 'gateway', not on this one"),
+        ("http://edge.example/api/predict/both.one", "group 'both' is on gateway 'gateway', not on this one"),
+        ("http://edge.example/api/predict/digits", ""),
+        ("http://edge.example/api/predict/nobody", ""),
+    ],
+)
+def test_what_is_on_another_gateway_is_said_to_be_there(url: str, where: str) -> None:
+    assert elsewhere(WORLD, addressed(WORLD, url, (), KNOWN)) == where
+
+
+def test_a_clients_address_is_one_of_ip() -> None:
+    assert client_address("") == ""
+    assert client_address("::ffff:10.0.0.7") == "10.0.0.7"
+    with pytest.raises(InvalidRequest, match="from_address: got 'home', expected an IP address"):
+        client_address("home")
+
+
+def test_a_token_is_called_by_its_name_once_it_has_one() -> None:
+    step = "the token 'group:both' opens it, plain"
+    found = RouteExplanation(token="group:both", steps=["the path names 'both'", step])
+
+    named = with_token_named(WORLD, found)
+
+    assert named.token == "default"
+    assert named.steps[1] == "the token 'default' of group both opens it, plain"
+    assert with_token_named(WORLD, RouteExplanation(token="gone")).token == "gone"
