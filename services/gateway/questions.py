@@ -1,5 +1,6 @@
 """What the scheduler asks beside telling what to serve."""
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -7,6 +8,8 @@ from easel.common.v1 import common_pb2
 from easel.gateway.v1 import gateway_pb2 as pb
 from services.gateway.outbox import Outbox
 from services.gateway.statistics.traffic_reports import TrafficReports
+
+log = logging.getLogger(__name__)
 
 Explain = Callable[[pb.ExplainRoute], common_pb2.RouteExplanation]
 
@@ -21,11 +24,19 @@ class Questions:
         """Takes one question; any other message is none."""
         kind = question.WhichOneof("message")
         if kind == "explain":
-            answer = pb.Explained(id=question.explain.id, explanation=self._explain(question.explain))
+            answer = pb.Explained(id=question.explain.id, explanation=self._explained(question.explain))
             self._outbox.put(pb.ConnectRequest(explained=answer))
         elif kind == "watch_traffic":
             asked = question.watch_traffic
             self._traffic.watch(frozenset(asked.services), timedelta(milliseconds=asked.every_ms))
+
+    def _explained(self, question: pb.ExplainRoute) -> common_pb2.RouteExplanation:
+        try:
+            return self._explain(question)
+        except Exception:
+            # Whatever somebody asks about, routes go on being served.
+            log.exception("a question about a request could not be answered")
+            return common_pb2.RouteExplanation(why="this gateway could not tell; its log has the reason")
 
     def nobody_asks(self) -> None:
         """The connection is over: what it had asked for again and again is not answered any more."""
