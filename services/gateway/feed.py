@@ -40,6 +40,8 @@ class Identity:
     hosts: bool = False
     # Each service has a host name in it.
     domain: str = ""
+    # Where its Envoy listens without TLS.
+    port: int = 0
 
 
 class Feed:
@@ -130,6 +132,7 @@ class Feed:
                 direct_address=self._identity.direct_address,
                 hosts=self._identity.hosts,
                 domain=self._identity.domain,
+                port=self._identity.port,
             )
         )
         async for message in said:

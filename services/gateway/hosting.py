@@ -3,13 +3,16 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 from libs.lifecycle import pause
+from services.gateway.condition import Conditions
 from services.gateway.envoy import process
+from services.gateway.envoy.ports import taken
 from services.gateway.envoy.process import Launch
 from services.gateway.publisher import Publisher
 from services.gateway.routes import HostedGateway
@@ -17,7 +20,14 @@ from services.gateway.settings import Settings, host_and_port
 
 log = logging.getLogger(__name__)
 
-Run = Callable[[Settings, asyncio.Event], Awaitable[None]]
+
+class Run(Protocol):
+    """Runs a gateway until `stop`, and says to `conditions` what does not work."""
+
+    def __call__(
+        self, settings: Settings, stop: asyncio.Event, *, conditions: Conditions
+    ) -> Awaitable[None]: ...
+
 
 _GLANCE = timedelta(seconds=1)
 _AGAIN = timedelta(seconds=2)
@@ -30,13 +40,14 @@ class _Running:
     settings: Settings
     stop: asyncio.Event
     task: "asyncio.Task[None]"
+    conditions: Conditions
 
 
 class Hosting:
     """Runs exactly the gateways that are asked for. One that fails is begun again and disturbs no other.
 
     A gateway that is not asked for any more drains its Envoy and takes its directory along. One that moves to
-    another port or gets other workers gets another Envoy.
+    another port or gets other workers gets another Envoy; while the other port is taken, it stays as it is.
     """
 
     def __init__(self, own: Settings, publisher: Publisher, run: Run) -> None:
@@ -59,6 +70,9 @@ class Hosting:
             for each in self._publisher.hosted
             if may_be_directory(each.name)
         }
+        wanted |= {
+            name: each.settings for name, each in self._running.items() if _stays(each, wanted.get(name))
+        }
         changed = [
             self._leave(name) if _same_envoy(each.settings, wanted.get(name)) else self._end(name)
             for name, each in self._running.items()
@@ -73,15 +87,15 @@ class Hosting:
                 self._begin(name, settings)
 
     def _begin(self, name: str, settings: Settings) -> None:
-        stop = asyncio.Event()
-        task = asyncio.create_task(self._keep_running(settings, stop))
-        self._running[name] = _Running(settings, stop, task)
+        stop, conditions = asyncio.Event(), Conditions()
+        task = asyncio.create_task(self._keep_running(settings, stop, conditions))
+        self._running[name] = _Running(settings, stop, task, conditions)
         log.info("running a further gateway", extra={"gateway": name, "listen": settings.listen})
 
-    async def _keep_running(self, settings: Settings, stop: asyncio.Event) -> None:
+    async def _keep_running(self, settings: Settings, stop: asyncio.Event, conditions: Conditions) -> None:
         while not stop.is_set():
             try:
-                await self._run(settings, stop)
+                await self._run(settings, stop, conditions=conditions)
             except Exception:
                 log.exception("a further gateway failed and is begun again", extra={"gateway": settings.name})
                 await pause(stop, _AGAIN)
@@ -126,6 +140,16 @@ def hosted_settings(own: Settings, directory: Path, hosted: HostedGateway) -> Se
             "hosting": False,
         }
     )
+
+
+def _stays(running: _Running, wanted: Settings | None) -> bool:
+    """Whether it cannot go to the port that is asked for, and so keeps the one it has; it says why."""
+    why = ""
+    if wanted is not None and wanted.listen != running.settings.listen:
+        why = taken(*host_and_port(wanted.listen, "listen"))
+    before = host_and_port(running.settings.listen, "listen")[1]
+    running.conditions.say("move", f"{why}; it stays at port {before}" if why else "")
+    return bool(why)
 
 
 def _same_envoy(before: Settings, after: Settings | None) -> bool:

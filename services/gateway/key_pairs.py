@@ -104,15 +104,24 @@ def _look(wanted: tuple[Domain, ...], last: _Look) -> _Look:
                 continue
             states[name] = CertificateState(name, judged(written[name]))
             good[name] = written[name]
-        except (OSError, ValueError, InvalidRequest) as refused:
+        except (ValueError, InvalidRequest) as refused:
             states[name] = CertificateState(name, _end_of(good.get(name)), str(refused))
     return _Look(written, good, states)
 
 
 def _read(domain: Domain) -> KeyPair:
-    """Blocks; raises OSError, and ValueError for what is no text."""
-    certificate = domain.certificate or Path(domain.certificate_file).read_text()
-    return KeyPair(certificate, domain.key or Path(domain.key_file).read_text())
+    """Blocks; raises ValueError for a file that cannot be read, or is no text."""
+    certificate = domain.certificate or _text_of(domain.certificate_file)
+    return KeyPair(certificate, domain.key or _text_of(domain.key_file))
+
+
+def _text_of(file: str) -> str:
+    try:
+        return Path(file).read_text()
+    except OSError as refused:
+        raise ValueError(f"file {file} cannot be read: {refused.strerror}") from refused
+    except UnicodeDecodeError as broken:
+        raise ValueError(f"file {file} is no text") from broken
 
 
 def _end_of(pair: KeyPair | None) -> datetime | None:

@@ -40,12 +40,20 @@ from services.gateway.xds.bootstrap import Dial, bootstrap
 log = logging.getLogger(__name__)
 
 
-async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
-    """Serves until `stop`; sets `ready` when clients can connect (without an own Envoy: when Envoys can)."""
+async def run(
+    settings: Settings,
+    stop: asyncio.Event,
+    ready: asyncio.Event | None = None,
+    conditions: Conditions | None = None,
+) -> None:
+    """Serves until `stop`; sets `ready` when clients can connect (without an own Envoy: when Envoys can).
+
+    What does not work is said to `conditions`, beside what others say there.
+    """
     data_dir = settings.data_dir.resolve()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = settings.token()
-    conditions, key_pairs = Conditions(), KeyPairs(data_dir / "certificates.json")
+    conditions, key_pairs = conditions or Conditions(), KeyPairs(data_dir / "certificates.json")
     await asyncio.to_thread(key_pairs.restore)
     publisher = Publisher(ResourceStore(), surroundings_of(settings, key_pairs), settings.node)
     key_pairs.on_changed, key_pairs.on_states = publisher.refresh, conditions.certificates
@@ -66,6 +74,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             settings.direct(),
             hosts=settings.hosts,
             domain=settings.domain,
+            port=host_and_port(settings.listen, "listen")[1],
         )
         admin = EnvoyAdmin(admin_address(settings)) if settings.envoy else None
         async with asyncio.TaskGroup() as loops:

@@ -85,6 +85,31 @@ async def test_a_further_gateway_moves_to_another_port(gateway: Harness, echo: E
     await until(silent(first), "the first port to be free")
 
 
+async def test_one_that_is_to_go_to_a_port_that_is_taken_stays_says_so_and_goes_later(
+    gateway: Harness, echo: EchoBackend
+) -> None:
+    first = free_port()
+    await gateway.serve(service("svc", echo.port))
+    gateway.scheduler.host(a_gateway("ours", first))
+    await until(answers(first), "the further gateway to answer")
+    before = envoy_in(directory_of(gateway, "ours"))
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        second = holder.getsockname()[1]
+
+        gateway.scheduler.host(a_gateway("ours", second))
+
+        why = f"port {second} of 127.0.0.1 is taken by another program; it stays at port {first}"
+        await until(lambda: gateway.scheduler.said(why), why)
+        assert await answers(first)()
+        assert envoy_in(directory_of(gateway, "ours")) == before
+
+    await until(answers(second), "it to answer at the other port")
+    await until(silent(first), "the first port to be free")
+    await until(
+        lambda: "ours" in {h.gateway for h in gateway.scheduler.hellos if h.port == second}, "its hello"
+    )
+
+
 async def test_one_that_gets_another_public_url_keeps_its_envoy(gateway: Harness, echo: EchoBackend) -> None:
     port = free_port()
     await gateway.serve(service("svc", echo.port))
