@@ -62,6 +62,7 @@ class Cause(StrEnum):
     NOTHING_READY = "NothingReady"
     TOO_FEW = "TooFew"
     NO_GATEWAY = "NoGateway"
+    GATEWAY_TROUBLED = "GatewayTroubled"
     ROLLOUT_PAUSED = "RolloutPaused"
     ROLLOUT_FAILED = "RolloutFailed"
     ROLLED_BACK = "RolledBack"
@@ -153,7 +154,14 @@ ADVICE: dict[Cause, str] = {
     Cause.DETACHED: "Delete it with `easel instance delete ID` when you are done with it.",
     Cause.NOTHING_READY: "See what holds its instances up, below.",
     Cause.TOO_FEW: "See what holds the others up, below; one that is isolated counts, and takes none.",
-    Cause.NO_GATEWAY: "Start a gateway, and check that it reaches the scheduler; nobody routes to instances.",
+    Cause.NO_GATEWAY: (
+        "Start the gateway and check that it reaches the scheduler, mend what it says of itself, or move "
+        "the service with `easel modify SERVICE -D networking.gateway=NAME --wait`; `easel gateway ls` shows "
+        "them all."
+    ),
+    Cause.GATEWAY_TROUBLED: (
+        "Mend what it says of itself with `easel gateway set`; `easel gateway desc` shows it."
+    ),
     Cause.ROLLOUT_PAUSED: (
         "Mend the service.json and update again, resume with `easel rollout resume SERVICE`, "
         "or go back with `easel rollout undo SERVICE`."

@@ -8,6 +8,7 @@ from libs.domain.records import Service
 from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.access.web_links import expiry, host_url, web_link
 from services.scheduler.facts import facts_of
+from services.scheduler.gateways.address import certified
 from services.scheduler.routes.gateways import Gateways
 from services.scheduler.world import World
 
@@ -41,7 +42,7 @@ class WebLinks:
     def _domain(self, service: Service) -> str:
         record = self._world.gateways.get(service.gateway)
         if record is not None and record.domains:
-            return record.domains[0].name
+            return (certified(record) or record.domains)[0].name
         told = (each.domain for each in self._gateways.named(service.gateway) if each.domain)
         domain = next(told, "")
         if not domain:

@@ -28,13 +28,16 @@ class GatewayServicer(admin_pb2_grpc.GatewayServiceServicer):
         self, ledger: Ledger, gateways: Gateways, table: RoutesTable, clock: Callable[[], datetime]
     ) -> None:
         self._ledger, self._world, self._table, self._clock = ledger, ledger.world, table, clock
+        self._gateways = gateways
         self._views = GatewayViews(ledger.world, gateways, table)
 
     async def CreateGateway(
         self, request: admin_pb2.CreateGatewayRequest, context: Context
     ) -> admin_pb2.CreateGatewayResponse:
         asked = gateway_from_proto(request.gateway, self._clock())
-        await self._ledger.change(lambda world: rules.created(world, asked, self._clock()))
+        await self._ledger.change(
+            lambda world: rules.created(world, asked, self._clock(), self._gateways.ports())
+        )
         return admin_pb2.CreateGatewayResponse(gateway=self._views.of(asked.name, self._clock()))
 
     async def GetGateway(
@@ -55,7 +58,9 @@ class GatewayServicer(admin_pb2_grpc.GatewayServiceServicer):
         self, request: admin_pb2.UpdateGatewayRequest, context: Context
     ) -> admin_pb2.UpdateGatewayResponse:
         asked, fields = gateway_from_proto(request.gateway, self._clock()), list(request.fields)
-        await self._ledger.change(lambda world: rules.updated(world, asked, fields, self._clock()))
+        await self._ledger.change(
+            lambda world: rules.updated(world, asked, fields, self._clock(), self._gateways.ports())
+        )
         return admin_pb2.UpdateGatewayResponse(gateway=self._views.of(asked.name, self._clock()))
 
     async def DeleteGateway(

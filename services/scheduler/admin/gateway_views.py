@@ -1,13 +1,12 @@
 """Gateways and registries as the admin API shows them, and as it takes them in."""
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from easel.admin.v1 import admin_pb2
 from libs.domain.traffic import SHARED_GATEWAY, Gateway, GatewayDomain, Registry
 from libs.rpc.convert import time_to_proto
 from services.scheduler.gateways.rules import gateway_of
-from services.scheduler.routes.gateways import Gateway as Link
+from services.scheduler.gateways.standing import standing
 from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.world import World
@@ -34,24 +33,12 @@ class GatewayViews:
         view = _shown(record) if record is not None else admin_pb2.Gateway(name=name)
         view.shared = name == SHARED_GATEWAY
         view.public_url = view.public_url or self._gateways.public_url(name) or ""
-        view.connected = bool(links)
-        view.envoys = sum(link.envoys for link in links)
-        view.why = "; ".join(self._why(name, links))
+        stands = standing(name, self._world.gateways.get(name), links)
+        view.connected, view.envoys, view.why = stands.connected, stands.envoys, stands.why
         view.node = node
         view.services = len(self._table.audience(name, node).services)
         view.certificates.extend(each for link in links[:1] for each in link.certificates)
         return view
-
-    def _why(self, name: str, links: list[Link]) -> Iterator[str]:
-        record = self._world.gateways.get(name)
-        if links:
-            yield from dict.fromkeys(link.why for link in links if link.why)
-            if record is None and name != SHARED_GATEWAY and not links[0].node:
-                yield "nobody has created a gateway of this name, so no service is on it"
-        elif record is not None and record.host:
-            yield f"the process of gateway {record.host!r} does not run it yet"
-        else:
-            yield f"no process of it is connected; one is started with EASEL_GATEWAY_NAME={name}"
 
 
 def gateway_from_proto(message: admin_pb2.Gateway, now: datetime) -> Gateway:

@@ -12,6 +12,7 @@ from services.scheduler.agents.sessions import Sessions
 from services.scheduler.diagnose.diagnosis import diagnose_instance, diagnose_service, wants_log
 from services.scheduler.diagnose.finding import Finding
 from services.scheduler.diagnose.picture import Picture
+from services.scheduler.gateways.standing import standing
 from services.scheduler.live import Live
 from services.scheduler.liveness.watch import NodeWatch
 from services.scheduler.routes.gateways import Gateways
@@ -53,7 +54,7 @@ class Diagnoses:
             live=self._live.of,
             lagging=lambda instance: self._gateways.unrouted(instance).lagging,
             linked=self._sessions.linked,
-            gateways=self._gateways.linked,
+            gateway=lambda name: standing(name, self._world.gateways.get(name), self._gateways.named(name)),
             brake=self._watch.brake,
             delete_idle_after=self._delete_idle_after,
             now=self._clock(),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.scheduler.gateways.standing import Standing
 from services.scheduler.live import Now
 from services.scheduler.world import World
 
@@ -12,13 +13,13 @@ from services.scheduler.world import World
 class Picture:
     """`lagging` names the gateways that may still route to an instance which left the routes; `brake` is why
     no node is given up on, empty when that is not so; `linked` are the nodes whose agents are connected, and
-    `gateways` the gateways that are."""
+    `gateway` says how it stands with a gateway."""
 
     world: World
     live: Callable[[str], Now]
     lagging: Callable[[str], tuple[str, ...]]
     linked: Container[str]
-    gateways: Container[str]
+    gateway: Callable[[str], Standing]
     brake: str
     delete_idle_after: timedelta
     now: datetime

@@ -22,12 +22,24 @@ def of_service(picture: Picture, service: Service) -> Iterator[Finding]:
     yield from _update(picture, service)
     instances = [i for i in picture.world.instances_of(service.name) if i.state in LIVE_STATES]
     yield from _size(service, instances)
-    if service.wanted and service.gateway not in picture.gateways:
+    if service.wanted:
+        yield from _gateway(picture, service)
+
+
+def _gateway(picture: Picture, service: Service) -> Iterator[Finding]:
+    name, stands = service.gateway, picture.gateway(service.gateway)
+    if not stands.connected:
         what = (
-            f"gateway {service.gateway!r} is not connected: what is routed stays as it was, "
-            "and nothing new is reached"
+            f"gateway {name!r} is not connected: what is routed stays as it was, and nothing new is reached; "
+            f"{stands.why}"
         )
         yield finding(Severity.ERROR, Cause.NO_GATEWAY, service.name, what)
+    elif not stands.serves:
+        what = f"gateway {name!r} has no Envoy, so that nobody reaches {service.name} there: {stands.why}"
+        yield finding(Severity.ERROR, Cause.NO_GATEWAY, service.name, what)
+    elif stands.why:
+        what = f"gateway {name!r} does not do all that is set for it: {stands.why}"
+        yield finding(Severity.WARNING, Cause.GATEWAY_TROUBLED, service.name, what)
 
 
 def _asked_for(picture: Picture, service: Service) -> Iterator[Finding]:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import urlsplit
 
 from libs.domain.errors import InvalidRequest
 from libs.domain.traffic import SHARED_GATEWAY, Gateway, GatewayDomain
+from libs.spec.refusal import Words
+from services.scheduler.gateways.address import certified
 from services.scheduler.world import World
 
 MOST_BODY = 1 << 40
@@ -104,13 +106,15 @@ def _refuse_ports(gateway: Gateway) -> None:
             raise InvalidRequest(field, port, f"a port from 1 to {_LARGEST_PORT}")
     if gateway.tls_port and gateway.tls_port == gateway.port:
         raise InvalidRequest("tls_port", gateway.tls_port, "a port other than `port`")
-    certified = [d.name for d in gateway.domains if d.secret or d.certificate_file]
-    if certified and not gateway.tls_port:
-        raise InvalidRequest("tls_port", 0, f"a port, since {_and(certified)} has a certificate")
-    if gateway.redirect_https and not (gateway.tls_port and certified):
-        raise InvalidRequest(
-            "redirect_https", True, "a tls_port and a domain with a certificate to redirect to"
-        )
+    names = [each.name for each in certified(gateway)]
+    if names and not gateway.tls_port:
+        have = "has" if len(names) == 1 else "have"
+        raise InvalidRequest("tls_port", 0, f"a port, since {_and(names)} {have} a certificate")
+    missing = [] if gateway.tls_port else ["tls_port"]
+    missing += [] if names else ["domain with a certificate"]
+    if gateway.redirect_https and missing:
+        wanted = " and ".join(f"a {each}" for each in missing)
+        raise InvalidRequest("redirect_https", Words(f"true without {wanted}"), f"{wanted} to redirect to")
 
 
 def _refuse_numbers(gateway: Gateway) -> None:
@@ -127,8 +131,18 @@ def _refuse_network(field: str, network: str) -> None:
     try:
         ip_network(network)
     except ValueError:
+        if meant := _without_host_bits(network):
+            expected = f"{meant}; host bits are set, beyond the first {meant.prefixlen}"
+            raise InvalidRequest(field, network, expected) from None
         expected = "a network such as 10.0.0.0/8 or fd00::/8, or one address"
         raise InvalidRequest(field, network, expected) from None
+
+
+def _without_host_bits(network: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(network, strict=False)
+    except ValueError:
+        return None
 
 
 def _refuse_domains(world: World, gateway: Gateway) -> None:

@@ -1,6 +1,6 @@
 """Who listens where. Gateways that one process runs share its host, and so its ports. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from libs.domain.errors import InvalidRequest, InvalidSpec
@@ -18,10 +18,15 @@ class Taken:
     by: str
 
 
-def refuse_taken(world: World, gateway: Gateway) -> None:
-    """Raises InvalidRequest when a port of the gateway is another's, or a load balancer's."""
+def refuse_taken(world: World, gateway: Gateway, listening: Mapping[str, int]) -> None:
+    """Raises InvalidRequest when a port of the gateway is another's, or a load balancer's.
+
+    A gateway with a process of its own has its port in that process's settings: `listening` knows it.
+    """
     process = gateway.host or gateway.name
     taken = {each.port: each.by for each in _of_gateways(world, process, but=gateway.name)}
+    if process in listening:
+        taken[listening[process]] = f"gateway {process!r}"
     taken |= {each.port: each.by for each in _of_services(world, process, but="")}
     for field, port in (("port", gateway.port), ("tls_port", gateway.tls_port)):
         if port and port in taken:

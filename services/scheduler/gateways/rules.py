@@ -3,7 +3,7 @@
 The shared gateway is always there; a record of it is made when something is set for it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +22,7 @@ SETTABLE = tuple(
     if each.name not in ("name", "created_at", "updated_at", "revision")
 )
 _SHOWN = 5
+_NOWHERE: Mapping[str, int] = {}
 
 
 def gateway_of(world: World, name: str, now: datetime) -> Gateway:
@@ -31,20 +32,26 @@ def gateway_of(world: World, name: str, now: datetime) -> Gateway:
     return world.gateway(name)
 
 
-def created(world: World, asked: Gateway, now: datetime) -> Changes:
-    """Raises InvalidRequest, AlreadyExists."""
+def created(world: World, asked: Gateway, now: datetime, listening: Mapping[str, int] = _NOWHERE) -> Changes:
+    """`listening` are the ports that gateways say they have. Raises InvalidRequest, AlreadyExists."""
     checks.refuse_name(asked.name)
     if asked.name == SHARED_GATEWAY:
         raise AlreadyExists(f"the shared gateway {asked.name!r} is always there; update it instead")
     if asked.name in world.gateways:
         raise AlreadyExists(f"there is a gateway {asked.name!r} already")
     made = replace(asked, created_at=now, updated_at=now, revision=0)
-    _refuse(world, made)
+    _refuse(world, made, listening)
     where = f"run by the process of {made.host!r}" if made.host else "for a process of its own"
     return Changes((made,), (), (_event("GatewayCreated", f"made by hand, {where}", made.name, now),))
 
 
-def updated(world: World, asked: Gateway, fields: Sequence[str], now: datetime) -> Changes:
+def updated(
+    world: World,
+    asked: Gateway,
+    fields: Sequence[str],
+    now: datetime,
+    listening: Mapping[str, int] = _NOWHERE,
+) -> Changes:
     """Takes over the named fields. Raises NotFound, InvalidRequest."""
     before = gateway_of(world, asked.name, now)
     for field in fields:
@@ -54,28 +61,31 @@ def updated(world: World, asked: Gateway, fields: Sequence[str], now: datetime) 
     if not differing:
         return Changes()
     after = replace(before, updated_at=now, **{field: getattr(asked, field) for field in differing})
-    _refuse(world, after)
+    _refuse(world, after, listening)
     return Changes((after,), (), (_event("GatewayChanged", f"set {', '.join(differing)}", after.name, now),))
 
 
 def deleted(world: World, name: str, now: datetime) -> Changes:
-    """Of the shared gateway, what was set. Raises NotFound, FailedPrecondition while something is on it."""
+    """Raises NotFound, FailedPrecondition for the shared one and while something is on it."""
+    if name == SHARED_GATEWAY:
+        raise FailedPrecondition(
+            f"{name!r} is the shared gateway, which is always there and cannot be deleted; "
+            f"`easel gateway set {name}` changes what is set for it"
+        )
     gateway = world.gateway(name)
-    if name != SHARED_GATEWAY:
-        _refuse_used("service", (s.name for s in world.services.values() if s.gateway == name), name)
-        _refuse_used("group", (g.name for g in world.groups.values() if g.gateway == name), name)
+    _refuse_used("service", (s.name for s in world.services.values() if s.gateway == name), name)
+    _refuse_used("group", (g.name for g in world.groups.values() if g.gateway == name), name)
     hosted = sorted(each.name for each in world.gateways.values() if each.host == name)
-    if hosted and name != SHARED_GATEWAY:
+    if hosted:
         raise FailedPrecondition(
             f"the process of gateway {name!r} runs {', '.join(hosted)}; move or delete those first"
         )
-    why = "what was set for it was taken back" if name == SHARED_GATEWAY else "deleted by hand"
-    return Changes((), (gateway,), (_event("GatewayDeleted", why, name, now),))
+    return Changes((), (gateway,), (_event("GatewayDeleted", "deleted by hand", name, now),))
 
 
-def _refuse(world: World, gateway: Gateway) -> None:
+def _refuse(world: World, gateway: Gateway, listening: Mapping[str, int]) -> None:
     checks.refuse_odd(world, gateway)
-    ports.refuse_taken(world, gateway)
+    ports.refuse_taken(world, gateway, listening)
 
 
 def _refuse_used(kind: str, names: Iterable[str], gateway: str) -> None:

@@ -1,7 +1,7 @@
 """The gateways that are connected, and which routes each has applied."""
 
 import secrets
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -36,6 +36,8 @@ class Gateway:
     domain: str = ""
     direct_address: str = ""
     hosts: bool = False
+    # Where its Envoy listens without TLS; 0 when it does not say.
+    port: int = 0
     first_sent: int = 0
     applied: int = 0
     away_since: datetime | None = None
@@ -91,6 +93,7 @@ class Gateways:
         direct_address: str = "",
         domain: str = "",
         hosts: bool = False,
+        port: int = 0,
     ) -> Gateway:
         """A connection of its own, so that no gateway's word is taken for another's of the same name."""
         if node:
@@ -112,6 +115,7 @@ class Gateways:
             domain=domain,
             direct_address=direct_address,
             hosts=hosts,
+            port=port,
         )
         self._owner[gateway.held] = gateway
         before = self._away.pop(name, None)
@@ -207,11 +211,6 @@ class Gateways:
 
     # --- who is there
 
-    @property
-    def linked(self) -> Container[str]:
-        """The names of the gateways that are connected now, those of nodes among them."""
-        return self._linked.keys()
-
     def all_linked(self) -> Iterator[Gateway]:
         return chain.from_iterable(self._linked.values())
 
@@ -222,6 +221,10 @@ class Gateways:
     def named(self, name: str) -> list[Gateway]:
         """The connections of a gateway."""
         return self._linked.get(name, [])
+
+    def ports(self) -> dict[str, int]:
+        """Where the Envoys of the gateways that are connected listen, as far as they say."""
+        return {name: links[0].port for name, links in self._linked.items() if links[0].port}
 
     def serving(self, service: str) -> Iterator[Gateway]:
         """The connections whose gateways serve this service."""

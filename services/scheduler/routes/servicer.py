@@ -86,6 +86,7 @@ class RoutesServicer(gateway_pb2_grpc.RoutesServiceServicer):
             direct_address=hello.direct_address,
             domain=hello.domain,
             hosts=hello.hosts,
+            port=hello.port,
         )
         log.info("gateway connected", extra={"gateway": gateway.name, "node": gateway.node})
         return gateway

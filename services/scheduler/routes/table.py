@@ -9,6 +9,7 @@ from easel.gateway.v1 import gateway_pb2
 from libs.db.changes import Changes
 from libs.domain.records import Instance
 from libs.domain.traffic import SHARED_GATEWAY
+from services.scheduler.gateways.address import url_of
 from services.scheduler.gateways.settings import SecretOf, hosted_by, settings_of
 from services.scheduler.routes.address import Address, address_of
 from services.scheduler.routes.direct import DirectPlaces
@@ -159,9 +160,8 @@ class RoutesTable:
         self._close(step)
 
     def public_url(self, gateway: str) -> str:
-        """What an operator has set; empty where nothing was."""
-        record = self._world.gateways.get(gateway)
-        return record.public_url if record is not None else ""
+        """What follows from what an operator has set; empty where nothing does."""
+        return url_of(self._world.gateways.get(gateway))
 
     def written_to(self, registry: str) -> list[str]:
         """The services that name a registry."""
@@ -271,7 +271,8 @@ class RoutesTable:
     def _take_defaults(self, name: str) -> bool:
         """Whether what its services have from it has changed."""
         record = self._world.gateways.get(name)
-        address = address_of(self.public_url(name)) or self._said.get(name)
+        # Clients that connect directly speak no TLS, so this is no address that only follows from settings.
+        address = address_of(record.public_url if record is not None else "") or self._said.get(name)
         if address is not None:
             self._of_gateways[name] = address
         defaults = (record.keepalive_ms if record is not None else 0, address)

@@ -17,6 +17,7 @@ from services.scheduler.diagnose.asking import last_lines
 from services.scheduler.diagnose.diagnosis import diagnose_instance, diagnose_service, wants_log
 from services.scheduler.diagnose.finding import Finding, Severity, finding, in_order
 from services.scheduler.diagnose.picture import Picture
+from services.scheduler.gateways.standing import Standing
 from services.scheduler.live import NOTHING, Now
 from services.scheduler.world import World
 from tests.support.builders import (
@@ -43,7 +44,7 @@ def a_picture(
         live=lambda instance: (live or {}).get(instance, NOTHING),
         lagging=lambda _: lagging,
         linked=frozenset(world.nodes),
-        gateways={SHARED_GATEWAY},
+        gateway=lambda name: Standing(name == SHARED_GATEWAY, 1, ""),
         brake="",
         delete_idle_after=timedelta(days=180),
         now=at(60),
@@ -210,7 +211,22 @@ def test_a_gateway_that_does_not_answer_is_named() -> None:
 
 
 def test_no_gateway_at_all_is_an_error() -> None:
-    assert told(found(a_ready_instance(), gateways=set())) == [(ERROR, "NoGateway")]
+    (gone,) = found(a_ready_instance(), gateway=lambda name: Standing(False, 0, "nobody runs it"))
+
+    assert (gone.severity, gone.cause) == (ERROR, "NoGateway")
+    assert gone.what.endswith("and nothing new is reached; nobody runs it")
+
+
+def test_a_gateway_without_an_envoy_and_one_that_is_troubled_are_named_with_what_they_say() -> None:
+    taken = "port 18801 of 127.0.0.1 is taken by another program"
+
+    (closed,) = found(a_ready_instance(), gateway=lambda name: Standing(True, 0, taken))
+    (troubled,) = found(a_ready_instance(), gateway=lambda name: Standing(True, 1, taken))
+
+    assert (closed.severity, closed.cause) == (ERROR, "NoGateway")
+    assert closed.what == f"gateway 'gateway' has no Envoy, so that nobody reaches digits there: {taken}"
+    assert (troubled.severity, troubled.cause) == (WARNING, "GatewayTroubled")
+    assert taken in troubled.what
 
 
 @pytest.mark.parametrize(

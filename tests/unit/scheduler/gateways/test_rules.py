@@ -10,6 +10,7 @@ from libs.domain.errors import AlreadyExists, FailedPrecondition, InvalidRequest
 from libs.domain.records import Secret
 from libs.domain.traffic import Gateway, GatewayDomain, Group, Registry
 from services.scheduler.gateways import registries
+from services.scheduler.gateways.address import url_of
 from services.scheduler.gateways.rules import created, deleted, updated
 from tests.support.builders import NOON, a_service, a_spec, a_version, a_world, at
 
@@ -59,7 +60,17 @@ def test_a_gateway_is_run_by_the_shared_one_or_dials_in_by_itself() -> None:
             {"domains": (GatewayDomain("nohost"),)},
             "domains: got 'nohost', expected a host name in lower case",
         ),
-        ({"redirect_https": True}, "redirect_https: got True, expected a tls_port and a domain"),
+        (
+            {"redirect_https": True},
+            "redirect_https: got true without a tls_port and a domain with a certificate, "
+            "expected a tls_port and a domain with a certificate to redirect to",
+        ),
+        (
+            {"redirect_https": True, "tls_port": 9443},
+            "redirect_https: got true without a domain with a certificate, expected a domain with a",
+        ),
+        ({"deny": ("10.0.0.5/8",)}, "deny: got '10.0.0.5/8', expected 10.0.0.0/8; host bits are set, beyond"),
+        ({"deny": ("fd00::1/8",)}, "deny: got 'fd00::1/8', expected fd00::/8; host bits are set, beyond"),
         ({"upstream_tls_secret": "gone"}, "upstream_tls_secret: got 'gone', expected an existing secret"),
     ],
 )
@@ -80,6 +91,8 @@ def test_a_certificate_needs_its_secret_with_both_keys_and_a_port_for_tls() -> N
         "tls_port: got 0, expected a port, since api.example.com has a certificate"
     )
     assert created(a_world(PEM), a_gateway(domains=domains, tls_port=9443), NOON)
+    both = (*domains, GatewayDomain("b.example.com", secret="api-tls"))
+    assert the_refusal(PEM, domains=both).endswith("api.example.com and b.example.com have a certificate")
 
 
 def test_no_two_gateways_have_one_domain_or_one_port_of_a_host() -> None:
@@ -91,6 +104,39 @@ def test_no_two_gateways_have_one_domain_or_one_port_of_a_host() -> None:
     assert "'gw-edge' has it" in the_refusal(there, domains=(GatewayDomain("api.example.com"),))
     own = replace(there, name="gw-own", host="", port=0, tls_port=9000, domains=())
     assert created(a_world(there), own, NOON)
+
+
+def test_a_port_at_which_the_process_of_its_host_listens_is_no_gateways() -> None:
+    asked, listening = a_gateway("gw-new", port=8800), {"gateway": 8800, "gw-own": 9100}
+
+    with pytest.raises(InvalidRequest, match=r"port: got 8800, expected .*; gateway 'gateway' has it"):
+        created(a_world(), asked, NOON, listening)
+    with pytest.raises(InvalidRequest, match=r"tls_port: got 8800, expected .*; gateway 'gateway' has it"):
+        updated(a_world(), Gateway("gateway", NOON, NOON, tls_port=8800), ["tls_port"], NOON, listening)
+    # On the host of another process it is free.
+    assert created(a_world(), replace(asked, port=9100), NOON, listening)
+
+
+def test_the_shared_gateway_cannot_be_deleted() -> None:
+    for world in (a_world(), a_world(a_gateway("gateway", host="", port=0))):
+        with pytest.raises(FailedPrecondition, match="is the shared gateway, which is always there"):
+            deleted(world, "gateway", NOON)
+
+
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        ({}, "https://api.example.com:9443"),
+        ({"tls_port": 443}, "https://api.example.com"),
+        ({"public_url": "https://elsewhere"}, "https://elsewhere"),
+        ({"redirect_https": False}, ""),
+    ],
+)
+def test_where_all_is_redirected_the_address_with_tls_is_the_one(fields: dict[str, Any], url: str) -> None:
+    domains = (GatewayDomain("plain.example.com"), GatewayDomain("api.example.com", secret="api-tls"))
+    usual = {"tls_port": 9443, "domains": domains, "redirect_https": True}
+
+    assert url_of(a_gateway(**{**usual, **fields})) == url
 
 
 def test_a_port_that_a_load_balancer_has_is_no_gateways() -> None:
