@@ -1,11 +1,14 @@
-"""Kills one instance on this machine the hard way, as a crash would."""
+"""Kills one instance on this machine as a crash would: `python -m examples.demo_kill SERVICE`."""
 
+import argparse
 import os
 import signal
 
 import docker
 import psutil
 
+from easel_sdk import Easel
+from easel_sdk.errors import EaselError
 from easel_sdk.types import Instance, Runtime
 from libs.domain.errors import FailedPrecondition, NotFound
 
@@ -20,10 +23,18 @@ def kill_instance(instance: Instance) -> str:
 def _kill_process(instance: Instance) -> str:
     for connection in psutil.net_connections("tcp"):
         listens = connection.status == psutil.CONN_LISTEN and connection.laddr.port == instance.port
-        if listens and connection.pid:
+        if listens and connection.pid and _runs(connection.pid, instance):
             os.kill(connection.pid, signal.SIGKILL)
             return f"kill -9 {connection.pid}"
     raise NotFound(f"no process of this user listens on port {instance.port} of instance {instance.id}")
+
+
+def _runs(pid: int, instance: Instance) -> bool:
+    """Whether a process is the instance's program, not one that has the same port here by chance."""
+    try:
+        return psutil.Process(pid).environ().get("EASEL_INSTANCE") == instance.id
+    except psutil.Error:
+        return False
 
 
 def _kill_container(instance: Instance) -> str:
@@ -38,3 +49,22 @@ def _kill_container(instance: Instance) -> str:
         raise FailedPrecondition(f"Docker Engine: {error}") from error
     finally:
         engine.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Kills the program of one instance on this machine.")
+    parser.add_argument("service", help="the service whose newest ready instance is killed")
+    service = parser.parse_args().service
+    with Easel.from_context() as easel:
+        ready = [each for each in easel.instances.list(service=service) if each.ready]
+    if not ready:
+        raise NotFound(f"service {service!r} has no ready instance")
+    newest = max(ready, key=lambda each: (each.created_at, each.id))
+    print(f"{newest.id}: {kill_instance(newest)}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EaselError as refused:
+        raise SystemExit(f"demo_kill: {refused}") from None
