@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cli.gateway_views import gateway_state
 from cli.mounts import mounts
 from cli.output import facts, out, put, table
 from cli.phases import readiness
@@ -13,7 +14,8 @@ from cli.session import listed
 from cli.traffic_views import traffic_text
 from cli.views import EVENTS, apart_text, instance_columns, labels_text
 from cli.writing import calling
-from easel_sdk.types import Event, Instance, RolloutPhase, SafetyLock, Service
+from easel_sdk.errors import NotFound
+from easel_sdk.types import Event, Gateway, Instance, RolloutPhase, SafetyLock, Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,19 +38,27 @@ class Description:
     service: Service
     instances: list[Instance]
     events: list[Event]
+    gateway: Gateway | None
 
 
 async def described(easel: "AsyncEasel", name: str) -> Description:
     service = await easel.services.get(name)
     instances = await listed(easel.instances.list(service=name))
     events = await listed(easel.events.list(service=name, page_size=_EVENTS), _EVENTS)
-    return Description(service, instances, events)
+    return Description(service, instances, events, await _gateway_of(easel, service))
+
+
+async def _gateway_of(easel: "AsyncEasel", service: Service) -> Gateway | None:
+    try:
+        return await easel.gateways.get(service.gateway) if service.gateway else None
+    except NotFound:
+        return None
 
 
 def show_description(description: Description) -> None:
     service = description.service
     console = out()
-    put(facts([*_heading(service, description.instances), *_summary(service.spec)]))
+    put(facts([*_heading(description), *_summary(service.spec)]))
     for title, lines in (
         ("update", _update(service)),
         ("pending", service.pending_reasons),
@@ -66,7 +76,8 @@ def show_description(description: Description) -> None:
         put(table(description.events[::-1], EVENTS))
 
 
-def _heading(service: Service, instances: list[Instance]) -> list[tuple[str, object]]:
+def _heading(description: Description) -> list[tuple[str, object]]:
+    service, instances = description.service, description.instances
     notes = [] if service.running_version == service.version else [f"running: {service.running_version}"]
     if service.latest_version > service.version:
         notes.append(f"newest: {service.latest_version}")
@@ -81,11 +92,19 @@ def _heading(service: Service, instances: list[Instance]) -> list[tuple[str, obj
         ("resource group", service.resource_group),
         ("group", service.group),
         ("traffic", traffic_text(service)),
-        ("gateway", service.gateway),
+        ("gateway", _gateway_text(service, description.gateway)),
         ("labels", labels_text(service.labels)),
         ("created", service.created_at),
         ("changed", service.updated_at),
     ]
+
+
+def _gateway_text(service: Service, gateway: Gateway | None) -> str:
+    """Its name, and what is wrong with it."""
+    state = gateway_state(gateway) if gateway is not None else "Ready"
+    if gateway is None or state == "Ready":
+        return service.gateway
+    return f"{service.gateway} ({state}{f': {gateway.why}' if gateway.why else ''})"
 
 
 def _deletion(service: Service) -> str:

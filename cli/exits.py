@@ -44,7 +44,8 @@ def code_of_status(status: int) -> Exit:
     named = {401: Exit.UNAUTHENTICATED, 404: Exit.NOT_FOUND, 408: Exit.TIMEOUT, 504: Exit.TIMEOUT}
     if status in named:
         return named[status]
-    if 200 <= status < 400:
+    # What has not been changed since the caller saw it is an answer; what is elsewhere is none.
+    if 200 <= status < 300 or status == 304:
         return Exit.OK
     if status in (502, 503):
         return Exit.UNAVAILABLE

@@ -17,7 +17,8 @@ TlsPort = Annotated[
     int | None, typer.Option("--tls-port", help="The port for TLS; 0 closes it.", min=0, max=65535)
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", help="Worker threads of its Envoy; 0 is one a core.", min=0)
+    int | None,
+    typer.Option("--workers", help="Worker threads of its Envoy; 0 is the default, one a core.", min=0),
 ]
 PublicUrl = Annotated[
     str | None, typer.Option("--public-url", metavar="URL", help="How clients write its address.")
@@ -44,12 +45,17 @@ Deny = Annotated[
     typer.Option("--deny", metavar="CIDR", help="This network may not call, whatever --allow says."),
 ]
 BodyLimit = Annotated[
-    str | None, typer.Option("--body-limit", metavar="10MB|none|default", help="The largest request body.")
+    str | None,
+    typer.Option(
+        "--body-limit", metavar="10MB|none|default", help="The largest request body; 0 is the default."
+    ),
 ]
 Keepalive = Annotated[
     str | None,
     typer.Option(
-        "--keepalive", metavar="10m|default", help="How long a request waits for its answer to begin."
+        "--keepalive",
+        metavar="10m|default",
+        help="How long a request waits for its answer to begin; 0s is the default.",
     ),
 ]
 MaxConnections = Annotated[
@@ -60,6 +66,10 @@ Host = Annotated[
 ]
 OwnProcess = Annotated[
     bool, typer.Option("--own-process", help="An operator starts its process; it dials in by itself.")
+]
+Patience = Annotated[
+    float,
+    typer.Option("--wait", metavar="SECONDS", help="How long to wait until it serves; 0 does not.", min=0),
 ]
 UpstreamTls = Annotated[
     str | None,

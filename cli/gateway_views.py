@@ -28,7 +28,10 @@ def _runs(gateway: Gateway) -> str:
 
 
 def gateway_state(gateway: Gateway) -> str:
-    return "Ready" if gateway.connected and not gateway.why else "Connected" if gateway.connected else "Away"
+    """Whether it serves: `No Envoy` answers nobody, `Troubled` serves and does not do all that is set."""
+    if not gateway.connected:
+        return "Away"
+    return "No Envoy" if not gateway.envoys else "Troubled" if gateway.why else "Ready"
 
 
 def _ports(gateway: Gateway) -> str:

@@ -40,6 +40,9 @@ _COLOURS = {
     "Completed": "green",
     "Paused": "yellow",
     "Stopped": "dim",
+    "Away": "red",
+    "No Envoy": "red",
+    "Troubled": "yellow",
 }
 _SENTENCES = ("WHY", "LABELS", "SOURCE", "DESCRIPTION", "USED BY")
 _LEAST_SENTENCE = 40

@@ -52,6 +52,13 @@ class Wish:
         return f"{_reachable(self.admin_host)}:{self.admin_port}"
 
 
+def refuse_one_port(wish: Wish) -> None:
+    """Raises an `EaselError` when the gateway and the admin API are to listen at one and the same port."""
+    everywhere = {"0.0.0.0", "::"} & {wish.host, wish.admin_host}
+    if wish.port == wish.admin_port and (everywhere or wish.host == wish.admin_host):
+        raise EaselError(f"--port and --admin-port are both {wish.port}; give each a port of its own")
+
+
 def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
     """Runs everything until SIGTERM or SIGINT; calls `announce` with the seconds it took to be ready.
 

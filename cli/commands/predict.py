@@ -49,7 +49,8 @@ def predict(
     """Call a service or a group and show status, time and body.
 
     The body goes to standard output, the rest to standard error. The exit code tells the status: 0 for
-    success, 3 for 404, 7 for 401, 6 for a time-out, 5 for 502 and 503, 4 for other refusals, 1 for failures.
+    success, 3 for 404, 7 for 401, 6 for a time-out, 5 for 502 and 503, 4 for redirects and other refusals, 1
+    for failures.
     """
     body, sent = read_body(data), read_headers(headers or [])
     verb = (method or ("POST" if data is not None or eas_signature else "GET")).upper()
@@ -76,6 +77,8 @@ def predict(
         _show(answer)
     else:
         dump(_told(answer), output)
+    if 300 <= answer.status < 400 and (where := answer.headers.get("location")):
+        say(f"the answer is at {where}: no redirect is followed, so that the token goes nowhere else")
     if code := code_of_status(answer.status):
         raise typer.Exit(code)
 

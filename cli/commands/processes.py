@@ -70,7 +70,7 @@ def up(
     from cli.buckets import kept, merged
     from cli.host_roots import kept_roots, merged_roots
     from cli.session import chosen
-    from cli.up import Wish
+    from cli.up import Wish, refuse_one_port
 
     settings = cli_settings()
     where = (data_dir or settings.data_dir).expanduser().absolute()
@@ -87,6 +87,7 @@ def up(
         otlp_endpoint=settings.otlp_endpoint,
         log_level=settings.log_level,
     )
+    refuse_one_port(wish)
     _up_detached(wish, output) if detach else _up_here(wish, output)
 
 

@@ -111,7 +111,8 @@ class AsyncEasel:
         """Calls a service through its gateway, whatever status it answers with.
 
         `service` may also be a group, or "group.service" for one member of it. Its token is asked of the
-        scheduler once and kept; after a 401 it is asked again, since it may have been changed. Raises
+        scheduler once and kept; after a 401 it is asked again, since it may have been changed. No redirect
+        is followed but that of the gateway to the address with TLS that the scheduler knows. Raises
         `NoGateway` and `DeadlineExceeded`.
         """
         from easel_sdk.predict import TokenForm
@@ -131,6 +132,10 @@ class AsyncEasel:
                 form=form or TokenForm.PLAIN,
                 seconds=deadline.total_seconds(),
             )
+            secured = self._entries.secured(service) if answer.status == 308 else ""
+            if secured and secured != gateway.gateway:
+                gateway = self._client(secured, service)
+                continue
             if answer.status != 401 or not kept:
                 return answer
             self._entries.forget(service)
@@ -141,9 +146,12 @@ class AsyncEasel:
         return await (await self._gateway_for(service)).upstreams(service)
 
     async def _gateway_for(self, service: str) -> "GatewayClient":
+        return self._client(await self._entries.base(service), service)
+
+    def _client(self, base: str, service: str) -> "GatewayClient":
         from easel_sdk.predict import GatewayClient
 
-        base = await self._entries.base(service)
+        base = base.rstrip("/")
         if base not in self._gateway_clients:
-            self._gateway_clients[base] = GatewayClient(base)
+            self._gateway_clients[base] = GatewayClient(base, remedy=self._entries.remedy(service))
         return self._gateway_clients[base]

@@ -43,6 +43,18 @@ class Entries:
             raise NoGateway("an address the scheduler knows")
         return base
 
+    def secured(self, name: str) -> str:
+        """The URL with TLS that the scheduler has told for the entry's gateway; empty where there is none."""
+        endpoint = self._entries[name].endpoint if name in self._entries else ""
+        return endpoint.partition("/api/")[0] if endpoint.startswith("https://") else ""
+
+    def remedy(self, name: str) -> str:
+        """What to do when nothing answers at the entry's gateway."""
+        gateway = self._entries[name].gateway if name in self._entries else ""
+        if gateway in ("", SHARED_GATEWAY):
+            return "run `easel up`"
+        return f"{name} is on gateway {gateway!r}; `easel gateway desc {gateway}` says what is wrong with it"
+
     def knows_token(self, name: str) -> bool:
         return name in self._tokens
 

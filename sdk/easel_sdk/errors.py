@@ -35,8 +35,8 @@ class NoScheduler(Unavailable):
 class NoGateway(Unavailable):
     """Nothing answers at the gateway's address."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(f"no gateway at {address}; run `easel up`")
+    def __init__(self, address: str, remedy: str = "run `easel up`") -> None:
+        super().__init__(f"no gateway at {address}; {remedy}")
         self.address = address
 
 

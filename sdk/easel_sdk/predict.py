@@ -19,6 +19,8 @@ from easel_sdk.types import DirectEndpoint, Prediction
 CONTENT_TYPE = "application/octet-stream"
 # Where the EAS clients ask for the places of a service.
 UPSTREAMS = "/api/v1/servicediscovery/upstreams/"
+# What OpenSSL says of it.
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 
 class TokenForm(StrEnum):
@@ -51,10 +53,13 @@ def service_path(service: str, path: str) -> str:
 class GatewayClient:
     """HTTP calls to services behind one gateway. Close it when done."""
 
-    def __init__(self, gateway: str, seconds: float = 60.0) -> None:
-        """`gateway` is its URL; `seconds` bounds a call that names no deadline of its own."""
+    def __init__(self, gateway: str, seconds: float = 60.0, remedy: str = "run `easel up`") -> None:
+        """`gateway` is its URL; `seconds` bounds a call that names no deadline of its own.
+
+        `remedy` says what to do when nothing answers there.
+        """
         self.gateway = gateway.rstrip("/")
-        self._seconds = seconds
+        self._seconds, self._remedy = seconds, remedy
         self._http = httpx.AsyncClient(follow_redirects=False)
 
     async def __aenter__(self) -> Self:
@@ -112,11 +117,16 @@ class GatewayClient:
         except httpx.TimeoutException as error:
             raise DeadlineExceeded(f"{service} did not answer within {limit:g} s") from error
         except httpx.ConnectError as error:
-            raise NoGateway(self.gateway) from error
+            if _UNTRUSTED in str(error):
+                raise Unavailable(
+                    f"the certificate of the gateway at {self.gateway} is not trusted here; "
+                    "SSL_CERT_FILE may name a file of certificates that are"
+                ) from error
+            raise NoGateway(self.gateway, self._remedy) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise InvalidRequest("gateway", self.gateway, "a URL such as http://127.0.0.1:8800") from error
         except httpx.TransportError as error:
-            raise NoGateway(self.gateway) from error
+            raise NoGateway(self.gateway, self._remedy) from error
 
 
 def _headers(

@@ -23,7 +23,9 @@ class Gateways(Servicer, rpc.GatewayServiceServicer):
         made = pb.Gateway()
         made.CopyFrom(request.gateway)
         made.created_at.CopyFrom(now())
-        made.why = "it has not connected yet"
+        made.connected = bool(made.host)
+        made.envoys = int(made.connected and not self.fake.traffic.gateway_why)
+        made.why = self.fake.traffic.gateway_why if made.host else "it has not connected yet"
         self.fake.traffic.gateways[name] = made
         return pb.CreateGatewayResponse(gateway=made)
 

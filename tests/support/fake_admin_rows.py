@@ -11,12 +11,14 @@ class TrafficRows:
     """Groups, mirrors, gateways, registries, access tokens with their values; tests may write all of them.
 
     `explanation`, and `traffic` by service, are what is answered to who asks. `ramp_steps` are the states
-    that a ramp goes through, one each time its group is asked for.
+    that a ramp goes through, one each time its group is asked for. `gateway_why` is why no Envoy of a gateway
+    that is made can be started.
     """
 
     groups: dict[str, pb.Group] = field(default_factory=dict)
     mirrors: dict[str, pb.Mirror] = field(default_factory=dict)
     gateways: dict[str, pb.Gateway] = field(default_factory=dict)
+    gateway_why: str = ""
     registries: dict[str, pb.Registry] = field(default_factory=dict)
     tokens: dict[str, pb.AccessToken] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)

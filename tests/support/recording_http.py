@@ -21,6 +21,7 @@ class RecordingHttp:
 
     url: str = ""
     body: bytes = b"fine"
+    location: str = ""
     statuses: list[int] = field(default_factory=lambda: [200])
     asked: list[Asked] = field(default_factory=list)
 
@@ -38,6 +39,8 @@ def recording_http() -> Iterator[RecordingHttp]:
             self.send_response(status)
             self.send_header("Content-Type", "text/plain")
             self.send_header("Content-Length", str(len(record.body)))
+            if record.location:
+                self.send_header("Location", record.location)
             self.end_headers()
             self.wfile.write(record.body)
 

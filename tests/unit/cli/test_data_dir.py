@@ -21,6 +21,7 @@ from cli.data_dir import (
 )
 from cli.ports import ensure_free
 from libs.domain.errors import EaselError
+from tests.support.command_line import CommandLine
 from tests.support.free_ports import free_port
 
 ME = Running(pid=4711, scheduler="127.0.0.1:8801", gateway="http://127.0.0.1:8800")
@@ -179,3 +180,11 @@ def test_a_free_port_and_one_held_by_the_own_envoy_are_fine(tmp_path: Path) -> N
             ensure_free("127.0.0.1", port, "--port", tmp_path)
         finally:
             envoy.kill()
+
+
+def test_the_gateway_and_the_admin_api_cannot_have_one_port(lonely: CommandLine, tmp_path: Path) -> None:
+    ran = lonely("up", "--data-dir", str(tmp_path / "new"), "--port", "18850", "--admin-port", "18850")
+
+    assert ran.code == 1
+    assert ran.err == "easel: --port and --admin-port are both 18850; give each a port of its own\n"
+    assert not (tmp_path / "new").exists()

@@ -49,7 +49,8 @@ def test_a_gateway_is_made_with_everything_that_may_be_set(easel: CommandLine, f
 def test_a_gateway_of_its_own_process_says_how_to_run_it(easel: CommandLine, fake: FakeAdmin) -> None:
     ran = easel("gateway", "create", "edge", "--own-process")
 
-    assert "EASEL_GATEWAY_NAME=edge python -m services.gateway" in ran.err
+    assert ran.code == 0 and "EASEL_GATEWAY_NAME=edge python -m services.gateway" in ran.err
+    assert "nothing is answered there yet: it has not connected yet" in ran.err
     assert fake.traffic.gateways["edge"].host == ""
     assert easel("gateway", "create", "edge").code == 4
     assert easel("gateway", "create", "other", "--own-process", "--host", "gateway").code == 2
@@ -98,6 +99,7 @@ def test_gateways_are_listed_and_described_with_what_is_wrong(easel: CommandLine
     )
     fake.traffic.gateways["n1"] = pb.Gateway(name="n1", node="n1")
     easel("gateway", "create", "edge", "--tls-port", "8444", "--domain", "a.example=secret:a-tls")
+    fake.traffic.gateways["edge"].connected = False
     fake.traffic.gateways["edge"].certificates.append(
         common.CertificateStatus(domain="a.example", why="secret a-tls has no key named certificate")
     )
@@ -106,7 +108,7 @@ def test_gateways_are_listed_and_described_with_what_is_wrong(easel: CommandLine
 
     assert [row.split()[:4] for row in rows] == [
         ["gateway", "Ready", "2", "8800"],
-        ["edge", "Away", "0", "8444"],
+        ["edge", "Away", "1", "8444"],
     ]
     assert len(easel("gateway", "ls", "--nodes", "-o", "json").value) == 3
     described = easel("gateway", "desc", "edge").out
@@ -115,6 +117,49 @@ def test_gateways_are_listed_and_described_with_what_is_wrong(easel: CommandLine
     assert "in the process of gateway" in described
     assert "services that name no gateway are on it" in easel("gateway", "desc", "gateway").out
     assert "on node n1" in easel("gateway", "desc", "n1").out
+
+
+def test_one_that_cannot_open_its_port_is_no_success(easel: CommandLine, fake: FakeAdmin) -> None:
+    fake.traffic.gateway_why = "port 8443 of 127.0.0.1 is taken by another program"
+
+    ran = easel("gateway", "create", "edge", "--port", "8443", "--wait", "0.5")
+
+    assert ran.code == 1
+    assert f"edge takes no requests yet: {fake.traffic.gateway_why}; `easel gateway desc edge`" in ran.err
+    assert "services choose it" not in ran.err
+    assert easel("gateway", "ls").out.splitlines()[1].split()[:3] == ["edge", "No", "Envoy"]
+    assert easel("gateway", "create", "later", "--port", "8443", "--wait", "0").code == 0
+    fake.traffic.gateways["edge"].envoys = 1
+    ran = easel("gateway", "set", "edge", "--port", "8444", "--wait", "0.5")
+    assert ran.code == 1 and "edge does not do all that is set: port 8443" in ran.err
+    assert "Troubled" in easel("gateway", "desc", "edge").out
+
+
+def test_what_is_set_is_waited_for(easel: CommandLine, fake: FakeAdmin) -> None:
+    easel("gateway", "create", "edge", "--port", "8443")
+    fake.traffic.gateways["edge"].connected = False
+
+    ran = easel("gateway", "set", "edge", "--workers", "2", "--wait", "0.5", "-o", "json")
+
+    assert (ran.code, ran.value["connected"]) == (1, False)
+
+
+def test_a_port_for_tls_without_any_certificate_is_warned_of(easel: CommandLine, fake: FakeAdmin) -> None:
+    ran = easel("gateway", "create", "edge", "--port", "8443", "--tls-port", "8444", "--domain", "a.example")
+
+    assert ran.code == 0 and "warning: port 8444 opens once a domain has a certificate: " in ran.err
+    assert "warning" not in easel("gateway", "set", "edge", "--domain", "a.example=secret:a-tls").err
+
+
+def test_a_service_is_described_with_what_is_wrong_with_its_gateway(
+    easel: CommandLine, fake: FakeAdmin
+) -> None:
+    fake.traffic.gateway_why = "port 8443 of 127.0.0.1 is taken by another program"
+    easel("gateway", "create", "edge", "--port", "8443", "--wait", "0")
+    fake.create('{"name": "echo"}', "")
+    fake.services["echo"].gateway = "edge"
+
+    assert f"edge (No Envoy: {fake.traffic.gateway_why})" in easel("desc", "echo").out
 
 
 def test_a_gateway_that_is_in_use_is_not_deleted(easel: CommandLine, fake: FakeAdmin) -> None:

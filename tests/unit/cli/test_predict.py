@@ -200,3 +200,38 @@ def test_with_a_token_given_the_shared_gateway_is_called_also_without_a_schedule
         answer = easel.predict("echo", b"x", token="mine")
 
     assert answer.ok and gateway.asked[0].headers["authorization"] == "mine"
+
+
+def test_a_redirect_is_told_and_is_no_success(calling: CommandLine, gateway: RecordingHttp) -> None:
+    gateway.statuses, gateway.location = [308], "https://a.example:8443/api/predict/echo"
+
+    ran = calling("predict", "echo", "-d", "hello")
+
+    assert ran.code == 4 and len(gateway.asked) == 1
+    assert "the answer is at https://a.example:8443/api/predict/echo: no redirect is followed" in ran.err
+    gateway.statuses, gateway.location = [304], ""
+    assert calling("predict", "echo").code == 0
+
+
+def test_a_gateway_that_sends_to_its_port_with_tls_is_called_there(
+    calling: CommandLine, gateway: RecordingHttp, fake: FakeAdmin
+) -> None:
+    secured = f"https://127.0.0.1:{free_port()}"
+    gateway.statuses, gateway.location = [308], f"{secured}/api/predict/echo"
+    fake.services["echo"].endpoint = f"{secured}/api/predict/echo"
+
+    ran = calling("predict", "echo")
+
+    assert (ran.code, ran.err) == (5, f"easel: no gateway at {secured}; run `easel up`\n")
+
+
+def test_a_dedicated_gateway_that_does_not_answer_is_named(calling: CommandLine, fake: FakeAdmin) -> None:
+    away = f"http://127.0.0.1:{free_port()}"
+    fake.services["echo"].gateway, fake.services["echo"].endpoint = "edge", f"{away}/api/predict/echo"
+
+    ran = calling("predict", "echo")
+
+    assert ran.code == 5 and ran.err == (
+        f"easel: no gateway at {away}; echo is on gateway 'edge'; "
+        "`easel gateway desc edge` says what is wrong with it\n"
+    )
