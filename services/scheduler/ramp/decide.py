@@ -15,6 +15,7 @@ from typing import Protocol
 
 from libs.domain.traffic import Ramp
 from services.scheduler.ramp.evidence import clearly_above, slower_than, upper_share
+from services.scheduler.traffic.totals import FRESH_FOR
 
 _TAIL = 0.99
 # Gateways report every two seconds while they are asked to.
@@ -58,7 +59,8 @@ class Standing:
     """How the group stands. `lost` is why the member can be on its way no longer, empty while it can.
 
     `since` is when counting for this step began. `member` and `others` are what was counted since then, None
-    where that is not known; `compared` is what the others had in the last step in which they had requests.
+    where that is not known; `heard` is when it was known last. `compared` is what the others had in the last
+    step in which they had requests.
     """
 
     since: datetime
@@ -69,6 +71,7 @@ class Standing:
     member: Counted | None = None
     rest: Counted | None = None
     compared: Counted | None = None
+    heard: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def decide(ramp: Ramp, standing: Standing, now: datetime) -> Verdict:
     member = standing.member
     if member is None and now - standing.since <= _FIRST_WORD:
         return Verdict(Move.HOLD, f"at {_percent(ramp)}: waiting for the first numbers of the gateways")
+    if member is None and standing.heard is not None and now - standing.heard <= FRESH_FOR:
+        return Verdict(Move.HOLD, f"at {_percent(ramp)}: waiting for the numbers of a further gateway")
     if member is None or not member.fresh(now):
         return Verdict(Move.HOLD, "its requests are not known: no gateway has told numbers lately")
     judged = [j for j in (_errors(ramp, member), _slowness(ramp, standing, member, now)) if j is not None]
@@ -115,7 +120,10 @@ def _unready(ramp: Ramp, standing: Standing, member: Counted, now: datetime) -> 
         so_far = f"{member.requests} requests so far, {_share(member.error_rate)} of them failed"
         return f"at {_percent(ramp)} for {_span(left)} longer; {so_far}"
     if member.requests < ramp.min_requests:
-        return f"{member.requests} requests have come at {_percent(ramp)}, of {ramp.min_requests} to judge by"
+        so_far = (
+            f"{member.requests} requests have come at {_percent(ramp)}, of {ramp.min_requests} to judge by"
+        )
+        return f"{so_far}; waiting for more"
     return ""
 
 

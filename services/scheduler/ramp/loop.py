@@ -34,6 +34,13 @@ class _Window:
     begun: dict[str, Totals] = field(default_factory=dict)
     # Of the others in the step before, for the one in which they have no requests.
     compared: Totals | None = None
+    # When it was last known what the member has counted.
+    heard: datetime | None = None
+
+    @property
+    def of(self) -> tuple[datetime, int]:
+        """Which step of which ramp it is about."""
+        return self.ramp, self.step
 
 
 class Ramps:
@@ -42,12 +49,14 @@ class Ramps:
     def __init__(self, ledger: Ledger, numbers: Numbers, clock: Callable[[], datetime]) -> None:
         self._ledger, self._numbers, self._clock = ledger, numbers, clock
         self._windows: dict[str, _Window] = {}
-        self._said: dict[str, str] = {}
+        # What the newest look found, and for which step of which ramp.
+        self._said: dict[str, tuple[tuple[datetime, int], str]] = {}
 
     def said(self, ramp: Ramp) -> str:
         """The newest sentence about a ramp; what it waits for while it holds."""
-        running = ramp.phase is RampPhase.RUNNING
-        return self._said.get(ramp.service, ramp.why) if running else ramp.why
+        about, sentence = self._said.get(ramp.service, (None, ""))
+        fits = ramp.phase is RampPhase.RUNNING and about == (ramp.started_at, ramp.step)
+        return sentence if fits else ramp.why
 
     async def look(self) -> None:
         """One pass. Raises Unavailable while the database is away; the next pass finds the same again."""
@@ -57,7 +66,7 @@ class Ramps:
         for ramp in running:
             verdict = decide(ramp, self._standing(world, ramp, now), now)
             if verdict.move is Move.HOLD:
-                self._said[ramp.service] = verdict.why
+                self._said[ramp.service] = self._windows[ramp.service].of, verdict.why
                 continue
             self._said.pop(ramp.service, None)
             await self._ledger.change(partial(moved, ramp=ramp, verdict=verdict, now=now))
@@ -90,15 +99,18 @@ class Ramps:
             totals = self._numbers.totals(name)
             if totals is not None and totals.at >= window.since:
                 window.begun.setdefault(name, totals)
+        member = self._counted(window, [ramp.service])
+        window.heard = window.heard if member is None else member.at
         return Standing(
             since=window.since,
             lost=lost(world, ramp),
             ready=ready_of(world, ramp.service),
             others=len(window.others),
             others_ready=sum(ready_of(world, name) for name in window.others),
-            member=self._counted(window, [ramp.service]),
+            member=member,
             rest=self._counted(window, window.others),
             compared=window.compared,
+            heard=window.heard,
         )
 
     def _counted(self, window: _Window, services: Iterable[str]) -> Totals | None:

@@ -58,7 +58,14 @@ def test_a_step_with_too_few_requests_waits_and_says_how_many_came() -> None:
     verdict = decide(ERRORS, standing(counted(12, at=LATER)), LATER)
 
     assert verdict.move is Move.HOLD
-    assert verdict.why == "12 requests have come at 1 %, of 50 to judge by"
+    assert verdict.why == "12 requests have come at 1 %, of 50 to judge by; waiting for more"
+
+
+def test_a_further_gateway_that_has_yet_to_speak_makes_no_numbers_stale() -> None:
+    heard = replace(standing(), member=None, heard=at(30))
+
+    assert "of a further gateway" in decide(ERRORS, heard, at(32)).why
+    assert "no gateway has told numbers lately" in decide(ERRORS, heard, at(41)).why
 
 
 @pytest.mark.parametrize("member", [None, counted(1000, at=NOON)])

@@ -234,6 +234,19 @@ async def test_after_a_restart_a_step_goes_on_where_it_was_and_counts_anew() -> 
     assert stage.ramps.said(stage.ramp) == "its requests are not known: no gateway has told numbers lately"
 
 
+async def test_what_was_said_of_a_ramp_is_not_said_of_the_next_one() -> None:
+    stage = await a_stage(PLAN)
+    await stage.pass_in(1)
+    await stage.pass_in(20)
+    assert "no gateway has told numbers lately" in stage.ramps.said(stage.ramp)
+
+    await stage.ledger.change(lambda world: ended(world, "canary", True, stage.clock[0]))
+    stage.clock[0] += timedelta(milliseconds=1)
+    await stage.ledger.change(lambda world: started(world, "canary", PLAN, stage.clock[0]))
+
+    assert stage.ramps.said(stage.ramp) == "it has just begun"
+
+
 async def test_what_a_ramp_waits_for_is_said_and_not_stored() -> None:
     stage = await a_stage(PLAN)
     revision = stage.ramp.revision
