@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import typer
@@ -9,7 +11,7 @@ import typer
 from cli.output import err
 from cli.phases import Outcome
 from cli.quantities import length_of, share_of, share_text
-from cli.traffic_views import step_text
+from cli.traffic_views import step_text, weight_text
 from easel_sdk.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from easel_sdk.types import Ramp, RampPhase, RampPlan, Service, TrafficState
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = 0.5
 # How often a step tells what it waits for.
-_WAITING_EVERY = 15.0
+_WAITING_EVERY = 10.0
+# How often it is said again where it is still the same.
+_STILL_EVERY = 60.0
 # A scheduler that is away for less is waited for: a ramp goes on for long.
 _PATIENCE = 60.0
 
@@ -27,13 +31,36 @@ def ramp_plan_of(steps: str, every: str, max_error_rate: str, max_p99: str, min_
     """The plan that the options ask for. Ends the command with a usage error where they make no sense."""
     if not every:
         raise typer.BadParameter("--ramp needs --every, such as --every 2m")
+    if not max_error_rate and not max_p99:
+        raise typer.BadParameter("--ramp needs a bound: --max-error-rate, such as 1%, --max-p99, or both")
     return RampPlan(
-        steps=tuple(_step(each) for each in steps.split(",")),
-        every=length_of("--every", every),
-        max_error_rate=share_of("--max-error-rate", max_error_rate) if max_error_rate else None,
+        steps=_steps(steps),
+        every=_every(every),
+        max_error_rate=_error_rate(max_error_rate) if max_error_rate else None,
         max_p99_increase=share_of("--max-p99", max_p99) if max_p99 else None,
         min_requests=min_requests,
     )
+
+
+def _steps(text: str) -> tuple[int, ...]:
+    steps = tuple(_step(each) for each in text.split(","))
+    if any(one >= other for one, other in pairwise(steps)):
+        raise typer.BadParameter(f"--ramp: got {text!r}, expected each percent larger than the one before")
+    return steps
+
+
+def _every(text: str) -> timedelta:
+    every = length_of("--every", text)
+    if not timedelta(seconds=1) <= every <= timedelta(days=30):
+        raise typer.BadParameter(f"--every: got {text!r}, expected 1s to 30d")
+    return every
+
+
+def _error_rate(text: str) -> float:
+    share = share_of("--max-error-rate", text)
+    if share >= 1:
+        raise typer.BadParameter(f"--max-error-rate: got {text!r}, expected less than 100%, such as 1%")
+    return share
 
 
 def _step(text: str) -> int:
@@ -47,7 +74,9 @@ def released_text(service: Service) -> str:
     """What the service takes of its group's requests from now on."""
     if service.traffic_state is TrafficState.STANDALONE:
         return f"{service.name} takes no requests of {service.group}, only its own"
-    return f"{service.name} takes {share_text(service.traffic_share)} of the requests of {service.group}"
+    amount = weight_text(service.weight)
+    takes = f"takes {share_text(service.traffic_share)} of the requests of {service.group}"
+    return f"{service.name} {takes}: grouping, weight {amount}"
 
 
 def ended(asked: Ramp, now: Ramp | None) -> Outcome | None:
@@ -69,7 +98,7 @@ class _Told:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._next = 0.0
+        self._next = self._again = 0.0
         self._step: object = None
         self.sentence = ""
 
@@ -77,8 +106,10 @@ class _Told:
         now = self.waited()
         sentence = "" if ramp is None else f"{step_text(ramp)}, {ramp.phase}: {ramp.why}"
         step = None if ramp is None else (ramp.step, ramp.phase)
-        if sentence != self.sentence and (step != self._step or now >= self._next):
+        differs = sentence != self.sentence and (step != self._step or now >= self._next)
+        if differs or now >= self._again:
             self._step, self._next, self.sentence = step, now + _WAITING_EVERY, sentence
+            self._again = now + _STILL_EVERY
             err().print(f"{now:7.1f} s   {sentence}", markup=False)
 
     def waited(self) -> float:

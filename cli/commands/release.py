@@ -12,6 +12,8 @@ from cli.session import with_easel
 from cli.writing import Wait
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cli.phases import Outcome
     from easel_sdk import AsyncEasel
     from easel_sdk.types import Group, Ramp, RampPlan, Service
@@ -34,7 +36,13 @@ def release(
     name: Annotated[str, typer.Argument(metavar="SERVICE", help="The member's name.")],
     weight: Annotated[
         int | None,
-        typer.Option("--weight", help="Its weight; -1 is as many as its ready instances.", min=-1, max=1000),
+        typer.Option(
+            "--weight",
+            help="Its weight; -1 is as many as its ready instances. A standalone member becomes grouping "
+            "by it, unless --state says otherwise or it is 0.",
+            min=-1,
+            max=1000,
+        ),
     ] = None,
     state: Annotated[
         State | None,
@@ -71,11 +79,22 @@ def release(
 
     Example: easel release llm-v2 --ramp 1,5,25,50,100 --every 2m --max-error-rate 1% --max-p99 +20% --wait
     """
-    sets, bounds = weight is not None or state is not None, every or max_error_rate or max_p99 or min_requests
+    sets = weight is not None or state is not None
     if sum((sets, bool(ramp), end)) > 1:
         raise typer.BadParameter("give one of: --weight and --state; --ramp; --end")
-    if (bounds and not ramp) or (back and not end) or (wait and (sets or end)):
-        raise typer.BadParameter(_ALONE)
+    bounds = {
+        "--every": every,
+        "--max-error-rate": max_error_rate,
+        "--max-p99": max_p99,
+        "--min-requests": min_requests,
+    }
+    _refuse_misplaced(
+        [
+            *((option, bool(given) and not ramp, "--ramp") for option, given in bounds.items()),
+            ("--back", back and not end, "--end"),
+            ("--wait", wait and (sets or end), "--ramp, or stands alone while a ramp is under way"),
+        ]
+    )
     if sets:
         return _set(name, weight, state, output)
     if end:
@@ -88,10 +107,11 @@ def release(
     return _ramp(name, plan, wait, timeout, output)
 
 
-_ALONE = (
-    "--every, --max-error-rate, --max-p99 and --min-requests belong to --ramp, --back to --end, "
-    "--wait to a ramp"
-)
+def _refuse_misplaced(belongs: "Sequence[tuple[str, bool, str]]") -> None:
+    """Each is an option, whether it was given where it makes no sense, and what it belongs to."""
+    for option, misplaced, place in belongs:
+        if misplaced:
+            raise typer.BadParameter(f"{option} belongs to {place}")
 
 
 def _set(name: str, weight: int | None, state: State | None, output: Format) -> None:

@@ -21,6 +21,11 @@ from services.scheduler.world import World
 MOST_RULES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _VALUE = re.compile(r"[ -~]{0,512}")
+# Headers that no rule looks at, and why.
+_SECRET = {
+    "authorization": "another header: this one shows a token, and rules are seen by all who may read groups",
+    "cookie": "another header; a rule about a cookie names the cookie instead (cookie:NAME)",
+}
 _HEADER = "the name of a header: up to 128 letters, digits and `-`"
 _COOKIE = "the name of a cookie: up to 128 letters, digits, `-` and `_`"
 
@@ -106,8 +111,9 @@ def released(
 ) -> Changes:
     """Whether a member takes its group's requests, and how many beside the others.
 
-    A weight makes the group's traffic mode customized: then all go by weights. Raises NotFound,
-    InvalidRequest, FailedPrecondition for one in no group and while a ramp of the group is under way.
+    A weight makes the group's traffic mode customized: then all go by weights. One other than 0 without a
+    state lets a standalone member take the group's requests, too. Raises NotFound, InvalidRequest,
+    FailedPrecondition for one in no group and while a ramp of the group is under way.
     """
     if state is None and weight is None:
         raise InvalidRequest("traffic_state", "nothing", "a traffic state, a weight or both")
@@ -120,9 +126,10 @@ def released(
         raise FailedPrecondition(f"service {name!r} is in no group; name one with metadata.group")
     if (ramp := running_ramp(world, service.group)) is not None:
         raise FailedPrecondition(on_its_way(ramp))
+    lets = state is None and bool(weight) and service.traffic_state is TrafficState.STANDALONE
     after = replace(
         service,
-        traffic_state=state or service.traffic_state,
+        traffic_state=TrafficState.GROUPING if lets else state or service.traffic_state,
         weight=service.weight if weight is None else weight,
     )
     group = world.group(service.group)
@@ -130,7 +137,8 @@ def released(
     turns = weight is not None and group.traffic_mode is not TrafficMode.CUSTOMIZED
     if after == service and not turns:
         return Changes()
-    told = written(service, after, "ServiceReleased", _standing(after), now)
+    why = f"{_standing(after)}; the weight made it grouping" if lets else _standing(after)
+    told = written(service, after, "ServiceReleased", why, now)
     return replace(told, put=(*told.put, by_weights)) if turns else told
 
 
@@ -166,6 +174,8 @@ def _rule(rule: MemberRule, index: int, members: set[str]) -> MemberRule:
     if not _TOKEN.fullmatch(rule.header or rule.cookie):
         field, expected = ("header", _HEADER) if rule.header else ("cookie", _COOKIE)
         raise InvalidRequest(f"{place}.{field}", (rule.header or rule.cookie)[:80], expected)
+    if rule.header.lower() in _SECRET:
+        raise InvalidRequest(f"{place}.header", rule.header, _SECRET[rule.header.lower()])
     if not _VALUE.fullmatch(rule.value):
         raise InvalidRequest(f"{place}.value", rule.value[:80], "up to 512 printable characters")
     return replace(rule, header=rule.header.lower())

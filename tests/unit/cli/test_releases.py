@@ -50,7 +50,7 @@ def steps_of(fake: FakeAdmin, *steps: tuple["pb.Ramp.Phase.ValueType", int, str]
 def test_a_member_is_released_by_state_and_weight(easel: CommandLine, llm: FakeAdmin) -> None:
     ran = easel("release", "llm-v2", "--state", "grouping", "--weight", "1")
 
-    assert (ran.code, ran.err) == (0, "llm-v2 takes 10% of the requests of llm\n")
+    assert (ran.code, ran.err) == (0, "llm-v2 takes 10% of the requests of llm: grouping, weight 1\n")
     assert easel("release", "llm-v2", "--weight", "-1", "-o", "json").value["weight"] == -1
     back = easel("release", "llm-v2", "--state", "standalone")
     assert back.err == "llm-v2 takes no requests of llm, only its own\n"
@@ -143,6 +143,7 @@ def test_a_ramp_that_is_under_way_can_be_followed_and_ended(easel: CommandLine, 
         ("--ramp", "5", "--every", "soon"),
         ("--ramp", "5", "--every", "1m", "--max-error-rate", "1"),
         ("--ramp", "5", "--every", "1m", "--weight", "1"),
+        ("--ramp", "5,5", "--every", "1m", "--max-error-rate", "1%"),
         ("--every", "1m"),
         ("--back",),
         ("--end", "--wait"),
@@ -160,8 +161,33 @@ def test_options_that_make_no_sense_are_refused_in_one_sentence(
     assert not llm.traffic.groups
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--ramp 5,100 --every 1m", "--ramp needs a bound: --max-error-rate, such as 1%, --max-p99, or both"),
+        (
+            "--ramp 5,1 --every 1m --max-p99 +20%",
+            "--ramp: got '5,1', expected each percent larger than the one before",
+        ),
+        ("--ramp 5 --every 40d --max-p99 +20%", "--every: got '40d', expected 1s to 30d"),
+        (
+            "--ramp 5 --every 1m --max-error-rate 101%",
+            "--max-error-rate: got '101%', expected less than 100%, such as 1%",
+        ),
+        ("--max-p99 +20%", "--max-p99 belongs to --ramp"),
+        ("--back", "--back belongs to --end"),
+        ("--end --wait", "--wait belongs to --ramp, or stands alone while a ramp is under way"),
+    ],
+)
+def test_a_refusal_names_the_option_that_was_given_and_what_was_typed(
+    easel: CommandLine, llm: FakeAdmin, options: str, sentence: str
+) -> None:
+    assert easel("release", "llm-v2", *options.split()).err == f"easel: {sentence}\n"
+
+
 def test_steps_may_be_written_with_percent_signs_and_blanks() -> None:
-    assert ramp_plan_of("1%, 5 ,100", "2m", "", "", 0) == RampPlan((1, 5, 100), timedelta(minutes=2))
+    plan = RampPlan((1, 5, 100), timedelta(minutes=2), max_error_rate=0.01)
+    assert ramp_plan_of("1%, 5 ,100", "2m", "1%", "", 0) == plan
 
 
 def test_a_ramp_ends_as_its_phase_says_or_when_another_takes_its_place() -> None:

@@ -4018,9 +4018,11 @@ class ReleaseServiceRequest(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     traffic_state: Global___TrafficState.ValueType
-    """Unspecified leaves it."""
+    """Unspecified leaves it, unless a weight is given."""
     weight: _builtins.int
-    """-1 to 1000; unset leaves it. Setting one makes the group's traffic mode customized."""
+    """-1 to 1000; unset leaves it. Setting one makes the group's traffic mode customized, and one other than 0
+    without a traffic state a standalone member grouping.
+    """
     def __init__(
         self,
         *,

@@ -68,11 +68,15 @@ def test_an_update_changes_what_it_names() -> None:
         MemberRule("one", header="no header"),
         MemberRule("one", cookie="a=b"),
         MemberRule("one", header="x-user", value="line\nbreak"),
+        MemberRule("one", header="Authorization", value="s3cret"),
+        MemberRule("one", header="cookie"),
     ],
 )
 def test_a_rule_names_a_member_and_either_a_header_or_a_cookie(rule: MemberRule) -> None:
-    with pytest.raises(InvalidRequest, match=r"rules\[0\]"):
+    with pytest.raises(InvalidRequest, match=r"rules\[0\]") as refused:
         updated(a_world(a_group(), a_member("one")), "shop", GroupChange(rules=(rule,)), NOON)
+
+    assert "s3cret" not in str(refused.value)
 
 
 def test_a_group_with_members_is_deleted_only_with_them() -> None:
@@ -112,6 +116,27 @@ def test_a_weight_makes_all_go_by_weights_and_a_state_alone_does_not() -> None:
     stored(world, released(world, "two", None, 10, NOON))
     assert world.group("shop").traffic_mode is CUSTOMIZED
     assert world.service("two").weight == 10
+
+
+@pytest.mark.parametrize(
+    ("state", "weight", "after"),
+    [
+        (None, 10, TrafficState.GROUPING),
+        (None, -1, TrafficState.GROUPING),
+        (None, 0, TrafficState.STANDALONE),
+        (TrafficState.STANDALONE, 10, TrafficState.STANDALONE),
+    ],
+)
+def test_a_weight_alone_lets_a_standalone_member_take_requests(
+    state: TrafficState | None, weight: int, after: TrafficState
+) -> None:
+    world = a_world(a_group(), a_member("one"), a_standalone_member("two"))
+
+    changes = released(world, "two", state, weight, NOON)
+
+    assert stored(world, changes).service("two").traffic_state is after
+    said = after is TrafficState.GROUPING
+    assert changes.events[0].why.endswith("; the weight made it grouping") is said
 
 
 def test_a_release_says_what_the_member_takes_now_and_a_repeated_one_says_nothing() -> None:
