@@ -33,6 +33,8 @@ V = TypeVar("V")
 _NONE: Mapping[str, Instance] = MappingProxyType({})
 _NO_SERVICES: Mapping[str, Service] = MappingProxyType({})
 _NO_MIRRORS: Mapping[str, Mirror] = MappingProxyType({})
+# Members that a sentence names.
+_SHOWN = 10
 _NO_TOKENS: Mapping[str, AccessToken] = MappingProxyType({})
 
 # Records that are found by one field and in no other way: where they are kept, and that field.
@@ -106,8 +108,17 @@ class World:
         """Raises NotFound."""
         found = self.services.get(name)
         if found is None:
-            raise NotFound(f"there is no service {name!r}")
+            raise NotFound(f"there is no service {name!r}{self._but_a_group(name)}")
         return found
+
+    def _but_a_group(self, name: str) -> str:
+        """What is said to those who took a group for a service; empty where there is no such group."""
+        if name not in self.groups:
+            return ""
+        members = sorted(member.name for member in self.members_of(name))
+        more = f" and {len(members) - _SHOWN} more" if len(members) > _SHOWN else ""
+        named = f"name one of its members: {', '.join(members[:_SHOWN])}{more}" if members else "it is empty"
+        return f": it is a group (`easel group desc {name}`, `easel group token {name}`); {named}"
 
     def version(self, service: str, number: int) -> ServiceVersion:
         """Raises NotFound."""

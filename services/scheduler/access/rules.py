@@ -15,6 +15,7 @@ from itertools import count
 from libs.db.changes import Changes, Record
 from libs.domain.errors import AlreadyExists, FailedPrecondition, InvalidRequest, NotFound
 from libs.domain.records import Event, Service, ServiceVersion
+from libs.domain.spans import span_text
 from libs.domain.states import EventKind
 from libs.domain.traffic import AccessToken
 from libs.spec.refusal import Words
@@ -79,7 +80,7 @@ def token_by_id(world: World, token_id: str) -> AccessToken:
     """Raises NotFound."""
     kind, parted, name = token_id.partition(":")
     if parted:
-        if name in (world.services if kind == "service" else world.groups if kind == "group" else ()):
+        if kind in ("service", "group"):
             return first_of(world, Owner(kind, name))
     elif token_id in world.access_tokens:
         return world.access_tokens[token_id]
@@ -94,9 +95,7 @@ def created(
     if not _NAME.fullmatch(name):
         raise InvalidRequest("name", name, "up to 63 letters, digits, `.`, `_` and `-` between them")
     if valid_for is not None and not timedelta() < valid_for <= LONGEST:
-        raise InvalidRequest(
-            "valid_for", f"{valid_for.total_seconds():g} s", "more than 0, ten years at most"
-        )
+        raise InvalidRequest("valid_for", Words(span_text(valid_for)), "more than 0, ten years at most")
     if value and not _VALUE.fullmatch(value):
         raise InvalidRequest("value", Words("the one given"), "8 to 256 printable characters without spaces")
     known = tokens_of(world, owner)
@@ -128,7 +127,7 @@ def rotated(world: World, token_id: str, overlap: timedelta, now: datetime) -> R
     owner = Owner(token.owner_kind, token.owner)
     _changeable(world, owner)
     if not timedelta() <= overlap <= LONGEST:
-        raise InvalidRequest("overlap", f"{overlap.total_seconds():g} s", "0 to ten years")
+        raise InvalidRequest("overlap", Words(span_text(overlap)), "0 to ten years")
     if overlap and len(tokens_of(world, owner)) >= MOST_TOKENS:
         raise FailedPrecondition(
             f"{owner.kind} {owner.name!r} has {MOST_TOKENS} tokens, so the value before cannot be kept "

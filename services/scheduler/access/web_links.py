@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from libs.domain.errors import FailedPrecondition, InvalidRequest
 from libs.domain.records import Service
+from libs.domain.spans import span_text
 from libs.spec.refusal import Words
 from libs.web_links import signature
 
@@ -21,7 +22,7 @@ def expiry(valid_for: timedelta | None, now: datetime) -> datetime:
     """When a link that is made now ends. Raises InvalidRequest."""
     span = VALID_FOR if valid_for is None else valid_for
     if not timedelta() < span <= LONGEST:
-        raise InvalidRequest("valid_for", Words(f"{span.total_seconds():g} s"), "more than 0, a day at most")
+        raise InvalidRequest("valid_for", Words(span_text(span)), "more than 0, a day at most")
     return now + span
 
 

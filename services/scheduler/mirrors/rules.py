@@ -48,7 +48,9 @@ def put(world: World, asked: MirrorAsked, now: datetime) -> Changes:
 def deleted(world: World, service: str, now: datetime) -> Changes:
     """Raises NotFound, and FailedPrecondition where the service is locked or being deleted."""
     changeable(world, service, "its mirror cannot be taken away")
-    mirror = mirror_of(world, service)
+    mirror = world.mirrors.get(service)
+    if mirror is None:
+        raise NotFound(f"service {service!r} has no mirror")
     why = f"no request is copied to {_listed(mirror.targets)} any more: a deletion was asked for"
     return Changes((), (mirror,), (_told(service, "MirrorDeleted", why, now),))
 
@@ -83,7 +85,9 @@ def mirror_of(world: World, service: str) -> Mirror:
     world.service(service)
     mirror = world.mirrors.get(service)
     if mirror is None:
-        raise NotFound(f"service {service!r} has no mirror: `easel mirror {service} --to TARGET` makes one")
+        raise NotFound(
+            f"service {service!r} has no mirror: `easel mirror {service} --to TARGET --ratio N` makes one"
+        )
     return mirror
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from libs.db.changes import Changes
-from libs.domain.errors import AlreadyExists, EaselError, FailedPrecondition, InvalidRequest
+from libs.domain.errors import AlreadyExists, EaselError, FailedPrecondition, InvalidRequest, NotFound
 from libs.domain.states import SafetyLock
 from libs.domain.traffic import AccessToken, Group
 from services.scheduler.access import rules
@@ -188,3 +188,21 @@ def test_no_event_holds_a_value() -> None:
     told = (*made.events, *rotated(world, "acc-partner", HOUR, NOON).changes.events)
 
     assert not [event for event in told for t in world.access_tokens.values() if t.value in event.why]
+
+
+@pytest.mark.parametrize(
+    ("token_id", "sentence"),
+    [
+        ("group:nope", "there is no group 'nope'"),
+        ("service:nope", "there is no service 'nope'"),
+        ("acc-nope", "there is no access token 'acc-nope'"),
+    ],
+)
+def test_what_a_token_would_open_is_what_is_missing(token_id: str, sentence: str) -> None:
+    with pytest.raises(NotFound, match=f"^{sentence}$"):
+        rules.token_by_id(a_deployment(), token_id)
+
+
+def test_a_length_is_refused_as_people_write_it() -> None:
+    with pytest.raises(InvalidRequest, match=r"^valid_for: got 4000d, expected more than 0"):
+        created(a_deployment(), DIGITS, "partner", "", timedelta(days=4000), NOON)

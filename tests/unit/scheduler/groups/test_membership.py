@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from libs.db.changes import Changes
-from libs.domain.errors import AlreadyExists, InvalidSpec
+from libs.domain.errors import AlreadyExists, InvalidSpec, NotFound
 from libs.domain.records import Service
 from libs.domain.states import TrafficState
 from libs.domain.traffic import AccessToken, Gateway, Group, MemberRule
@@ -158,3 +158,15 @@ def test_a_group_is_called_like_a_service_and_like_no_service_there_is(group: st
 def test_a_service_cannot_have_the_name_of_a_group() -> None:
     with pytest.raises(AlreadyExists, match="there is a group 'shop'"):
         refuse_taken(a_world(a_group()), "shop")
+
+
+def test_who_takes_a_group_for_a_service_is_told_its_members() -> None:
+    world = a_world(a_group(), a_member("one"), a_member("two"))
+
+    with pytest.raises(NotFound) as refused:
+        world.service("shop")
+
+    assert str(refused.value) == (
+        "there is no service 'shop': it is a group (`easel group desc shop`, `easel group token shop`); "
+        "name one of its members: one, two"
+    )

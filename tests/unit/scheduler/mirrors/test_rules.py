@@ -114,8 +114,10 @@ def test_a_deleted_mirror_is_gone_and_says_so() -> None:
     changes = deleted(world, "main", at(2))
 
     assert changes.events[0].reason == "MirrorDeleted"
-    with pytest.raises(NotFound, match="has no mirror"):
+    with pytest.raises(NotFound, match="--to TARGET --ratio N` makes one"):
         mirror_of(applied(world, changes), "main")
+    with pytest.raises(NotFound, match=r"has no mirror$"):
+        deleted(world, "main", NOON)
 
 
 def test_a_deleted_target_leaves_the_mirror_to_the_others() -> None:
