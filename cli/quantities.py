@@ -32,6 +32,14 @@ def share_of(option: str, text: str) -> float:
     return round(float(found[1]) / 100, 8)
 
 
+def percents_of(option: str, text: str) -> int:
+    """`10` or `10%` as 10. Ends the command with a usage error on anything else."""
+    number = text.strip().removesuffix("%").rstrip()
+    if not (number.isascii() and number.isdecimal() and len(number) < 4 and int(number) <= 100):
+        raise _refused(option, text, "whole percents from 0 to 100, such as 10 or 10%")
+    return int(number)
+
+
 def bytes_of(option: str, text: str) -> int:
     """`10MB` as 10,000,000, `10MiB` as 10 times 1024², bare numbers as bytes. Ends the command likewise."""
     found = _SIZE.fullmatch(text.strip())

@@ -12,6 +12,8 @@ _COUNTS = tuple(
     for each in fields(ServiceTraffic)
     if each.name not in ("service", "version", "in_flight", "latency")
 )
+# In place of a version that was not chosen yet, and of latencies that are not known.
+_UNKNOWN = "–"
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,15 @@ def traffic_columns(
     )
     grpc = any(each.grpc_ok or each.grpc_failed for each in rows)
     return (
-        ("VERSION", lambda each: each.version),
+        ("VERSION", lambda each: each.version or _UNKNOWN),
         *(
             (title, partial(_count, name=name, seconds=seconds))
             for title, name in shown
             if grpc or not name.startswith("grpc")
         ),
         ("OPEN", lambda each: each.in_flight),
-        ("P50", lambda each: quantile(each.latency, 0.5)),
-        ("P99", lambda each: quantile(each.latency, 0.99)),
+        ("P50", lambda each: quantile(each.latency, 0.5) or _UNKNOWN),
+        ("P99", lambda each: quantile(each.latency, 0.99) or _UNKNOWN),
     )
 
 

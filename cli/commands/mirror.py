@@ -21,9 +21,9 @@ def mirror(
         typer.Option("--to", metavar="TARGET[,TARGET]", help="Services that get copies. Repeatable."),
     ] = None,
     ratio: Annotated[
-        int | None,
-        typer.Option("--ratio", help="How many of a hundred requests are copied to each.", min=0, max=100),
-    ] = None,
+        str,
+        typer.Option("--ratio", metavar="10%", help="How many of a hundred requests are copied to each."),
+    ] = "",
     compare: Annotated[
         str,
         typer.Option("--compare", metavar="1%", help="Compare the answers to so many requests; 0% ends it."),
@@ -38,9 +38,10 @@ def mirror(
 
     Example: easel mirror llm --to llm-next --ratio 10 --compare 1%
     """
-    from cli.quantities import share_of
+    from cli.quantities import percents_of, share_of
 
-    changes = to or ratio is not None or compare
+    percents = percents_of("--ratio", ratio) if ratio else None
+    changes = to or ratio or compare
     if stop and changes:
         raise typer.BadParameter("give --stop alone")
     if not name and (stop or changes):
@@ -52,7 +53,7 @@ def mirror(
         done = f"{name} is copied no more"
         return say(done) if output is Format.TABLE else dump({"stopped": name}, output)
     if changes:
-        return _put(name, to or [], ratio, share_of("--compare", compare) if compare else None, output)
+        return _put(name, to or [], percents, share_of("--compare", compare) if compare else None, output)
     found = with_easel(lambda easel: easel.mirrors.get(name), "mirror")
     return _show(found) if output is Format.TABLE else dump(found, output)
 

@@ -36,8 +36,10 @@ def traffic(
     """Show what the gateways counted for each version of a service: answers, refusals, latency.
 
     RATE 429 counts refusals for a rate, FULL those with 429 or 450 for requests in flight, LATE 408 those
-    without an answer within the keepalive. Counts begin anew with an Envoy. While it watches, latencies are
-    those of the last ten seconds.
+    without an answer within the keepalive. Counts begin anew with an Envoy, and those of a version go with it
+    once it is replaced. VERSION – is what was refused before a version was chosen. P50 and P99 are – until
+    Envoy has summed latencies up, which it does every few seconds. While it watches, latencies are those of
+    the last ten seconds.
     """
     if watch:
         seconds = length_of("--every", every).total_seconds()

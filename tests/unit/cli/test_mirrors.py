@@ -21,7 +21,7 @@ def test_a_mirror_is_made_changed_listed_and_stopped(easel: CommandLine, llm: Fa
     assert made.err == (
         "10% of the requests of llm are copied to next, gone; 1% are compared\ngone does not exist\n"
     )
-    assert easel("mirror", "llm", "--ratio", "50").code == 0
+    assert easel("mirror", "llm", "--ratio", "50%").code == 0
     told = easel("mirror", "llm", "--to", "next", "-o", "json").value
     assert (told["targets"], told["ratio"], told["compare"]) == (["next"], 50, 0.01)
     assert easel("mirror", "llm", "--compare", "0%", "-o", "json").value["compare"] == 0
@@ -36,6 +36,11 @@ def test_a_mirror_names_its_targets_and_its_ratio_when_it_is_made(easel: Command
 
     assert (lacking.code, lacking.err) == (2, "easel: llm has no mirror yet; give --to and --ratio\n")
     assert easel("mirror", "none", "--ratio", "1").code == 3
+    for odd in ("0.5", "101", "-1", "ten"):
+        refused = easel("mirror", "llm", "--to", "next", f"--ratio={odd}").err
+        assert refused == (
+            f"easel: --ratio: got '{odd}', expected whole percents from 0 to 100, such as 10 or 10%\n"
+        )
     assert easel("mirror", "--ratio", "1").code == 2
     assert easel("mirror", "--stop").code == 2
     assert easel("mirror", "llm", "--stop", "--ratio", "1").code == 2

@@ -3,7 +3,7 @@
 import json
 import math
 
-from cli.traffic_numbers import Quantile, quantile, rate_text, since
+from cli.traffic_numbers import Quantile, quantile, rate_text, since, traffic_columns
 from easel.admin.v1 import admin_pb2 as pb
 from easel.common.v1 import common_pb2 as common
 from easel_sdk.types import LatencyBucket, ServiceTraffic
@@ -74,6 +74,14 @@ def test_counts_that_began_anew_count_from_nothing() -> None:
     (anew,) = since([a_version(100)], [a_version(3)])
 
     assert anew.requests == 3
+
+
+def test_what_is_not_known_of_a_row_is_a_dash_and_one_request_has_percentiles() -> None:
+    refused, single = a_version(3, version=0), a_version(1, LatencyBucket(10.0, 1), LatencyBucket(None, 1))
+    shown = dict(traffic_columns([refused, single]))
+
+    assert [str(shown[title](refused)) for title in ("VERSION", "P50", "P99")] == ["–", "–", "–"]
+    assert [str(shown[title](single)) for title in ("VERSION", "P50", "P99")] == ["1", "5.0 ms", "9.9 ms"]
 
 
 def test_rates_are_whole_where_they_are_large() -> None:
