@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from libs.spec.scalars import Flag, OptionalText, choice, matching, whole
 from libs.spec.section import Section
@@ -22,11 +23,18 @@ class ConcurrencyLimit(Section):
     limit: Annotated[int, whole(1, 1_000_000_000, "requests in flight")] | None = None
 
 
+def _switched(value: object) -> object:
+    """A bare number is what is written most often in place of the object."""
+    if isinstance(value, dict | Section):
+        return value
+    raise PydanticCustomError("expected", "{words}", {"words": 'an object, {"enable": true, "limit": N}'})
+
+
 class GatewayPolicy(Section):
     """`networking.gateway_policy`."""
 
-    rate_limit: RateLimit = RateLimit()
-    concurrency_limit: ConcurrencyLimit = ConcurrencyLimit()
+    rate_limit: Annotated[RateLimit, BeforeValidator(_switched)] = RateLimit()
+    concurrency_limit: Annotated[ConcurrencyLimit, BeforeValidator(_switched)] = ConcurrencyLimit()
 
 
 class Nlb(Section):

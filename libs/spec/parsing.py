@@ -70,6 +70,11 @@ def _odd_values(spec: ServiceSpec) -> Iterator[Notice]:
         for name in ("gpu_memory", "gpu_core_percentage"):
             if getattr(metadata, name) is not None:
                 yield Notice(f"metadata.{name}", "ignored, since metadata.gpu asks for whole cards")
+    for name in ("rate_limit", "concurrency_limit"):
+        limit = getattr(spec.networking.gateway_policy, name)
+        if limit.limit is not None and "enable" not in limit.model_fields_set:
+            path = f"networking.gateway_policy.{name}"
+            yield Notice(path, 'nothing is limited, since "enable": true is missing')
     for feature in sorted(spec.features.keys() - _FEATURES):
         yield Notice(path_of(("features", feature)), "unknown switch, kept and ignored")
     for index, container in enumerate(spec.containers):

@@ -290,3 +290,18 @@ def test_changing_a_dump_leaves_the_spec_alone() -> None:
 
 def test_a_notice_reads_as_path_and_message() -> None:
     assert str(Notice("metadata.x", "unknown key")) == "metadata.x: unknown key"
+
+
+@pytest.mark.parametrize("name", ["rate_limit", "concurrency_limit"])
+def test_a_limit_is_an_object_and_has_to_be_switched_on(name: str) -> None:
+    def policy(limit: object) -> dict[str, object]:
+        return {"gateway_policy": {name: limit}}
+
+    with pytest.raises(InvalidSpec) as refused:
+        noticed(networking=policy(5))
+    expected = 'got 5, expected an object, {"enable": true, "limit": N}'
+    assert str(refused.value) == f"networking.gateway_policy.{name}: {expected}"
+    (notice,) = noticed(networking=policy({"limit": 1}))
+    assert notice.endswith('nothing is limited, since "enable": true is missing')
+    assert not noticed(networking=policy({"enable": False, "limit": 1}))
+    assert not noticed(networking=policy({"enable": True, "limit": 1}))
