@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from services.gateway.routes import Backend, Group, Mirror, Service
 from services.gateway.routing.arrival import MOVED, OPEN, Arrival
 from services.gateway.routing.choosing import Likely, chosen
-from services.gateway.routing.front import said_of
+from services.gateway.routing.front import PLAIN_PATHS, said_of
 from services.gateway.routing.limits import bounds
 from services.gateway.routing.opening import opened
 from services.gateway.routing.replies import (
@@ -134,7 +134,7 @@ def _received(request: Request, arrival: Arrival, steps: list[str]) -> Reply | N
             return NOT_FROM_HERE
         unknown = "what follows holds for clients that are let in; name one to hear of it"
         steps.append(f"{request.address} is let in" if request.address else unknown)
-    if not arrival.redirect_port or request.scheme == "https":
+    if not arrival.redirect_port or request.scheme == "https" or request.path.startswith(PLAIN_PATHS):
         return None
     to_tls = f"sent on to the same address by https at port {arrival.redirect_port}"
     if request.scheme:

@@ -7,6 +7,8 @@ DISCOVERY = "/api/v1/servicediscovery/upstreams/"
 EXPORTED = "/exported/apis/eas.alibaba-inc.k8s.io/v1/upstreams/"
 OPEN = "/easel/open/"
 FRONT_PATHS = (DISCOVERY, EXPORTED, OPEN)
+# Answered without TLS also where all else is sent on to it: who asks follows no redirect, and shows no token.
+PLAIN_PATHS = (DISCOVERY, EXPORTED)
 _SAYS = {
     DISCOVERY: "discovery: it says at which addresses a service answers",
     EXPORTED: "discovery: it says at which addresses a service answers",

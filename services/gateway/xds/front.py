@@ -1,5 +1,6 @@
 """The way to what the gateway process answers by itself: a cluster, and a scope with its paths."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -40,13 +41,18 @@ def _cluster(address: str) -> Resource:
     return resource(CLUSTER, FRONT_CLUSTER, message)
 
 
-def _scope() -> Resource:
+def front_table(name: str, paths: Iterable[str], *more: Route) -> RouteConfiguration:
+    """The routes of these paths, and `more` for what is below none of them."""
     action = RouteAction(cluster=FRONT_CLUSTER, timeout=milliseconds(5_000))
-    routes = [Route(match=RouteMatch(prefix=path), route=action) for path in FRONT_PATHS]
-    host: Any = VirtualHost(name=FRONT_KEY, domains=["*"], routes=routes, retry_policy=retry_policy(None))
-    table = RouteConfiguration(
-        name=FRONT_KEY, virtual_hosts=[host], request_headers_to_remove=[SCOPE_HEADER, SERVICE_HEADER]
+    routes = [*(Route(match=RouteMatch(prefix=path), route=action) for path in paths), *more]
+    host: Any = VirtualHost(name=name, domains=["*"], routes=routes, retry_policy=retry_policy(None))
+    return RouteConfiguration(
+        name=name, virtual_hosts=[host], request_headers_to_remove=[SCOPE_HEADER, SERVICE_HEADER]
     )
+
+
+def _scope() -> Resource:
+    table = front_table(FRONT_KEY, FRONT_PATHS)
     key = ScopedRouteConfiguration.Key(
         fragments=[ScopedRouteConfiguration.Key.Fragment(string_key=FRONT_KEY)]
     )

@@ -11,8 +11,7 @@ from envoy.config.core.v3.grpc_service_pb2 import GrpcService
 from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, HttpProtocolOptions
 from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
 from envoy.config.listener.v3.listener_components_pb2 import Filter
-from envoy.config.route.v3.route_components_pb2 import RedirectAction, Route, RouteMatch, VirtualHost
-from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.config.route.v3.route_components_pb2 import RedirectAction, Route, RouteMatch
 from envoy.config.trace.v3.http_tracer_pb2 import Tracing
 from envoy.config.trace.v3.opentelemetry_pb2 import OpenTelemetryConfig
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
@@ -21,11 +20,12 @@ from envoy.extensions.http.early_header_mutation.header_mutation.v3 import heade
 from envoy.type.v3.percent_pb2 import Percent
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
-from services.gateway.routing.front import FRONT_KEY, FRONT_PATHS
+from services.gateway.routing.front import FRONT_KEY, FRONT_PATHS, PLAIN_PATHS
 from services.gateway.routing.rules import HOST_MARK, PREFIX, SCOPE_HEADER, SERVICE_HEADER
 from services.gateway.xds import bounds
 from services.gateway.xds.edge import Edge
 from services.gateway.xds.filters import http_filters
+from services.gateway.xds.front import front_table
 from services.gateway.xds.mirrors import MIRROR_HEADER
 from services.gateway.xds.refusals import counted_refusals
 from services.gateway.xds.replies import local_replies
@@ -53,16 +53,18 @@ def connection_manager(edge: Edge) -> Filter:
 
 
 def redirecting_manager(edge: Edge) -> Filter:
-    """Sends every request to the port with TLS, under the same host, path and method."""
+    """Sends every request but discovery to the port with TLS, under the same host, path and method."""
     to_tls = RedirectAction(
         https_redirect=True,
         port_redirect=edge.arrival.redirect_port,
         response_code=RedirectAction.RedirectResponseCode.PERMANENT_REDIRECT,
     )
     everything = Route(match=RouteMatch(prefix="/"), redirect=to_tls)
-    host = VirtualHost(name="redirect", domains=["*"], routes=[everything])
+    table = front_table("redirect", PLAIN_PATHS, everything)
+    # The listener may be there a moment before the cluster.
+    table.validate_clusters.CopyFrom(BoolValue(value=False))
     manager = _manager(edge)
-    manager.route_config.CopyFrom(RouteConfiguration(name="redirect", virtual_hosts=[host]))
+    manager.route_config.CopyFrom(table)
     return Filter(name=_MANAGER, typed_config=packed(manager))
 
 

@@ -143,6 +143,11 @@ async def test_plain_requests_are_sent_to_the_port_with_tls(
         return answer.headers["location"] if answer.status_code == 308 else ""
 
     assert await until(redirected, "a redirect") == f"https://{DOMAIN}:{port}/api/predict/svc/x?a=b"
+    # Who asks for the places of a service follows no redirect.
+    places = await gateway.http.get(
+        f"{gateway.url}/api/v1/servicediscovery/upstreams/svc", headers={"host": DOMAIN}
+    )
+    assert places.status_code == 200 and "endpoints" in places.json()
     assert (await explained(gateway, scheme="http")).status == 308
     assert (await explained(gateway, scheme="https")).status == 0
 

@@ -180,6 +180,16 @@ def test_plain_requests_are_said_to_be_sent_on_to_https() -> None:
     assert arriving(shut, "10.0.0.1", "http").status == 403
 
 
+def test_discovery_is_answered_without_tls_and_the_opening_of_pages_is_not() -> None:
+    def asked(path: str) -> Explanation:
+        request = Request("GET", "gw", path, {}, scheme="http")
+        return explain(request, replace(WORLD, arrival=Arrival(redirect_port=8443)))
+
+    assert asked("/api/v1/servicediscovery/upstreams/svc").status == 0
+    assert asked("/exported/apis/eas.alibaba-inc.k8s.io/v1/upstreams/svc").status == 0
+    assert asked("/easel/open/svc").status == 308
+
+
 def test_the_body_limit_is_one_of_the_limits_but_not_of_grpc() -> None:
     limit = "the gateway's body limit: 413 above 1 MiB"
     assert limit in arriving(Arrival(body_limit=2**20)).limits
