@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -93,11 +94,11 @@ def ended(asked: Ramp, now: Ramp | None) -> Outcome | None:
     return Outcome(False, f"{went}: {now.why}" if now.why else went)
 
 
-class _Told:
-    """Shows each step at once, and what it waits for now and then."""
+class Told:
+    """Shows each step at once, what it waits for where that differs, and now and then that it still does."""
 
-    def __init__(self) -> None:
-        self._began = time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._began = clock, clock()
         self._next = self._again = 0.0
         self._step: object = None
         self.sentence = ""
@@ -113,12 +114,12 @@ class _Told:
             err().print(f"{now:7.1f} s   {sentence}", markup=False)
 
     def waited(self) -> float:
-        return time.monotonic() - self._began
+        return self._clock() - self._began
 
 
 async def follow_ramp(easel: "AsyncEasel", asked: Ramp, timeout: float | None) -> Outcome:
     """Shows each step until the ramp's end. Raises `DeadlineExceeded` after `timeout` seconds."""
-    told, heard = _Told(), time.monotonic()
+    told, heard = Told(), time.monotonic()
     while True:
         try:
             ramp = (await easel.groups.get(asked.group)).ramp

@@ -287,6 +287,40 @@ async def test_the_gateway_of_the_address_says_what_would_become_of_a_request(tm
         assert not shared.questions
 
 
+async def test_what_another_gateway_has_is_said_to_be_there_and_tokens_are_called_by_their_names(
+    tmp_path: Path,
+) -> None:
+    async with a_scheduler(tmp_path) as scheduler, a_gateway(scheduler) as shared:
+        await create_gateway(scheduler)
+        await scheduler.create(on_gateway("digits", EDGE))
+        await scheduler.create(a_spec("letters"))
+        shared.answers = lambda question: common_pb2.RouteExplanation(
+            status=404 if "digits" in question.path else 0,
+            why="no service answers here",
+            token="service:letters",
+            steps=["the token 'service:letters' opens it, plain"],
+        )
+        url = "http://127.0.0.1:9/api/predict/"
+
+        assert await explained(scheduler, f"{url}digits") == (
+            f"service 'digits' is on gateway '{EDGE}', not on this one"
+        )
+        request = admin_pb2.ExplainRouteRequest(url=f"{url}letters", from_address="::ffff:10.0.0.7")
+        found = (await scheduler.traffic.ExplainRoute(request, timeout=DEADLINE)).explanation
+
+        assert (found.token, list(found.steps)) == (
+            "default",
+            ["the token 'default' of service letters opens it, plain"],
+        )
+        asked = shared.questions[-1]
+        assert (asked.from_address, asked.scheme) == ("10.0.0.7", "http")
+        request.from_address = "home"
+        why = await refused(
+            scheduler.traffic.ExplainRoute(request, timeout=DEADLINE), grpc.StatusCode.INVALID_ARGUMENT
+        )
+        assert why == "from_address: got 'home', expected an IP address such as 10.0.0.7"
+
+
 async def test_a_gateway_that_does_not_answer_a_question_is_named(tmp_path: Path) -> None:
     async with a_scheduler(tmp_path) as scheduler, a_gateway(scheduler):
         why = await refused(explained(scheduler, "/api/predict/digits"), grpc.StatusCode.DEADLINE_EXCEEDED)

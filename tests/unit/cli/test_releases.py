@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.releases import ended, ramp_plan_of
+from cli.releases import Told, ended, ramp_plan_of
 from easel.admin.v1 import admin_pb2 as pb
 from easel_sdk.types import Ramp, RampPhase, RampPlan
 from tests.support.command_line import CommandLine
@@ -203,3 +203,16 @@ def test_a_ramp_ends_as_its_phase_says_or_when_another_takes_its_place() -> None
     )
     assert other is not None and (other.ok, other.why) == (False, "another ramp has begun meanwhile")
     assert ended(UNDER_WAY, None) == other
+
+
+def test_what_a_step_waits_for_is_told_when_it_changes_and_now_and_then(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = [0.0]
+    told = Told(lambda: clock[0])
+    for second, requests in ((0, 0), (5, 1), (9, 2), (10, 3), (19, 4), (20, 4), (30, 4), (80, 4), (139, 4)):
+        clock[0] = float(second)
+        told.ramp(replace(UNDER_WAY, why=f"{requests} of 50 requests"))
+
+    lines = [line.split() for line in capsys.readouterr().err.splitlines()]
+    assert [(float(words[0]), int(words[-4])) for words in lines] == [(0, 0), (10, 3), (20, 4), (80, 4)]
