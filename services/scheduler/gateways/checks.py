@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from libs.domain.errors import InvalidRequest
 from libs.domain.traffic import SHARED_GATEWAY, Gateway, GatewayDomain
-from libs.spec.refusal import Words
 from services.scheduler.gateways.address import certified
 from services.scheduler.world import World
 
@@ -110,11 +109,14 @@ def _refuse_ports(gateway: Gateway) -> None:
     if names and not gateway.tls_port:
         have = "has" if len(names) == 1 else "have"
         raise InvalidRequest("tls_port", 0, f"a port, since {_and(names)} {have} a certificate")
-    missing = [] if gateway.tls_port else ["tls_port"]
-    missing += [] if names else ["domain with a certificate"]
-    if gateway.redirect_https and missing:
-        wanted = " and ".join(f"a {each}" for each in missing)
-        raise InvalidRequest("redirect_https", Words(f"true without {wanted}"), f"{wanted} to redirect to")
+    if not gateway.redirect_https:
+        return
+    why = "since redirect_https sends every request there"
+    if not gateway.tls_port:
+        raise InvalidRequest("tls_port", 0, f"a port, and a domain with a certificate, {why}")
+    if not names:
+        given = ", ".join(each.name for each in gateway.domains)
+        raise InvalidRequest("domains", given, f"a domain with a certificate, {why}")
 
 
 def _refuse_numbers(gateway: Gateway) -> None:

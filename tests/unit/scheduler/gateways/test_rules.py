@@ -62,12 +62,11 @@ def test_a_gateway_is_run_by_the_shared_one_or_dials_in_by_itself() -> None:
         ),
         (
             {"redirect_https": True},
-            "redirect_https: got true without a tls_port and a domain with a certificate, "
-            "expected a tls_port and a domain with a certificate to redirect to",
+            "tls_port: got 0, expected a port, and a domain with a certificate, since redirect_https sends",
         ),
         (
-            {"redirect_https": True, "tls_port": 9443},
-            "redirect_https: got true without a domain with a certificate, expected a domain with a",
+            {"redirect_https": True, "tls_port": 9443, "domains": (GatewayDomain("a.example.com"),)},
+            "domains: got 'a.example.com', expected a domain with a certificate, since redirect_https sends",
         ),
         ({"deny": ("10.0.0.5/8",)}, "deny: got '10.0.0.5/8', expected 10.0.0.0/8; host bits are set, beyond"),
         ({"deny": ("fd00::1/8",)}, "deny: got 'fd00::1/8', expected fd00::/8; host bits are set, beyond"),
