@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import hmac
+import socket
+import ssl
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -19,8 +21,6 @@ from easel_sdk.types import DirectEndpoint, Prediction
 CONTENT_TYPE = "application/octet-stream"
 # Where the EAS clients ask for the places of a service.
 UPSTREAMS = "/api/v1/servicediscovery/upstreams/"
-# What OpenSSL says of it.
-_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 
 class TokenForm(StrEnum):
@@ -117,16 +117,25 @@ class GatewayClient:
         except httpx.TimeoutException as error:
             raise DeadlineExceeded(f"{service} did not answer within {limit:g} s") from error
         except httpx.ConnectError as error:
-            if _UNTRUSTED in str(error):
-                raise Unavailable(
-                    f"the certificate of the gateway at {self.gateway} is not trusted here; "
-                    "SSL_CERT_FILE may name a file of certificates that are"
-                ) from error
-            raise NoGateway(self.gateway, self._remedy) from error
+            raise NoGateway(self.gateway, _remedy(error) or self._remedy) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise InvalidRequest("gateway", self.gateway, "a URL such as http://127.0.0.1:8800") from error
         except httpx.TransportError as error:
             raise NoGateway(self.gateway, self._remedy) from error
+
+
+def _remedy(error: BaseException | None) -> str:
+    """What to do where it is the name or the certificate that keeps a caller out; else empty."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return (
+                "there is one whose certificate is not trusted on this machine for that name: "
+                "SSL_CERT_FILE may name a file with those that are"
+            )
+        if isinstance(error, socket.gaierror):
+            return "this machine does not know the name: have DNS or /etc/hosts lead it to the gateway"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _headers(

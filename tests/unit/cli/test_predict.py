@@ -1,15 +1,19 @@
 """Calling a service from the command line, as a caller would."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from easel_sdk import Easel
-from easel_sdk.predict import signed_headers
+from easel_sdk.errors import NoGateway
+from easel_sdk.predict import GatewayClient, signed_headers
+from tests.support.certificates import Authority
 from tests.support.command_line import CommandLine
 from tests.support.fake_admin import ADMIN_TOKEN, FakeAdmin
 from tests.support.free_ports import free_port
@@ -235,3 +239,23 @@ def test_a_dedicated_gateway_that_does_not_answer_is_named(calling: CommandLine,
         f"easel: no gateway at {away}; echo is on gateway 'edge'; "
         "`easel gateway desc edge` says what is wrong with it\n"
     )
+
+
+async def test_a_certificate_that_is_not_trusted_is_told_from_nothing_being_there(tmp_path: Path) -> None:
+    signed = Authority().signed("127.0.0.1")
+    pair = tmp_path / "pair.pem"
+    pair.write_text(signed.certificate + signed.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async with server, GatewayClient(url) as client:
+        with pytest.raises(NoGateway, match="whose certificate is not trusted on this machine"):
+            await client.predict("echo", token="t")
+
+
+async def test_a_host_name_that_is_not_known_is_told() -> None:
+    async with GatewayClient("http://a..b") as client:
+        with pytest.raises(NoGateway, match="this machine does not know the name"):
+            await client.predict("echo", token="t")
