@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from services.gateway.routes import EdgeSettings, Group, HostedGateway, Service, Update
+from services.gateway.routes import EdgeSettings, Group, HostedGateway, Service, Token, Update
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Known:
         # Looked at now, so that what is taken away and given in one update is there in the end.
         changed = {each.name for each in update.services if self.services.get(each.name) != each}
         changed_groups = {each.name for each in update.groups if self.groups.get(each.name) != each}
+        opened_anew = {each.name for each in update.groups if self._tokens(each.name) != each.tokens}
         for service in update.services:
             if service.name in changed:
                 self._set(service)
@@ -48,7 +49,7 @@ class Known:
             self.settings = update.settings
         if update.hosted is not None:
             self.hosted = update.hosted
-        return self._touched(changed, changed_groups, gone, gone_groups)
+        return self._touched(changed, changed_groups, opened_anew.union(gone_groups), gone, gone_groups)
 
     def everything(self, touched: Touched) -> Touched:
         """`touched` with all there is, for a change that every route shows."""
@@ -60,21 +61,28 @@ class Known:
         return replace(touched, services=list(dict.fromkeys([*touched.services, *web])))
 
     def _touched(
-        self, changed: set[str], changed_groups: set[str], gone: list[str], gone_groups: list[str]
+        self,
+        changed: set[str],
+        changed_groups: set[str],
+        opened_anew: set[str],
+        gone: list[str],
+        gone_groups: list[str],
     ) -> Touched:
         # A group's routes show its members' endpoints and keepalives; a member's show the group's tokens.
         groups = changed_groups | {
             group for name in (*changed, *gone) for group in self._groups_of.get(name, ())
         }
-        services = changed | {
-            name for group in (*changed_groups, *gone_groups) for name in self._members_of.get(group, ())
-        }
+        services = changed | {name for group in opened_anew for name in self._members_of.get(group, ())}
         return Touched(
             [name for name in sorted(services) if name in self.services],
             [name for name in sorted(groups) if name in self.groups],
             gone,
             gone_groups,
         )
+
+    def _tokens(self, group: str) -> tuple[Token, ...] | None:
+        known = self.groups.get(group)
+        return known.tokens if known is not None else None
 
     def _set(self, service: Service) -> None:
         self._forget(service.name)

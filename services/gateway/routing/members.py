@@ -48,7 +48,9 @@ class Choice:
 
 def choices(group: Group, services: Mapping[str, Service]) -> tuple[Choice, ...]:
     """The members that are ready, in the order in which they are asked. Others get nothing while one is."""
-    ready = {name: each for name, each in services.items() if _is_ready(each)}
+    # Only those that the group names are looked at: there may be very many others.
+    named = {each.service for each in (*group.members, *group.rules)}
+    ready = {name: services[name] for name in named if name in services and _is_ready(services[name])}
     weighted = {
         each.service: each.weight for each in group.members if each.weight > 0 and each.service in ready
     }

@@ -111,19 +111,21 @@ def test_the_name_under_which_a_token_is_counted_says_nothing_of_it() -> None:
     assert counted_as(Token("secret", "one")) != counted_as(Token("secret", "two"))
 
 
-def test_a_change_of_a_member_touches_its_group_and_one_of_a_group_its_members() -> None:
+def test_a_change_of_a_member_touches_its_group_and_other_tokens_of_a_group_its_members() -> None:
     known = Known()
     other = replace(C, name="other", group="")
     known.take(Update(1, True, (A, B, other), groups=(replace(GROUP, members=(GroupMember("a", 1),)),)))
 
     by_member = known.take(Update(2, False, (replace(A, backends=()),)))
     by_stranger = known.take(Update(3, False, (replace(other, backends=()),)))
-    by_group = known.take(Update(4, False, groups=(GROUP,)))
-    by_removal = known.take(Update(5, False, removed=("a",), removed_groups=("g",)))
+    by_weights = known.take(Update(4, False, groups=(GROUP,)))
+    by_tokens = known.take(Update(5, False, groups=(replace(GROUP, tokens=(Token("another"),)),)))
+    by_removal = known.take(Update(6, False, removed=("a",), removed_groups=("g",)))
 
     assert (by_member.services, by_member.groups) == (["a"], ["g"])
     assert (by_stranger.services, by_stranger.groups) == (["other"], [])
-    assert (by_group.services, by_group.groups) == (["a", "b"], ["g"])
+    assert (by_weights.services, by_weights.groups) == ([], ["g"])
+    assert (by_tokens.services, by_tokens.groups) == (["a", "b"], ["g"])
     assert (by_removal.services, by_removal.gone, by_removal.gone_groups) == (["b"], ["a"], ["g"])
 
 
