@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.runtime import envoy_dial
 from services.gateway.envoy import process
+from services.gateway.runtime import envoy_dial
 from services.gateway.xds.bootstrap import bootstrap
 from tests.support.free_ports import free_port
 from tests.support.gateway_harness import EchoBackend, bearer, harness, service
