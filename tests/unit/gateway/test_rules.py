@@ -27,6 +27,7 @@ from services.gateway.routing.rules import group_entries, service_entries
 from services.gateway.routing.sessions import PERIOD, periods, session_value
 from services.gateway.snapshot import Snapshots, load
 from services.gateway.xds.resource import SCOPE, Key
+from services.gateway.xds.scopes import scope_name
 from tests.support.waiting import until
 
 READY = (Backend(1, (Endpoint("i", "127.0.0.1", 1),)),)
@@ -197,3 +198,12 @@ def test_what_envoy_quotes_of_a_refused_configuration_shows_no_secret() -> None:
     )
 
     assert shown == 'exact: "Bearer ***" exact: "***" exact: "***" contains: "***" inline: "***" name: "a"'
+
+
+def test_the_name_of_a_scope_is_short_and_its_own() -> None:
+    keys = [f"#group-of-some-length.member-{number}.a-domain.example:8800" for number in range(2_000)]
+    names = {scope_name(key) for key in keys}
+
+    assert len(names) == len(keys)
+    assert max(map(len, names)) <= 22
+    assert scope_name("digits") == "digits"
