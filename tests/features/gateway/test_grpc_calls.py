@@ -45,7 +45,8 @@ async def test_the_instance_is_told_the_deadline_of_a_call(gateway: Harness, mod
     assert await outcome(gateway, "Unary") is grpc.StatusCode.OK
 
     told, none = model.left
-    assert told is not None and 0 < told <= 30
+    # Clients round what is left up on its way.
+    assert told is not None and 0 < told <= 31
     assert none is None or none > 3600
 
 

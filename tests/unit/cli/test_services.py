@@ -223,7 +223,7 @@ def test_json_output_has_every_field_under_a_stable_name(easel: CommandLine, ech
             "group", "traffic_state", "weight", "traffic_share", "gateway",
     ]  # fmt: skip
     assert service["created_at"].endswith("Z")
-    assert set(easel("desc", "echo", "-o", "json").value) == {"service", "instances", "events"}
+    assert set(easel("desc", "echo", "-o", "json").value) == {"service", "gateway", "instances", "events"}
 
 
 def test_yaml_output_says_the_same_as_json(easel: CommandLine, echo_file: str) -> None:
