@@ -98,17 +98,13 @@ class Known:
     def _set_group(self, group: Group) -> None:
         self._forget_group(group.name)
         self.groups[group.name] = group
-        for name in _leads_to(group):
+        for name in group.leads_to:
             self._groups_of.setdefault(name, set()).add(group.name)
 
     def _forget_group(self, name: str) -> None:
         old = self.groups.pop(name, None)
-        for service in _leads_to(old) if old is not None else ():
+        for service in old.leads_to if old is not None else ():
             _drop(self._groups_of, service, name)
-
-
-def _leads_to(group: Group) -> set[str]:
-    return {each.service for each in group.members} | {each.service for each in group.rules}
 
 
 def _drop(index: dict[str, set[str]], key: str, name: str) -> None:

@@ -134,6 +134,11 @@ class Group:
     sticky_header: str = ""
     sticky_cookie: str = ""
 
+    @property
+    def leads_to(self) -> frozenset[str]:
+        """The services that may get requests of the group."""
+        return frozenset(each.service for each in self.members) | {each.service for each in self.rules}
+
 
 @dataclass(frozen=True)
 class Domain:

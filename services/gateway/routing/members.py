@@ -49,8 +49,8 @@ class Choice:
 def choices(group: Group, services: Mapping[str, Service]) -> tuple[Choice, ...]:
     """The members that are ready, in the order in which they are asked. Others get nothing while one is."""
     # Only those that the group names are looked at: there may be very many others.
-    named = {each.service for each in (*group.members, *group.rules)}
-    ready = {name: services[name] for name in named if name in services and _is_ready(services[name])}
+    known = (services[name] for name in group.leads_to if name in services)
+    ready = {each.name: each for each in known if _is_ready(each)}
     weighted = {
         each.service: each.weight for each in group.members if each.weight > 0 and each.service in ready
     }
