@@ -6,18 +6,22 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from easel.gateway.v1 import gateway_pb2 as pb
 from libs.domain.errors import Unavailable
 from libs.lifecycle import pause
 from services.gateway.comparing.compare import compared
 from services.gateway.comparing.findings import Findings
-from services.gateway.comparing.recorder import Recorder, recording
-from services.gateway.comparing.replay import Replayer, replaying
 from services.gateway.comparing.sample import Sample, asked_again
 from services.gateway.publisher import Publisher
 from services.gateway.routes import Mirror, Service
 from services.gateway.xds.samples import compared_with
+
+if TYPE_CHECKING:
+    # What these load, a start does not wait for.
+    from services.gateway.comparing.recorder import Recorder
+    from services.gateway.comparing.replay import Replayer
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +48,15 @@ class Comparing:
     async def run(self, until: asyncio.Event) -> None:
         """Until stopped; requests under way are then given up."""
         async with AsyncExitStack() as owned:
-            recorder = await owned.enter_async_context(recording(self._admin))
-            replayer = await owned.enter_async_context(replaying())
+            tools: tuple[Recorder, Replayer] | None = None
             loop = asyncio.get_running_loop()
             try:
                 while not until.is_set():
                     ends = loop.time() + _SECOND.total_seconds()
                     self._look()
                     if self._services:
-                        await self._pass(recorder, replayer)
+                        tools = tools or await self._tools(owned)
+                        await self._pass(*tools)
                     if self._findings.changed:
                         self._say(self._findings.report())
                     await pause(until, timedelta(seconds=max(ends - loop.time(), 0.01)))
@@ -60,6 +64,13 @@ class Comparing:
                 for task in self._under_way:
                     task.cancel()
                 await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _tools(self, owned: AsyncExitStack) -> "tuple[Recorder, Replayer]":
+        from services.gateway.comparing.recorder import recording
+        from services.gateway.comparing.replay import replaying
+
+        recorder = await owned.enter_async_context(recording(self._admin))
+        return recorder, await owned.enter_async_context(replaying())
 
     def _look(self) -> None:
         """Finds the services whose answers are compared, where anything has changed."""
@@ -73,7 +84,7 @@ class Comparing:
             {(service.name, each.service) for service in self._services for each in compared_with(service)}
         )
 
-    async def _pass(self, recorder: Recorder, replayer: Replayer) -> None:
+    async def _pass(self, recorder: "Recorder", replayer: "Replayer") -> None:
         if len(self._under_way) >= MOST_UNDER_WAY:
             return
         try:
@@ -99,7 +110,7 @@ class Comparing:
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
 
-    async def _compare(self, replayer: Replayer, service: Service, mirror: Mirror, sample: Sample) -> None:
+    async def _compare(self, replayer: "Replayer", service: Service, mirror: Mirror, sample: Sample) -> None:
         question = asked_again(sample, service.name, service.keep_path, mirror)
         answer = await replayer.answer(question, mirror)
         if answer is None:

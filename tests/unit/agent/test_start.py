@@ -7,7 +7,12 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("program", "unused"), [("services.agent.__main__", "docker"), ("services.gateway.__main__", "httpx")]
+    ("program", "unused"),
+    [
+        ("services.agent.__main__", "docker"),
+        ("services.gateway.__main__", "httpx"),
+        ("services.gateway.__main__", "aiohttp"),
+    ],
 )
 def test_a_start_loads_no_client_of_what_was_not_chosen(program: str, unused: str) -> None:
     ask = f"import sys, {program}; print({unused!r} in sys.modules)"
