@@ -19,10 +19,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 from bench.gateway_rig import answering, gateway_rig, pin, plain_envoy
 from bench.pace import paced
+from bench.xds import p99
 from services.gateway.routes import Backend, Endpoint, Mirror, Service, Token, Update
 from tests.support.free_ports import free_port
 
@@ -169,11 +170,6 @@ def _large(port: int, stop: threading.Event) -> None:
         except OSError:
             pass  # ended in the middle of the headers, as it should be
         stop.wait(max(0.0, 1 / _LARGE_HEADERS_A_SECOND - (time.monotonic() - began)))
-
-
-def p99(values: list[float]) -> float:
-    """The 99th percentile."""
-    return quantiles(values, n=100, method="inclusive")[98]
 
 
 def report(seen: dict[str, list[list[float]]]) -> dict[str, object]:

@@ -21,7 +21,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
-from bench.gateway import BODY, TOKEN, Slice, Target, load
+from bench.gateway import BODY, TOKEN, Slice, Target, taking_turns
 from bench.gateway_rig import answering, forwarding, gateway_rig, pin, plain_envoy
 from bench.rivals import haproxy, missing, naive_envoy, nginx
 from services.gateway.routes import (
@@ -101,7 +101,7 @@ async def measure(rounds: int, seconds: int, connections: int) -> dict[str, list
             for name, pid in pids.items()
         ]
         await asyncio.sleep(0.5)
-        return await _interleaved(targets, rounds, seconds, connections)
+        return await taking_turns(targets, rounds, seconds, connections)
 
 
 _RIVALS = {
@@ -117,18 +117,6 @@ _NAMES = {
     "full": "Easel, all on",
 }
 _PATHS = {"lean": "/api/predict/svc", "full": "/api/predict/all"}
-
-
-async def _interleaved(
-    targets: list[Target], rounds: int, seconds: int, connections: int
-) -> dict[str, list[Slice]]:
-    seen: dict[str, list[Slice]] = {target.name: [] for target in targets}
-    for round_number in range(rounds + 1):
-        for target in targets if round_number % 2 else targets[::-1]:
-            each = await asyncio.to_thread(load, target, seconds, connections)
-            if round_number:  # the first round warms up
-                seen[target.name].append(each)
-    return seen
 
 
 def report(seen: dict[str, list[Slice]]) -> dict[str, object]:

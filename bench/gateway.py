@@ -95,14 +95,20 @@ async def measure(rounds: int, seconds: int, connections: int) -> dict[str, list
                 Target("plain", f"http://127.0.0.1:{plain_port}{path}", plain),
                 Target("easel", f"http://127.0.0.1:{easel_port}{path}", rig.envoy_pid),
             ]
-            seen: dict[str, list[Slice]] = {target.name: [] for target in targets}
-            for round_number in range(rounds + 1):
-                turn = targets if round_number % 2 else targets[::-1]
-                for target in turn:
-                    each = await asyncio.to_thread(load, target, seconds, connections)
-                    if round_number:  # the first round warms up
-                        seen[target.name].append(each)
-            return seen
+            return await taking_turns(targets, rounds, seconds, connections)
+
+
+async def taking_turns(
+    targets: list[Target], rounds: int, seconds: int, connections: int
+) -> dict[str, list[Slice]]:
+    """All slices, by target; each round loads every target once, every other one backwards."""
+    seen: dict[str, list[Slice]] = {target.name: [] for target in targets}
+    for round_number in range(rounds + 1):
+        for target in targets if round_number % 2 else targets[::-1]:
+            each = await asyncio.to_thread(load, target, seconds, connections)
+            if round_number:  # the first round warms up
+                seen[target.name].append(each)
+    return seen
 
 
 def report(seen: dict[str, list[Slice]]) -> dict[str, object]:
