@@ -16,6 +16,7 @@ from libs.domain.records import (
     ServiceVersion,
     Token,
 )
+from libs.domain.scaling import Autoscaler, Cronscaler, Usage
 from libs.domain.traffic import AccessToken, Gateway, Group, Mirror, Ramp, Registry
 
 Record = (
@@ -36,6 +37,8 @@ Record = (
     | Gateway
     | AccessToken
     | Registry
+    | Autoscaler
+    | Cronscaler
 )
 
 
@@ -50,14 +53,15 @@ class Changes:
     put: tuple[Record, ...] = ()
     delete: tuple[Record, ...] = ()
     events: tuple[Event, ...] = ()
+    usage: tuple[Usage, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.put or self.delete or self.events)
+        return bool(self.put or self.delete or self.events or self.usage)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything stored but events, as of one moment. Each tuple is in the order of its keys."""
+    """Everything stored but events and usage, as of one moment. Each tuple is in the order of its keys."""
 
     services: tuple[Service, ...] = ()
     versions: tuple[ServiceVersion, ...] = ()
@@ -76,3 +80,5 @@ class Contents:
     gateways: tuple[Gateway, ...] = ()
     access_tokens: tuple[AccessToken, ...] = ()
     registries: tuple[Registry, ...] = ()
+    autoscalers: tuple[Autoscaler, ...] = ()
+    cronscalers: tuple[Cronscaler, ...] = ()

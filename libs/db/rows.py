@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Table
 
-from libs.db import tables, traffic_tables
+from libs.db import scaling_tables, tables, traffic_tables
 from libs.db.changes import Record
 from libs.domain.records import (
     Dataset,
@@ -23,6 +23,7 @@ from libs.domain.records import (
     ServiceVersion,
     Token,
 )
+from libs.domain.scaling import Autoscaler, Cronscaler, Usage
 from libs.domain.traffic import AccessToken, Gateway, Group, Mirror, Ramp, Registry
 
 Row = dict[str, Any]
@@ -56,6 +57,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(Gateway, traffic_tables.gateways, "gateway"),
     Kind(AccessToken, traffic_tables.access_tokens, "access token"),
     Kind(Registry, traffic_tables.registries, "registry"),
+    Kind(Autoscaler, scaling_tables.autoscalers, "autoscaler"),
+    Kind(Cronscaler, scaling_tables.cronscalers, "schedule"),
 )
 _KIND_OF = {kind.record: kind for kind in KINDS}
 _KEY_FIELDS = {kind.record: tuple(each.name for each in kind.table.primary_key) for kind in KINDS}
@@ -65,6 +68,7 @@ _PLAIN_FIELDS = {
 }
 _GPU_FIELDS = tuple(each.name for each in fields(Gpu))
 _EVENT_FIELDS = tuple(each.name for each in fields(Event))
+_USAGE_FIELDS = tuple(each.name for each in fields(Usage))
 
 
 @dataclass(frozen=True)
@@ -124,3 +128,11 @@ def event_row(event: Event) -> Row:
 
 def event_of(row: RowMapping) -> Event:
     return Event(**{name: row[name] for name in _EVENT_FIELDS})
+
+
+def usage_row(usage: Usage) -> Row:
+    return {name: getattr(usage, name) for name in _USAGE_FIELDS}
+
+
+def usage_of(row: RowMapping) -> Usage:
+    return Usage(**{name: row[name] for name in _USAGE_FIELDS})

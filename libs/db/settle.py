@@ -7,6 +7,7 @@ from libs.db.changes import Changes, Record
 from libs.db.rows import Key, key_of
 from libs.domain.errors import AlreadyExists, Conflict, EaselError
 from libs.domain.records import Event
+from libs.domain.scaling import Usage
 
 Outcome = Changes | EaselError
 
@@ -19,6 +20,7 @@ class Settled:
     put: tuple[Record, ...]
     delete: tuple[Key, ...]
     events: tuple[Event, ...]
+    usage: tuple[Usage, ...]
 
 
 def settle(asked: Sequence[Changes], stored: Mapping[Key, int], first_event: int) -> Settled:
@@ -30,6 +32,7 @@ def settle(asked: Sequence[Changes], stored: Mapping[Key, int], first_event: int
     outcomes: list[Outcome] = []
     last: dict[Key, Record | None] = {}
     events: list[Event] = []
+    usage: list[Usage] = []
     for changes in asked:
         try:
             written = _apply(changes, revisions)
@@ -40,6 +43,7 @@ def settle(asked: Sequence[Changes], stored: Mapping[Key, int], first_event: int
             replace(event, id=first_event + len(events) + i) for i, event in enumerate(changes.events)
         )
         events.extend(numbered)
+        usage.extend(changes.usage)
         for key, record in written.items():
             last[key] = record
             if record is None:
@@ -47,12 +51,13 @@ def settle(asked: Sequence[Changes], stored: Mapping[Key, int], first_event: int
             else:
                 revisions[key] = record.revision
         put = tuple(record for record in written.values() if record is not None)
-        outcomes.append(Changes(put, changes.delete, numbered))
+        outcomes.append(Changes(put, changes.delete, numbered, changes.usage))
     return Settled(
         outcomes=tuple(outcomes),
         put=tuple(record for record in last.values() if record is not None),
         delete=tuple(key for key, record in last.items() if record is None and key in stored),
         events=tuple(events),
+        usage=tuple(usage),
     )
 
 

@@ -8,10 +8,11 @@ from sqlalchemy import ColumnElement, Insert, Select, Table, bindparam, delete, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from libs.db import tables
+from libs.db import scaling_tables, tables
 from libs.db.changes import Record
-from libs.db.rows import KINDS, Key, Kind, event_row, gpu_rows, key_of, row_of
+from libs.db.rows import KINDS, Key, Kind, event_row, gpu_rows, key_of, row_of, usage_row
 from libs.domain.records import Event, Node
+from libs.domain.scaling import Usage
 
 # Both engines bound the number of parameters of a statement.
 KEYS_AT_ONCE = 1_000
@@ -53,7 +54,11 @@ async def add_to_counters(connection: AsyncConnection, added: dict[str, int]) ->
 
 
 async def write(
-    connection: AsyncConnection, put: Sequence[Record], gone: Sequence[Key], events: Sequence[Event]
+    connection: AsyncConnection,
+    put: Sequence[Record],
+    gone: Sequence[Key],
+    events: Sequence[Event],
+    usage: Sequence[Usage],
 ) -> None:
     """Writes rows without asking about revisions; that was settled before."""
     nodes = [record for record in put if isinstance(record, Node)]
@@ -72,6 +77,8 @@ async def write(
         await connection.execute(insert(tables.gpus), devices)
     if events:
         await connection.execute(insert(tables.events), [event_row(event) for event in events])
+    if usage:
+        await connection.execute(insert(scaling_tables.usage), [usage_row(each) for each in usage])
 
 
 def keys_of(records: Iterable[Record]) -> list[Key]:

@@ -1,4 +1,4 @@
-"""The store: everything the scheduler must not forget, behind five calls.
+"""The store: everything the scheduler must not forget, behind a few calls.
 
 Writes are optimistic: each record carries the revision it was computed from, and a write of anything but the
 newest is refused as a whole. One process writes at a time.
@@ -7,19 +7,21 @@ newest is refused as a whole. One process writes at a time.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from libs.db import tables
+from libs.db import scaling_tables, tables
 from libs.db.changes import Changes, Contents
 from libs.db.engine import STATEMENT_WITHIN, WriterConnection, away_is_unavailable, create_engine
 from libs.db.migrate import migrate
-from libs.db.rows import KINDS, event_of, gpu_of, record_of
+from libs.db.rows import KINDS, event_of, gpu_of, record_of, usage_of
 from libs.db.writer import Writer
 from libs.domain.errors import InvalidRequest
 from libs.domain.records import Event, Gpu, Node
+from libs.domain.scaling import Usage
 
 
 class Store(Protocol):
@@ -28,7 +30,7 @@ class Store(Protocol):
     """
 
     async def load(self) -> Contents:
-        """Everything but events, as of one moment."""
+        """Everything but events and usage, as of one moment."""
 
     async def commit(self, changes: Changes) -> Changes:
         """Writes all or nothing; the same with the new revisions and the events' ids.
@@ -39,7 +41,14 @@ class Store(Protocol):
         """
 
     async def events(
-        self, *, service: str = "", subject: str = "", before_id: int = 0, after_id: int = 0, limit: int = 100
+        self,
+        *,
+        service: str = "",
+        subject: str = "",
+        reason: str = "",
+        before_id: int = 0,
+        after_id: int = 0,
+        limit: int = 100,
     ) -> tuple[Event, ...]:
         """Events with ids between the bounds, 0 for none; newest first, or oldest first with `after_id`."""
 
@@ -51,6 +60,12 @@ class Store(Protocol):
 
     async def prune_events(self, keep: int) -> int:
         """Deletes all but the newest `keep` events; how many went."""
+
+    async def usage(self, begin: datetime, end: datetime, *, service: str = "") -> tuple[Usage, ...]:
+        """What ended after `begin` and began before `end`, in the order of its beginning."""
+
+    async def prune_usage(self, before: datetime) -> int:
+        """Deletes what ended before; how many rows went."""
 
 
 @asynccontextmanager
@@ -103,7 +118,14 @@ class SqlStore:
         return await self._writer.commit(changes) if changes else changes
 
     async def events(
-        self, *, service: str = "", subject: str = "", before_id: int = 0, after_id: int = 0, limit: int = 100
+        self,
+        *,
+        service: str = "",
+        subject: str = "",
+        reason: str = "",
+        before_id: int = 0,
+        after_id: int = 0,
+        limit: int = 100,
     ) -> tuple[Event, ...]:
         event = tables.events.c
         wanted = select(tables.events).order_by(event.id if after_id else event.id.desc()).limit(limit)
@@ -111,6 +133,8 @@ class SqlStore:
             wanted = wanted.where(event.service == service)
         if subject:
             wanted = wanted.where(event.subject == subject)
+        if reason:
+            wanted = wanted.where(event.reason == reason)
         if before_id:
             wanted = wanted.where(event.id < before_id)
         if after_id:
@@ -129,6 +153,22 @@ class SqlStore:
 
         async def prune(connection: AsyncConnection) -> int:
             return (await connection.execute(delete(tables.events).where(event.id <= newest_to_go))).rowcount
+
+        return await self._writer.alone(prune)
+
+    async def usage(self, begin: datetime, end: datetime, *, service: str = "") -> tuple[Usage, ...]:
+        used = scaling_tables.usage.c
+        wanted = select(scaling_tables.usage).where(used.end > begin, used.begin < end)
+        if service:
+            wanted = wanted.where(used.service == service)
+        async with self._reading() as connection:
+            rows = await connection.execute(wanted.order_by(used.begin, used.instance))
+            return tuple(usage_of(row) for row in rows.mappings())
+
+    async def prune_usage(self, before: datetime) -> int:
+        async def prune(connection: AsyncConnection) -> int:
+            table = scaling_tables.usage
+            return (await connection.execute(delete(table).where(table.c.end < before))).rowcount
 
         return await self._writer.alone(prune)
 

@@ -1,9 +1,10 @@
 """The tables. A column has its record field's name; a change here needs a migration beside it."""
 
-from sqlalchemy import BigInteger, Column, Index, Table
+from sqlalchemy import BigInteger, Column, Float, Index, Table
 
-from libs.db.column_types import Labels, Moment, Tuple, Word
+from libs.db.column_types import Labels, Moment, Tuple, Values, Word
 from libs.db.columns import flag, key, metadata, number, text
+from libs.domain.scaling import StartPhase
 from libs.domain.states import (
     EventKind,
     InstanceState,
@@ -49,6 +50,7 @@ services = Table(
     text("gateway"),
     Column("traffic_state", Word(TrafficState), nullable=False),
     number("weight"),
+    Column("leave_first", Tuple, nullable=False),
     number("revision"),
 )
 
@@ -115,6 +117,13 @@ instances = Table(
     number("run"),
     text("cause"),
     number("made_from"),
+    Column("placed_at", Moment),
+    text("resource_group"),
+    text("pool"),
+    text("instance_type"),
+    Column("price", Float, nullable=False),
+    flag("leaves_patiently"),
+    Column("phases", Values(StartPhase), nullable=False),
     number("revision"),
 )
 
@@ -143,6 +152,8 @@ nodes = Table(
     number("epoch"),
     Column("last_seen", Moment),
     text("agent_version"),
+    Column("reclaim_at", Moment),
+    text("reclaim_why"),
     number("revision"),
 )
 
@@ -235,6 +246,7 @@ events = Table(
     text("subject_kind"),
     text("subject"),
     text("service"),
+    Column("details", Labels, nullable=False),
     Index(None, "service", "id"),
     Index(None, "subject", "id"),
 )

@@ -137,7 +137,7 @@ class Writer:
             begin = {name: value - steps[name] for name, value in values.items()}
             first_event = begin.get(EVENTS_COUNTER, 0) + steps.get(EVENTS_COUNTER, 0) - new_events + 1
             settled = settle(asked, stored, first_event)
-            await statements.write(connection, settled.put, settled.delete, settled.events)
+            await statements.write(connection, settled.put, settled.delete, settled.events, settled.usage)
         outcomes = iter(settled.outcomes)
         return [_counted(each, begin) if each.counter else next(outcomes) for each in batch]
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from libs.domain.scaling import StartPhase
 from libs.domain.states import (
     EventKind,
     InstanceState,
@@ -81,6 +82,8 @@ class Service:
     # What it takes of its group's requests: its weight is 0 to 1000, or BY_INSTANCES.
     traffic_state: TrafficState = TrafficState.STANDALONE
     weight: int = BY_INSTANCES
+    # Instances that go first where there are too many, in this order.
+    leave_first: tuple[str, ...] = ()
     revision: int = 0
 
 
@@ -164,6 +167,17 @@ class Instance:
     cause: str = ""
     # The version whose document its agent was given, where `version` took it over as it was; 0 for `version`.
     made_from: int = 0
+    # Since when it holds its resources, and what its node was when it was placed there: its resource group,
+    # the pool ("dedicated", "public", "spot"), the type of machine, and what that cost an hour.
+    placed_at: datetime | None = None
+    resource_group: str = ""
+    pool: str = ""
+    instance_type: str = ""
+    price: float = 0.0
+    # One of too many: what is under way in it may end by itself, however long that takes.
+    leaves_patiently: bool = False
+    # How long each phase of its start took.
+    phases: tuple[StartPhase, ...] = ()
     revision: int = 0
 
     @property
@@ -212,6 +226,9 @@ class Node:
     epoch: int = 0
     last_seen: datetime | None = None
     agent_version: str = ""
+    # When its owner takes it away; None while nothing is announced.
+    reclaim_at: datetime | None = None
+    reclaim_why: str = ""
     revision: int = 0
 
 
@@ -294,7 +311,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened, with its sentence. `id` is given by the store, growing."""
+    """Something that happened, with its sentence. `id` is given by the store, growing.
+
+    `details` are its numbers and names, for programs.
+    """
 
     at: datetime
     kind: EventKind
@@ -303,4 +323,5 @@ class Event:
     subject_kind: str
     subject: str
     service: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
     id: int = 0

@@ -24,6 +24,7 @@ from libs.domain.records import (
     ServiceVersion,
     Token,
 )
+from libs.domain.scaling import Autoscaler, Cronscaler
 from libs.domain.traffic import AccessToken, Gateway, Group, Mirror, Ramp, Registry
 
 N = TypeVar("N")
@@ -49,6 +50,8 @@ _SHELVES: Mapping[type[Record], tuple[str, str]] = {
     Ramp: ("ramps", "service"),
     Gateway: ("gateways", "name"),
     Registry: ("registries", "id"),
+    Autoscaler: ("autoscalers", "service"),
+    Cronscaler: ("cronscalers", "service"),
 }
 
 
@@ -76,6 +79,8 @@ class World:
         self.gateways: dict[str, Gateway] = {}
         self.access_tokens: dict[str, AccessToken] = {}
         self.registries: dict[str, Registry] = {}
+        self.autoscalers: dict[str, Autoscaler] = {}
+        self.cronscalers: dict[str, Cronscaler] = {}
         self._of_service: dict[str, dict[str, Instance]] = {}
         self._on_node: dict[str, dict[str, Instance]] = {}
         self._members: dict[str, dict[str, Service]] = {}
@@ -103,6 +108,8 @@ class World:
         yield from self.gateways.values()
         yield from self.access_tokens.values()
         yield from self.registries.values()
+        yield from self.autoscalers.values()
+        yield from self.cronscalers.values()
 
     def service(self, name: str) -> Service:
         """Raises NotFound."""
@@ -311,6 +318,8 @@ def _records(contents: Contents) -> Iterator[Record]:
         contents.gateways,
         contents.access_tokens,
         contents.registries,
+        contents.autoscalers,
+        contents.cronscalers,
     )
 
 
@@ -320,7 +329,7 @@ def _key(record: Record) -> Hashable:
             return ServiceVersion, record.service, record.number
         case Instance() | Token() | ImagePull() | AccessToken() | Registry():
             return type(record), record.id
-        case Rollout() | Ramp() | Mirror():
+        case Rollout() | Ramp() | Mirror() | Autoscaler() | Cronscaler():
             return type(record), record.service
         case GpuFence():
             return GpuFence, record.node, record.uuid

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import fields
+from datetime import datetime
 
 from libs.db.changes import Changes, Contents, Record
 from libs.db.rows import KINDS, Key, key_of
 from libs.db.settle import settle
 from libs.domain.errors import InvalidRequest
 from libs.domain.records import Event
+from libs.domain.scaling import Usage
 
 _LARGEST = 1 << 63
 
@@ -19,6 +21,7 @@ class MemoryStore:
         self._records: dict[Key, Record] = {}
         self._events: list[Event] = []
         self._last_event = 0
+        self._usage: list[Usage] = []
         self._counters: dict[str, int] = {}
 
     async def before_commit(self) -> None:
@@ -42,17 +45,26 @@ class MemoryStore:
             del self._records[key]
         self._records |= {key_of(record): record for record in settled.put}
         self._events += settled.events
+        self._usage += settled.usage
         self._last_event += len(settled.events)
         return outcome
 
     async def events(
-        self, *, service: str = "", subject: str = "", before_id: int = 0, after_id: int = 0, limit: int = 100
+        self,
+        *,
+        service: str = "",
+        subject: str = "",
+        reason: str = "",
+        before_id: int = 0,
+        after_id: int = 0,
+        limit: int = 100,
     ) -> tuple[Event, ...]:
         matching = [
             event
             for event in self._events
             if service in ("", event.service)
             and subject in ("", event.subject)
+            and reason in ("", event.reason)
             and after_id < event.id < (before_id or _LARGEST)
         ]
         return tuple((matching if after_id else matching[::-1])[:limit])
@@ -66,6 +78,19 @@ class MemoryStore:
     async def prune_events(self, keep: int) -> int:
         gone = max(0, len(self._events) - keep)
         del self._events[:gone]
+        return gone
+
+    async def usage(self, begin: datetime, end: datetime, *, service: str = "") -> tuple[Usage, ...]:
+        found = [
+            each
+            for each in self._usage
+            if each.end > begin and each.begin < end and service in ("", each.service)
+        ]
+        return tuple(sorted(found, key=lambda each: (each.begin, each.instance)))
+
+    async def prune_usage(self, before: datetime) -> int:
+        kept = [each for each in self._usage if each.end >= before]
+        gone, self._usage = len(self._usage) - len(kept), kept
         return gone
 
 

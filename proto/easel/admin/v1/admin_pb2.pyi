@@ -164,6 +164,9 @@ class Service(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     TRAFFIC_SHARE_FIELD_NUMBER: _builtins.int
     GATEWAY_FIELD_NUMBER: _builtins.int
+    AUTOSCALER_ENABLED_FIELD_NUMBER: _builtins.int
+    CRONSCALER_ENABLED_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     id: _builtins.str
     state: _common_pb2.ServiceState.ValueType
@@ -195,6 +198,10 @@ class Service(_message.Message):
     """Its share of the group's requests now, from 0 to 1."""
     gateway: _builtins.str
     """The gateway it is reached through."""
+    autoscaler_enabled: _builtins.bool
+    cronscaler_enabled: _builtins.bool
+    waiting: _builtins.int
+    """Requests that wait at gateways until an instance is ready."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -243,10 +250,13 @@ class Service(_message.Message):
         weight: _builtins.int = ...,
         traffic_share: _builtins.float = ...,
         gateway: _builtins.str = ...,
+        autoscaler_enabled: _builtins.bool = ...,
+        cronscaler_enabled: _builtins.bool = ...,
+        waiting: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "delete_at", b"delete_at", "rollout", b"rollout", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "delete_at", b"delete_at", "endpoint", b"endpoint", "gateway", b"gateway", "group", b"group", "id", b"id", "labels", b"labels", "latest_version", b"latest_version", "name", b"name", "pending", b"pending", "pending_reasons", b"pending_reasons", "ready", b"ready", "resource_group", b"resource_group", "revision", b"revision", "rollout", b"rollout", "running_version", b"running_version", "safety_lock", b"safety_lock", "spec_json", b"spec_json", "state", b"state", "total", b"total", "traffic_share", b"traffic_share", "traffic_state", b"traffic_state", "updated_at", b"updated_at", "version", b"version", "wanted", b"wanted", "weight", b"weight", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["autoscaler_enabled", b"autoscaler_enabled", "created_at", b"created_at", "cronscaler_enabled", b"cronscaler_enabled", "delete_at", b"delete_at", "endpoint", b"endpoint", "gateway", b"gateway", "group", b"group", "id", b"id", "labels", b"labels", "latest_version", b"latest_version", "name", b"name", "pending", b"pending", "pending_reasons", b"pending_reasons", "ready", b"ready", "resource_group", b"resource_group", "revision", b"revision", "rollout", b"rollout", "running_version", b"running_version", "safety_lock", b"safety_lock", "spec_json", b"spec_json", "state", b"state", "total", b"total", "traffic_share", b"traffic_share", "traffic_state", b"traffic_state", "updated_at", b"updated_at", "version", b"version", "waiting", b"waiting", "wanted", b"wanted", "weight", b"weight", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1220,20 +1230,26 @@ class ScaleServiceRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     INSTANCES_FIELD_NUMBER: _builtins.int
     WHY_FIELD_NUMBER: _builtins.int
+    INSTANCES_TO_DELETE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     instances: _builtins.int
     why: _builtins.str
     """The sentence to keep as the reason; made from the caller when empty."""
+    @_builtins.property
+    def instances_to_delete(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Instances that are to go first, in this order, where there are too many."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         instances: _builtins.int = ...,
         why: _builtins.str = ...,
+        instances_to_delete: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instances", b"instances", "name", b"name", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instances", b"instances", "instances_to_delete", b"instances_to_delete", "name", b"name", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1424,6 +1440,9 @@ class Instance(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     CONNECTIONS_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
+    POOL_FIELD_NUMBER: _builtins.int
+    INSTANCE_TYPE_FIELD_NUMBER: _builtins.int
+    PHASES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     service: _builtins.str
     version: _builtins.int
@@ -1448,6 +1467,9 @@ class Instance(_message.Message):
     """Connections that are still open while it drains."""
     run: _builtins.int
     """Soft restarts asked for so far."""
+    pool: _builtins.str
+    """Where it was placed: "dedicated", "public" or "spot", and the type of its node."""
+    instance_type: _builtins.str
     @_builtins.property
     def gpu_uuids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -1461,6 +1483,10 @@ class Instance(_message.Message):
     @_builtins.property
     def progress(self) -> _common_pb2.Progress:
         """While something is transferred for it."""
+
+    @_builtins.property
+    def phases(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.StartPhase]:
+        """How long each phase of its start took."""
 
     def __init__(
         self,
@@ -1489,10 +1515,13 @@ class Instance(_message.Message):
         progress: _common_pb2.Progress | None = ...,
         connections: _builtins.int = ...,
         run: _builtins.int = ...,
+        pool: _builtins.str = ...,
+        instance_type: _builtins.str = ...,
+        phases: _abc.Iterable[_common_pb2.StartPhase] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "progress", b"progress", "ready_at", b"ready_at", "resources", b"resources", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "cause", b"cause", "connections", b"connections", "created_at", b"created_at", "detached", b"detached", "epoch", b"epoch", "gpu_uuids", b"gpu_uuids", "id", b"id", "isolated", b"isolated", "last_exit", b"last_exit", "node", b"node", "port", b"port", "progress", b"progress", "ready", b"ready", "ready_at", b"ready_at", "resources", b"resources", "restarts", b"restarts", "run", b"run", "runtime", b"runtime", "service", b"service", "started_at", b"started_at", "state", b"state", "version", b"version", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "cause", b"cause", "connections", b"connections", "created_at", b"created_at", "detached", b"detached", "epoch", b"epoch", "gpu_uuids", b"gpu_uuids", "id", b"id", "instance_type", b"instance_type", "isolated", b"isolated", "last_exit", b"last_exit", "node", b"node", "phases", b"phases", "pool", b"pool", "port", b"port", "progress", b"progress", "ready", b"ready", "ready_at", b"ready_at", "resources", b"resources", "restarts", b"restarts", "run", b"run", "runtime", b"runtime", "service", b"service", "started_at", b"started_at", "state", b"state", "version", b"version", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1881,6 +1910,10 @@ class Node(_message.Message):
     AGENT_VERSION_FIELD_NUMBER: _builtins.int
     GPU_NOTE_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    INSTANCE_TYPE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    SPOT_FIELD_NUMBER: _builtins.int
+    RECLAIM_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     resource_group: _builtins.str
     state: _common_pb2.NodeState.ValueType
@@ -1895,6 +1928,10 @@ class Node(_message.Message):
     """Why it has no GPU, when it has none."""
     draining: _builtins.bool
     """Its instances are moved elsewhere."""
+    instance_type: _builtins.str
+    """As its labels say: the type of machine, what it costs an hour, whether it is a spot machine."""
+    price: _builtins.float
+    spot: _builtins.bool
     @_builtins.property
     def capacity(self) -> _common_pb2.Resources:
         """What the node offers to instances, and what is placed on it."""
@@ -1907,6 +1944,10 @@ class Node(_message.Message):
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def last_seen(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def reclaim_at(self) -> _timestamp_pb2.Timestamp:
+        """When it is taken away by its owner; unset while nothing is announced."""
+
     def __init__(
         self,
         *,
@@ -1927,10 +1968,14 @@ class Node(_message.Message):
         agent_version: _builtins.str = ...,
         gpu_note: _builtins.str = ...,
         draining: _builtins.bool = ...,
+        instance_type: _builtins.str = ...,
+        price: _builtins.float = ...,
+        spot: _builtins.bool = ...,
+        reclaim_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "capacity", b"capacity", "last_seen", b"last_seen"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "capacity", b"capacity", "last_seen", b"last_seen", "reclaim_at", b"reclaim_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent_version", b"agent_version", "allocated", b"allocated", "capacity", b"capacity", "draining", b"draining", "gpu_note", b"gpu_note", "gpus", b"gpus", "instances", b"instances", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "resource_group", b"resource_group", "runtime", b"runtime", "schedulable", b"schedulable", "state", b"state", "why", b"why", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent_version", b"agent_version", "allocated", b"allocated", "capacity", b"capacity", "draining", b"draining", "gpu_note", b"gpu_note", "gpus", b"gpus", "instance_type", b"instance_type", "instances", b"instances", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "price", b"price", "reclaim_at", b"reclaim_at", "resource_group", b"resource_group", "runtime", b"runtime", "schedulable", b"schedulable", "spot", b"spot", "state", b"state", "why", b"why", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2257,6 +2302,67 @@ class DrainNodeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DrainNodeResponse: _TypeAlias = DrainNodeResponse  # noqa: Y015
+
+@_typing.final
+class ReclaimNodeRequest(_message.Message):
+    """The owner takes the node away: its instances are replaced before, the new ones first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    CANCEL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    why: _builtins.str
+    force: _builtins.bool
+    """Also within the protected hour of an instance on it."""
+    cancel: _builtins.bool
+    """Takes the announcement back; nothing else of the request is read then."""
+    @_builtins.property
+    def notice(self) -> _duration_pb2.Duration:
+        """How long until then."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        notice: _duration_pb2.Duration | None = ...,
+        why: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        cancel: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "force", b"force", "name", b"name", "notice", b"notice", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReclaimNodeRequest: _TypeAlias = ReclaimNodeRequest  # noqa: Y015
+
+@_typing.final
+class ReclaimNodeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    MOVING_FIELD_NUMBER: _builtins.int
+    moving: _builtins.int
+    @_builtins.property
+    def node(self) -> Global___Node: ...
+    def __init__(
+        self,
+        *,
+        node: Global___Node | None = ...,
+        moving: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moving", b"moving", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReclaimNodeResponse: _TypeAlias = ReclaimNodeResponse  # noqa: Y015
 
 @_typing.final
 class FenceGpuRequest(_message.Message):

@@ -1288,6 +1288,11 @@ class NodeServiceStub:
                 request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeRequest.SerializeToString,
                 response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeResponse.FromString,
                 _registered_method=True)
+        self.ReclaimNode = channel.unary_unary(
+                '/easel.admin.v1.NodeService/ReclaimNode',
+                request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ReclaimNodeRequest.SerializeToString,
+                response_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ReclaimNodeResponse.FromString,
+                _registered_method=True)
         self.FenceGpu = channel.unary_unary(
                 '/easel.admin.v1.NodeService/FenceGpu',
                 request_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.FenceGpuRequest.SerializeToString,
@@ -1365,6 +1370,12 @@ class NodeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DrainNode(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReclaimNode(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1449,6 +1460,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.DrainNode,
                     request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeRequest.FromString,
                     response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeResponse.SerializeToString,
+            ),
+            'ReclaimNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReclaimNode,
+                    request_deserializer=easel_dot_admin_dot_v1_dot_admin__pb2.ReclaimNodeRequest.FromString,
+                    response_serializer=easel_dot_admin_dot_v1_dot_admin__pb2.ReclaimNodeResponse.SerializeToString,
             ),
             'FenceGpu': grpc.unary_unary_rpc_method_handler(
                     servicer.FenceGpu,
@@ -1675,6 +1691,33 @@ class NodeService:
             '/easel.admin.v1.NodeService/DrainNode',
             easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeRequest.SerializeToString,
             easel_dot_admin_dot_v1_dot_admin__pb2.DrainNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReclaimNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/easel.admin.v1.NodeService/ReclaimNode',
+            easel_dot_admin_dot_v1_dot_admin__pb2.ReclaimNodeRequest.SerializeToString,
+            easel_dot_admin_dot_v1_dot_admin__pb2.ReclaimNodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

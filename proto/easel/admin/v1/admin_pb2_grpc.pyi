@@ -307,6 +307,7 @@ class NodeServiceStub:
     CordonNode: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CordonNodeRequest, _admin_pb2.CordonNodeResponse]
     UncordonNode: _grpc.UnaryUnaryMultiCallable[_admin_pb2.UncordonNodeRequest, _admin_pb2.UncordonNodeResponse]
     DrainNode: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DrainNodeRequest, _admin_pb2.DrainNodeResponse]
+    ReclaimNode: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ReclaimNodeRequest, _admin_pb2.ReclaimNodeResponse]
     FenceGpu: _grpc.UnaryUnaryMultiCallable[_admin_pb2.FenceGpuRequest, _admin_pb2.FenceGpuResponse]
     LiftGpuFence: _grpc.UnaryUnaryMultiCallable[_admin_pb2.LiftGpuFenceRequest, _admin_pb2.LiftGpuFenceResponse]
     ListResourceGroups: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListResourceGroupsRequest, _admin_pb2.ListResourceGroupsResponse]
@@ -325,6 +326,7 @@ class NodeServiceAsyncStub(NodeServiceStub):
     CordonNode: _aio.UnaryUnaryMultiCallable[_admin_pb2.CordonNodeRequest, _admin_pb2.CordonNodeResponse]  # type: ignore[assignment]
     UncordonNode: _aio.UnaryUnaryMultiCallable[_admin_pb2.UncordonNodeRequest, _admin_pb2.UncordonNodeResponse]  # type: ignore[assignment]
     DrainNode: _aio.UnaryUnaryMultiCallable[_admin_pb2.DrainNodeRequest, _admin_pb2.DrainNodeResponse]  # type: ignore[assignment]
+    ReclaimNode: _aio.UnaryUnaryMultiCallable[_admin_pb2.ReclaimNodeRequest, _admin_pb2.ReclaimNodeResponse]  # type: ignore[assignment]
     FenceGpu: _aio.UnaryUnaryMultiCallable[_admin_pb2.FenceGpuRequest, _admin_pb2.FenceGpuResponse]  # type: ignore[assignment]
     LiftGpuFence: _aio.UnaryUnaryMultiCallable[_admin_pb2.LiftGpuFenceRequest, _admin_pb2.LiftGpuFenceResponse]  # type: ignore[assignment]
     ListResourceGroups: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListResourceGroupsRequest, _admin_pb2.ListResourceGroupsResponse]  # type: ignore[assignment]
@@ -382,6 +384,13 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.DrainNodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.DrainNodeResponse, _abc.Awaitable[_admin_pb2.DrainNodeResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReclaimNode(
+        self,
+        request: _admin_pb2.ReclaimNodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ReclaimNodeResponse, _abc.Awaitable[_admin_pb2.ReclaimNodeResponse]]: ...
 
     @_abc_1.abstractmethod
     def FenceGpu(

@@ -26,7 +26,7 @@ from easel.common.v1 import common_pb2 as easel_dot_common_dot_v1_dot_common__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65\x61sel/agent/v1/agent.proto\x12\x0e\x65\x61sel.agent.v1\x1a\x1c\x65\x61sel/common/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x02\n\x0e\x43onnectRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.easel.agent.v1.HelloH\x00\x12.\n\theartbeat\x18\x02 \x01(\x0b\x32\x19.easel.agent.v1.HeartbeatH\x00\x12\x32\n\x07reports\x18\x03 \x01(\x0b\x32\x1f.easel.agent.v1.InstanceReportsH\x00\x12-\n\tlog_chunk\x18\x04 \x01(\x0b\x32\x18.easel.agent.v1.LogChunkH\x00\x12\x37\n\x0bimage_pulls\x18\x05 \x01(\x0b\x32 .easel.agent.v1.ImagePullReportsH\x00\x42\t\n\x07message\"\xb1\x01\n\x0f\x43onnectResponse\x12/\n\x07\x64\x65sired\x18\x01 \x01(\x0b\x32\x1c.easel.agent.v1.DesiredStateH\x00\x12\x31\n\x0blog_request\x18\x02 \x01(\x0b\x32\x1a.easel.agent.v1.LogRequestH\x00\x12/\n\nlog_cancel\x18\x03 \x01(\x0b\x32\x19.easel.agent.v1.LogCancelH\x00\x42\t\n\x07message\"\x9d\x03\n\tInventory\x12,\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32\x1a.easel.common.v1.Resources\x12\"\n\x04gpus\x18\x02 \x03(\x0b\x32\x14.easel.common.v1.Gpu\x12\x10\n\x08gpu_note\x18\x03 \x01(\t\x12)\n\x07runtime\x18\x04 \x01(\x0e\x32\x18.easel.common.v1.Runtime\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x0c\n\x04zone\x18\x06 \x01(\t\x12\x35\n\x06labels\x18\x07 \x03(\x0b\x32%.easel.agent.v1.Inventory.LabelsEntry\x12\x0e\n\x06images\x18\x08 \x03(\t\x12\x12\n\nfirst_port\x18\t \x01(\r\x12\x11\n\tlast_port\x18\n \x01(\r\x12\x12\n\nbusy_ports\x18\x0b \x03(\r\x12\x1a\n\x12gpu_driver_version\x18\x0c \x01(\t\x12\x15\n\rcuda_versions\x18\r \x03(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc1\x01\n\x05Hello\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12,\n\tinventory\x18\x04 \x01(\x0b\x32\x19.easel.agent.v1.Inventory\x12/\n\x07running\x18\x05 \x03(\x0b\x32\x1e.easel.agent.v1.InstanceReport\x12\x16\n\x0eresource_group\x18\x06 \x01(\t\x12\r\n\x05\x61gent\x18\x07 \x01(\t\"\x97\x01\n\tHeartbeat\x12,\n\tinventory\x18\x01 \x01(\x0b\x32\x19.easel.agent.v1.Inventory\x12*\n\x04gpus\x18\x02 \x03(\x0b\x32\x1c.easel.agent.v1.GpuTelemetry\x12\x30\n\x0cgpu_troubles\x18\x03 \x03(\x0b\x32\x1a.easel.agent.v1.GpuTrouble\"\xe4\x01\n\nGpuTrouble\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.easel.agent.v1.GpuTrouble.Kind\x12\x0b\n\x03xid\x18\x03 \x01(\r\x12\r\n\x05\x63ount\x18\x04 \x01(\x04\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08KIND_XID\x10\x01\x12\x1a\n\x16KIND_UNCORRECTABLE_ECC\x10\x02\x12\r\n\tKIND_LOST\x10\x03\"\xab\x01\n\x0cGpuTelemetry\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x1b\n\x13utilisation_percent\x18\x02 \x01(\r\x12\x17\n\x0fmemory_used_mib\x18\x03 \x01(\x04\x12\x13\n\x0bpower_watts\x18\x04 \x01(\r\x12\x1b\n\x13temperature_celsius\x18\x05 \x01(\r\x12\x17\n\x0f\x65\x63\x63_uncorrected\x18\x06 \x01(\x04\x12\x0c\n\x04xids\x18\x07 \x03(\r\"D\n\x0fInstanceReports\x12\x31\n\tinstances\x18\x01 \x03(\x0b\x32\x1e.easel.agent.v1.InstanceReport\"\x97\x03\n\x0eInstanceReport\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.easel.common.v1.InstanceState\x12\x0b\n\x03why\x18\x04 \x01(\t\x12\r\n\x05ready\x18\x05 \x01(\x08\x12\x0f\n\x07\x61\x64\x64ress\x18\x06 \x01(\t\x12\x0c\n\x04port\x18\x07 \x01(\r\x12\x10\n\x08restarts\x18\x08 \x01(\r\x12\x11\n\tlast_exit\x18\t \x01(\t\x12.\n\nstarted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08ready_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04gone\x18\x0c \x01(\x08\x12\x11\n\tspec_hash\x18\r \x01(\t\x12\r\n\x05\x63\x61use\x18\x0e \x01(\t\x12+\n\x08progress\x18\x0f \x01(\x0b\x32\x19.easel.common.v1.Progress\x12\x0b\n\x03run\x18\x10 \x01(\r\x12\x13\n\x0b\x63onnections\x18\x11 \x01(\r\"B\n\x10ImagePullReports\x12.\n\x05pulls\x18\x01 \x03(\x0b\x32\x1f.easel.agent.v1.ImagePullReport\"u\n\x0fImagePullReport\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x08\x12\x0b\n\x03why\x18\x03 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x08\x12+\n\x08progress\x18\x05 \x01(\x0b\x32\x19.easel.common.v1.Progress\"x\n\x0c\x44\x65siredState\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12/\n\x0b\x61ssignments\x18\x02 \x03(\x0b\x32\x1a.easel.agent.v1.Assignment\x12(\n\x05pulls\x18\x03 \x03(\x0b\x32\x19.easel.agent.v1.ImagePull\"F\n\tImagePull\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x10\n\x08password\x18\x04 \x01(\t\"\xea\x02\n\nAssignment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x11\n\tspec_json\x18\x05 \x01(\t\x12\x11\n\tgpu_uuids\x18\x06 \x03(\t\x12\x0c\n\x04port\x18\x07 \x01(\r\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\x12\x0c\n\x04stop\x18\t \x01(\x08\x12-\n\tresources\x18\n \x01(\x0b\x32\x1a.easel.common.v1.Resources\x12\x0b\n\x03run\x18\x0b \x01(\r\x12\x10\n\x08\x64rain_ms\x18\x0c \x01(\x04\x12\x38\n\x07secrets\x18\r \x03(\x0b\x32\'.easel.agent.v1.Assignment.SecretsEntry\x12\x10\n\x08isolated\x18\x0e \x01(\x08\x1a.\n\x0cSecretsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"S\n\nLogRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0c\n\x04tail\x18\x04 \x01(\r\"\x1f\n\tLogCancel\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"H\n\x08LogChunk\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t2b\n\x10\x41gentLinkService\x12N\n\x07\x43onnect\x12\x1e.easel.agent.v1.ConnectRequest\x1a\x1f.easel.agent.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65\x61sel/agent/v1/agent.proto\x12\x0e\x65\x61sel.agent.v1\x1a\x1c\x65\x61sel/common/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x02\n\x0e\x43onnectRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.easel.agent.v1.HelloH\x00\x12.\n\theartbeat\x18\x02 \x01(\x0b\x32\x19.easel.agent.v1.HeartbeatH\x00\x12\x32\n\x07reports\x18\x03 \x01(\x0b\x32\x1f.easel.agent.v1.InstanceReportsH\x00\x12-\n\tlog_chunk\x18\x04 \x01(\x0b\x32\x18.easel.agent.v1.LogChunkH\x00\x12\x37\n\x0bimage_pulls\x18\x05 \x01(\x0b\x32 .easel.agent.v1.ImagePullReportsH\x00\x42\t\n\x07message\"\xb1\x01\n\x0f\x43onnectResponse\x12/\n\x07\x64\x65sired\x18\x01 \x01(\x0b\x32\x1c.easel.agent.v1.DesiredStateH\x00\x12\x31\n\x0blog_request\x18\x02 \x01(\x0b\x32\x1a.easel.agent.v1.LogRequestH\x00\x12/\n\nlog_cancel\x18\x03 \x01(\x0b\x32\x19.easel.agent.v1.LogCancelH\x00\x42\t\n\x07message\"\xe2\x03\n\tInventory\x12,\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32\x1a.easel.common.v1.Resources\x12\"\n\x04gpus\x18\x02 \x03(\x0b\x32\x14.easel.common.v1.Gpu\x12\x10\n\x08gpu_note\x18\x03 \x01(\t\x12)\n\x07runtime\x18\x04 \x01(\x0e\x32\x18.easel.common.v1.Runtime\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x0c\n\x04zone\x18\x06 \x01(\t\x12\x35\n\x06labels\x18\x07 \x03(\x0b\x32%.easel.agent.v1.Inventory.LabelsEntry\x12\x0e\n\x06images\x18\x08 \x03(\t\x12\x12\n\nfirst_port\x18\t \x01(\r\x12\x11\n\tlast_port\x18\n \x01(\r\x12\x12\n\nbusy_ports\x18\x0b \x03(\r\x12\x1a\n\x12gpu_driver_version\x18\x0c \x01(\t\x12\x15\n\rcuda_versions\x18\r \x03(\t\x12.\n\nreclaim_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breclaim_why\x18\x0f \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc1\x01\n\x05Hello\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12,\n\tinventory\x18\x04 \x01(\x0b\x32\x19.easel.agent.v1.Inventory\x12/\n\x07running\x18\x05 \x03(\x0b\x32\x1e.easel.agent.v1.InstanceReport\x12\x16\n\x0eresource_group\x18\x06 \x01(\t\x12\r\n\x05\x61gent\x18\x07 \x01(\t\"\x97\x01\n\tHeartbeat\x12,\n\tinventory\x18\x01 \x01(\x0b\x32\x19.easel.agent.v1.Inventory\x12*\n\x04gpus\x18\x02 \x03(\x0b\x32\x1c.easel.agent.v1.GpuTelemetry\x12\x30\n\x0cgpu_troubles\x18\x03 \x03(\x0b\x32\x1a.easel.agent.v1.GpuTrouble\"\xe4\x01\n\nGpuTrouble\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.easel.agent.v1.GpuTrouble.Kind\x12\x0b\n\x03xid\x18\x03 \x01(\r\x12\r\n\x05\x63ount\x18\x04 \x01(\x04\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08KIND_XID\x10\x01\x12\x1a\n\x16KIND_UNCORRECTABLE_ECC\x10\x02\x12\r\n\tKIND_LOST\x10\x03\"\xab\x01\n\x0cGpuTelemetry\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x1b\n\x13utilisation_percent\x18\x02 \x01(\r\x12\x17\n\x0fmemory_used_mib\x18\x03 \x01(\x04\x12\x13\n\x0bpower_watts\x18\x04 \x01(\r\x12\x1b\n\x13temperature_celsius\x18\x05 \x01(\r\x12\x17\n\x0f\x65\x63\x63_uncorrected\x18\x06 \x01(\x04\x12\x0c\n\x04xids\x18\x07 \x03(\r\"D\n\x0fInstanceReports\x12\x31\n\tinstances\x18\x01 \x03(\x0b\x32\x1e.easel.agent.v1.InstanceReport\"\xc4\x03\n\x0eInstanceReport\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.easel.common.v1.InstanceState\x12\x0b\n\x03why\x18\x04 \x01(\t\x12\r\n\x05ready\x18\x05 \x01(\x08\x12\x0f\n\x07\x61\x64\x64ress\x18\x06 \x01(\t\x12\x0c\n\x04port\x18\x07 \x01(\r\x12\x10\n\x08restarts\x18\x08 \x01(\r\x12\x11\n\tlast_exit\x18\t \x01(\t\x12.\n\nstarted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08ready_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04gone\x18\x0c \x01(\x08\x12\x11\n\tspec_hash\x18\r \x01(\t\x12\r\n\x05\x63\x61use\x18\x0e \x01(\t\x12+\n\x08progress\x18\x0f \x01(\x0b\x32\x19.easel.common.v1.Progress\x12\x0b\n\x03run\x18\x10 \x01(\r\x12\x13\n\x0b\x63onnections\x18\x11 \x01(\r\x12+\n\x06phases\x18\x12 \x03(\x0b\x32\x1b.easel.common.v1.StartPhase\"B\n\x10ImagePullReports\x12.\n\x05pulls\x18\x01 \x03(\x0b\x32\x1f.easel.agent.v1.ImagePullReport\"u\n\x0fImagePullReport\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x08\x12\x0b\n\x03why\x18\x03 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x08\x12+\n\x08progress\x18\x05 \x01(\x0b\x32\x19.easel.common.v1.Progress\"x\n\x0c\x44\x65siredState\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12/\n\x0b\x61ssignments\x18\x02 \x03(\x0b\x32\x1a.easel.agent.v1.Assignment\x12(\n\x05pulls\x18\x03 \x03(\x0b\x32\x19.easel.agent.v1.ImagePull\"F\n\tImagePull\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x10\n\x08password\x18\x04 \x01(\t\"\xea\x02\n\nAssignment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x11\n\tspec_json\x18\x05 \x01(\t\x12\x11\n\tgpu_uuids\x18\x06 \x03(\t\x12\x0c\n\x04port\x18\x07 \x01(\r\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\x12\x0c\n\x04stop\x18\t \x01(\x08\x12-\n\tresources\x18\n \x01(\x0b\x32\x1a.easel.common.v1.Resources\x12\x0b\n\x03run\x18\x0b \x01(\r\x12\x10\n\x08\x64rain_ms\x18\x0c \x01(\x04\x12\x38\n\x07secrets\x18\r \x03(\x0b\x32\'.easel.agent.v1.Assignment.SecretsEntry\x12\x10\n\x08isolated\x18\x0e \x01(\x08\x1a.\n\x0cSecretsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"S\n\nLogRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0c\n\x04tail\x18\x04 \x01(\r\"\x1f\n\tLogCancel\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"H\n\x08LogChunk\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t2b\n\x10\x41gentLinkService\x12N\n\x07\x43onnect\x12\x1e.easel.agent.v1.ConnectRequest\x1a\x1f.easel.agent.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,41 +42,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONNECTRESPONSE']._serialized_start=384
   _globals['_CONNECTRESPONSE']._serialized_end=561
   _globals['_INVENTORY']._serialized_start=564
-  _globals['_INVENTORY']._serialized_end=977
-  _globals['_INVENTORY_LABELSENTRY']._serialized_start=932
-  _globals['_INVENTORY_LABELSENTRY']._serialized_end=977
-  _globals['_HELLO']._serialized_start=980
-  _globals['_HELLO']._serialized_end=1173
-  _globals['_HEARTBEAT']._serialized_start=1176
-  _globals['_HEARTBEAT']._serialized_end=1327
-  _globals['_GPUTROUBLE']._serialized_start=1330
-  _globals['_GPUTROUBLE']._serialized_end=1558
-  _globals['_GPUTROUBLE_KIND']._serialized_start=1473
-  _globals['_GPUTROUBLE_KIND']._serialized_end=1558
-  _globals['_GPUTELEMETRY']._serialized_start=1561
-  _globals['_GPUTELEMETRY']._serialized_end=1732
-  _globals['_INSTANCEREPORTS']._serialized_start=1734
-  _globals['_INSTANCEREPORTS']._serialized_end=1802
-  _globals['_INSTANCEREPORT']._serialized_start=1805
-  _globals['_INSTANCEREPORT']._serialized_end=2212
-  _globals['_IMAGEPULLREPORTS']._serialized_start=2214
-  _globals['_IMAGEPULLREPORTS']._serialized_end=2280
-  _globals['_IMAGEPULLREPORT']._serialized_start=2282
-  _globals['_IMAGEPULLREPORT']._serialized_end=2399
-  _globals['_DESIREDSTATE']._serialized_start=2401
-  _globals['_DESIREDSTATE']._serialized_end=2521
-  _globals['_IMAGEPULL']._serialized_start=2523
-  _globals['_IMAGEPULL']._serialized_end=2593
-  _globals['_ASSIGNMENT']._serialized_start=2596
-  _globals['_ASSIGNMENT']._serialized_end=2958
-  _globals['_ASSIGNMENT_SECRETSENTRY']._serialized_start=2912
-  _globals['_ASSIGNMENT_SECRETSENTRY']._serialized_end=2958
-  _globals['_LOGREQUEST']._serialized_start=2960
-  _globals['_LOGREQUEST']._serialized_end=3043
-  _globals['_LOGCANCEL']._serialized_start=3045
-  _globals['_LOGCANCEL']._serialized_end=3076
-  _globals['_LOGCHUNK']._serialized_start=3078
-  _globals['_LOGCHUNK']._serialized_end=3150
-  _globals['_AGENTLINKSERVICE']._serialized_start=3152
-  _globals['_AGENTLINKSERVICE']._serialized_end=3250
+  _globals['_INVENTORY']._serialized_end=1046
+  _globals['_INVENTORY_LABELSENTRY']._serialized_start=1001
+  _globals['_INVENTORY_LABELSENTRY']._serialized_end=1046
+  _globals['_HELLO']._serialized_start=1049
+  _globals['_HELLO']._serialized_end=1242
+  _globals['_HEARTBEAT']._serialized_start=1245
+  _globals['_HEARTBEAT']._serialized_end=1396
+  _globals['_GPUTROUBLE']._serialized_start=1399
+  _globals['_GPUTROUBLE']._serialized_end=1627
+  _globals['_GPUTROUBLE_KIND']._serialized_start=1542
+  _globals['_GPUTROUBLE_KIND']._serialized_end=1627
+  _globals['_GPUTELEMETRY']._serialized_start=1630
+  _globals['_GPUTELEMETRY']._serialized_end=1801
+  _globals['_INSTANCEREPORTS']._serialized_start=1803
+  _globals['_INSTANCEREPORTS']._serialized_end=1871
+  _globals['_INSTANCEREPORT']._serialized_start=1874
+  _globals['_INSTANCEREPORT']._serialized_end=2326
+  _globals['_IMAGEPULLREPORTS']._serialized_start=2328
+  _globals['_IMAGEPULLREPORTS']._serialized_end=2394
+  _globals['_IMAGEPULLREPORT']._serialized_start=2396
+  _globals['_IMAGEPULLREPORT']._serialized_end=2513
+  _globals['_DESIREDSTATE']._serialized_start=2515
+  _globals['_DESIREDSTATE']._serialized_end=2635
+  _globals['_IMAGEPULL']._serialized_start=2637
+  _globals['_IMAGEPULL']._serialized_end=2707
+  _globals['_ASSIGNMENT']._serialized_start=2710
+  _globals['_ASSIGNMENT']._serialized_end=3072
+  _globals['_ASSIGNMENT_SECRETSENTRY']._serialized_start=3026
+  _globals['_ASSIGNMENT_SECRETSENTRY']._serialized_end=3072
+  _globals['_LOGREQUEST']._serialized_start=3074
+  _globals['_LOGREQUEST']._serialized_end=3157
+  _globals['_LOGCANCEL']._serialized_start=3159
+  _globals['_LOGCANCEL']._serialized_end=3190
+  _globals['_LOGCHUNK']._serialized_start=3192
+  _globals['_LOGCHUNK']._serialized_end=3264
+  _globals['_AGENTLINKSERVICE']._serialized_start=3266
+  _globals['_AGENTLINKSERVICE']._serialized_end=3364
 # @@protoc_insertion_point(module_scope)

@@ -130,6 +130,8 @@ class Inventory(_message.Message):
     BUSY_PORTS_FIELD_NUMBER: _builtins.int
     GPU_DRIVER_VERSION_FIELD_NUMBER: _builtins.int
     CUDA_VERSIONS_FIELD_NUMBER: _builtins.int
+    RECLAIM_AT_FIELD_NUMBER: _builtins.int
+    RECLAIM_WHY_FIELD_NUMBER: _builtins.int
     gpu_note: _builtins.str
     """Why there is no GPU, when there is none."""
     runtime: _common_pb2.Runtime.ValueType
@@ -140,6 +142,7 @@ class Inventory(_message.Message):
     """Process runtime: instances get a port from this range, both ends included; 0 when ports are free to choose."""
     last_port: _builtins.int
     gpu_driver_version: _builtins.str
+    reclaim_why: _builtins.str
     @_builtins.property
     def capacity(self) -> _common_pb2.Resources: ...
     @_builtins.property
@@ -158,6 +161,10 @@ class Inventory(_message.Message):
     def cuda_versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Versions of CUDA that instances can have mounted, such as "11.2"."""
 
+    @_builtins.property
+    def reclaim_at(self) -> _timestamp_pb2.Timestamp:
+        """When the node is taken away, as its owner has announced; unset while nothing is. `reclaim_why` says by whom."""
+
     def __init__(
         self,
         *,
@@ -174,10 +181,12 @@ class Inventory(_message.Message):
         busy_ports: _abc.Iterable[_builtins.int] | None = ...,
         gpu_driver_version: _builtins.str = ...,
         cuda_versions: _abc.Iterable[_builtins.str] | None = ...,
+        reclaim_at: _timestamp_pb2.Timestamp | None = ...,
+        reclaim_why: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "reclaim_at", b"reclaim_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "busy_ports", b"busy_ports", "capacity", b"capacity", "cuda_versions", b"cuda_versions", "first_port", b"first_port", "gpu_driver_version", b"gpu_driver_version", "gpu_note", b"gpu_note", "gpus", b"gpus", "images", b"images", "labels", b"labels", "last_port", b"last_port", "runtime", b"runtime", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "busy_ports", b"busy_ports", "capacity", b"capacity", "cuda_versions", b"cuda_versions", "first_port", b"first_port", "gpu_driver_version", b"gpu_driver_version", "gpu_note", b"gpu_note", "gpus", b"gpus", "images", b"images", "labels", b"labels", "last_port", b"last_port", "reclaim_at", b"reclaim_at", "reclaim_why", b"reclaim_why", "runtime", b"runtime", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -393,6 +402,7 @@ class InstanceReport(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     CONNECTIONS_FIELD_NUMBER: _builtins.int
+    PHASES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     epoch: _builtins.int
     state: _common_pb2.InstanceState.ValueType
@@ -411,7 +421,9 @@ class InstanceReport(_message.Message):
     run: _builtins.int
     """The `run` of the assignment that this is a report of."""
     connections: _builtins.int
-    """Connections that are open to its port while it waits for them to end."""
+    """Connections that are open to its port while it waits for them to end.
+    Also while it runs: how busy it is, as far as the node can see.
+    """
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -419,6 +431,10 @@ class InstanceReport(_message.Message):
     @_builtins.property
     def progress(self) -> _common_pb2.Progress:
         """While something is transferred for it."""
+
+    @_builtins.property
+    def phases(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.StartPhase]:
+        """How long each phase of its start took, once it was ready for the first time in this run."""
 
     def __init__(
         self,
@@ -440,10 +456,11 @@ class InstanceReport(_message.Message):
         progress: _common_pb2.Progress | None = ...,
         run: _builtins.int = ...,
         connections: _builtins.int = ...,
+        phases: _abc.Iterable[_common_pb2.StartPhase] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "ready_at", b"ready_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "cause", b"cause", "connections", b"connections", "epoch", b"epoch", "gone", b"gone", "id", b"id", "last_exit", b"last_exit", "port", b"port", "progress", b"progress", "ready", b"ready", "ready_at", b"ready_at", "restarts", b"restarts", "run", b"run", "spec_hash", b"spec_hash", "started_at", b"started_at", "state", b"state", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "cause", b"cause", "connections", b"connections", "epoch", b"epoch", "gone", b"gone", "id", b"id", "last_exit", b"last_exit", "phases", b"phases", "port", b"port", "progress", b"progress", "ready", b"ready", "ready_at", b"ready_at", "restarts", b"restarts", "run", b"run", "spec_hash", b"spec_hash", "started_at", b"started_at", "state", b"state", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,6 +32,7 @@ class ConnectRequest(_message.Message):
     COMPARISONS_FIELD_NUMBER: _builtins.int
     TOKEN_USES_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___GatewayHello: ...
     @_builtins.property
@@ -48,6 +49,8 @@ class ConnectRequest(_message.Message):
     def token_uses(self) -> Global___TokenUses: ...
     @_builtins.property
     def status(self) -> Global___GatewayStatus: ...
+    @_builtins.property
+    def waiting(self) -> Global___Waiting: ...
     def __init__(
         self,
         *,
@@ -59,12 +62,13 @@ class ConnectRequest(_message.Message):
         comparisons: Global___ComparisonReport | None = ...,
         token_uses: Global___TokenUses | None = ...,
         status: Global___GatewayStatus | None = ...,
+        waiting: Global___Waiting | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "comparisons", b"comparisons", "explained", b"explained", "hello", b"hello", "message", b"message", "refused", b"refused", "status", b"status", "token_uses", b"token_uses", "traffic", b"traffic"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "comparisons", b"comparisons", "explained", b"explained", "hello", b"hello", "message", b"message", "refused", b"refused", "status", b"status", "token_uses", b"token_uses", "traffic", b"traffic", "waiting", b"waiting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "comparisons", b"comparisons", "explained", b"explained", "hello", b"hello", "message", b"message", "refused", b"refused", "status", b"status", "token_uses", b"token_uses", "traffic", b"traffic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "comparisons", b"comparisons", "explained", b"explained", "hello", b"hello", "message", b"message", "refused", b"refused", "status", b"status", "token_uses", b"token_uses", "traffic", b"traffic", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "applied", "refused", "explained", "traffic", "comparisons", "token_uses", "status"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "applied", "refused", "explained", "traffic", "comparisons", "token_uses", "status", "waiting"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -202,6 +206,72 @@ class GatewayStatus(_message.Message):
 Global___GatewayStatus: _TypeAlias = GatewayStatus  # noqa: Y015
 
 @_typing.final
+class Waiting(_message.Message):
+    """Requests that wait at this gateway for an instance, as a level: a service that is not in it has none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceWaiting]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[Global___ServiceWaiting] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Waiting: _TypeAlias = Waiting  # noqa: Y015
+
+@_typing.final
+class ServiceWaiting(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    WAITED_S_FIELD_NUMBER: _builtins.int
+    ROUTING_S_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    requests: _builtins.int
+    released: _builtins.int
+    """Since the gateway started: how many were let go on, and how many refused because there were too many or it
+    took too long.
+    """
+    refused: _builtins.int
+    waited_s: _builtins.float
+    """How long the oldest of those that were let go on last had waited, and for how long an instance was known then."""
+    routing_s: _builtins.float
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """When the oldest of them came."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        requests: _builtins.int = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        released: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        waited_s: _builtins.float = ...,
+        routing_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refused", b"refused", "released", b"released", "requests", b"requests", "routing_s", b"routing_s", "service", b"service", "since", b"since", "waited_s", b"waited_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceWaiting: _TypeAlias = ServiceWaiting  # noqa: Y015
+
+@_typing.final
 class ConnectResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -306,6 +376,7 @@ class ServiceRoute(_message.Message):
     TCP_LISTENERS_FIELD_NUMBER: _builtins.int
     REGISTRATIONS_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     keepalive_ms: _builtins.int
     """A request without an answer for this long is refused with 408; 0 means no bound."""
@@ -344,6 +415,10 @@ class ServiceRoute(_message.Message):
     def registrations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Registration]:
         """Registries that are to know the places of `direct`."""
 
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """Requests that come while no instance is ready wait for one; unset: they are refused."""
+
     def __init__(
         self,
         *,
@@ -361,14 +436,42 @@ class ServiceRoute(_message.Message):
         tcp_listeners: _abc.Iterable[Global___TcpListener] | None = ...,
         registrations: _abc.Iterable[Global___Registration] | None = ...,
         group: _builtins.str = ...,
+        hold: Global___Hold | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backends", b"backends", "direct", b"direct", "group", b"group", "grpc", b"grpc", "keep_path", b"keep_path", "keepalive_ms", b"keepalive_ms", "limits", b"limits", "mirrors", b"mirrors", "name", b"name", "registrations", b"registrations", "tcp_listeners", b"tcp_listeners", "token_ids", b"token_ids", "tokens", b"tokens", "webservice", b"webservice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backends", b"backends", "direct", b"direct", "group", b"group", "grpc", b"grpc", "hold", b"hold", "keep_path", b"keep_path", "keepalive_ms", b"keepalive_ms", "limits", b"limits", "mirrors", b"mirrors", "name", b"name", "registrations", b"registrations", "tcp_listeners", b"tcp_listeners", "token_ids", b"token_ids", "tokens", b"tokens", "webservice", b"webservice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServiceRoute: _TypeAlias = ServiceRoute  # noqa: Y015
+
+@_typing.final
+class Hold(_message.Message):
+    """How many requests wait at most, how much of them in MiB, and for how long."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    MIB_FIELD_NUMBER: _builtins.int
+    WITHIN_MS_FIELD_NUMBER: _builtins.int
+    requests: _builtins.int
+    mib: _builtins.int
+    within_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        requests: _builtins.int = ...,
+        mib: _builtins.int = ...,
+        within_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mib", b"mib", "requests", b"requests", "within_ms", b"within_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hold: _TypeAlias = Hold  # noqa: Y015
 
 @_typing.final
 class Backend(_message.Message):
