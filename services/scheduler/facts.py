@@ -52,6 +52,7 @@ class Facts:
     # Where it is to be: in a group, empty for none, and on a gateway.
     group: str
     gateway: str
+    workspace: str
 
     def surge(self, wanted: int) -> int:
         """Instances above the wanted ones that there may be while some are replaced."""
@@ -97,6 +98,7 @@ def facts(spec: ServiceSpec) -> Facts:
         edge=_edge(spec),
         group=metadata.group or "",
         gateway=spec.gateway or SHARED_GATEWAY,
+        workspace=metadata.workspace_id or "",
     )
 
 

@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 Decision = Callable[[World], Changes]
 Listener = Callable[[Changes], None]
+# What must be written beside what was decided, whoever decided it.
+Amendment = Callable[[World, Changes], Changes]
 
 
 class Ledger:
@@ -21,8 +23,11 @@ class Ledger:
     `fenced` is set when the database belongs to another scheduler by now: this one must end.
     """
 
-    def __init__(self, store: Store, world: World) -> None:
+    def __init__(
+        self, store: Store, world: World, amend: Amendment = lambda _world, changes: changes
+    ) -> None:
         self.world = world
+        self._amend = amend
         self.fenced = asyncio.Event()
         self._store = store
         self._turn = asyncio.Lock()
@@ -54,7 +59,7 @@ class Ledger:
     async def _carried_out(self, decide: Decision) -> Changes:
         if self._in_doubt:
             await self._catch_up()
-        wanted = decide(self.world)
+        wanted = self._amend(self.world, decide(self.world))
         return await self._commit(wanted) if wanted else wanted
 
     async def _commit(self, wanted: Changes) -> Changes:

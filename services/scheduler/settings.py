@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     # A service that does not run for so long is deleted, with warnings 30, 7 and 1 days before; 0 for never.
     delete_idle_after: timedelta = Field(default=timedelta(days=180), ge=timedelta(), le=LONGEST)
     events_kept: int = Field(default=100_000, ge=1_000)
+    # How long it is known what instances have used.
+    usage_kept: timedelta = Field(default=timedelta(days=400), ge=timedelta(days=1), le=LONGEST)
     drain_for: timedelta = timedelta(seconds=3)
     log_level: str = "INFO"
     otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")
