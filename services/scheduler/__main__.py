@@ -4,12 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
-from easel.admin.v1 import admin_pb2_grpc as admin
-from easel.agent.v1 import agent_pb2_grpc as agent
-from easel.gateway.v1 import gateway_pb2_grpc as gateway
 from libs.db.changes import Changes
 from libs.db.store import Store, open_store
 from libs.domain.errors import FailedPrecondition, InvalidSpec
@@ -17,28 +14,13 @@ from libs.domain.records import PUBLIC_GROUP, ResourceGroup
 from libs.domain.states import TokenRole
 from libs.lifecycle import repeat, stop_requested, wakes
 from libs.rpc.interceptors import BearerTokens, Refusals
-from libs.rpc.server import Service, serving
+from libs.rpc.server import serving
 from libs.telemetry import logs
-from libs.telemetry.traces import configure_traces, inject
+from libs.telemetry.traces import configure_traces
 from services.scheduler.access.last_used import LastUsed
-from services.scheduler.access.opening import WebLinks
 from services.scheduler.access.rules import expired
-from services.scheduler.admin.access_servicer import AccessTokenServicer
-from services.scheduler.admin.dataset_servicer import DatasetServicer
-from services.scheduler.admin.event_servicer import EventServicer
-from services.scheduler.admin.gateway_servicer import GatewayServicer
-from services.scheduler.admin.group_servicer import GroupServicer
-from services.scheduler.admin.image_servicer import ImageServicer
-from services.scheduler.admin.instance_servicer import InstanceServicer
-from services.scheduler.admin.node_servicer import NodeServicer
-from services.scheduler.admin.secret_servicer import SecretServicer
-from services.scheduler.admin.service_servicer import ServiceServicer
-from services.scheduler.admin.services import Services
-from services.scheduler.admin.token_servicer import TokenServicer
-from services.scheduler.admin.traffic_servicer import TrafficServicer
-from services.scheduler.admin.views import ServiceViews
-from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
+from services.scheduler.contracts import ROLES, Parts, contracts, now
 from services.scheduler.diagnose.asking import Diagnoses
 from services.scheduler.groups.upgrade import misplaced, placed_anew
 from services.scheduler.images.states import PullStates
@@ -52,44 +34,16 @@ from services.scheduler.reconcile.reconciler import Reconciler
 from services.scheduler.retention import retained
 from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.questions import Questions
-from services.scheduler.routes.servicer import Listeners, RoutesServicer
+from services.scheduler.routes.servicer import Listeners
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.secrets.opening import opened_vault
-from services.scheduler.secrets.vault import Vault
 from services.scheduler.settings import Settings
 from services.scheduler.story import DeploymentStory
 from services.scheduler.tokens import RoleOf, ensure_token_file
-from services.scheduler.traffic.asking import Asking
 from services.scheduler.traffic.watch import Traffic
 from services.scheduler.world import World
 
 log = logging.getLogger(__name__)
-
-ROLES = {
-    **{
-        f"easel.admin.v1.{name}": TokenRole.ADMIN
-        for name in (
-            "ServiceService",
-            "InstanceService",
-            "NodeService",
-            "EventService",
-            "TokenService",
-            "SecretService",
-            "DatasetService",
-            "ImageService",
-            "AccessTokenService",
-            "GroupService",
-            "GatewayService",
-            "TrafficService",
-        )
-    },
-    "easel.agent.v1.AgentLinkService": TokenRole.JOIN,
-    "easel.gateway.v1.RoutesService": TokenRole.JOIN,
-}
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
@@ -126,7 +80,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         ramps = Ramps(ledger, traffic, now)
         comparisons = Comparisons()
         told = Listeners(traffic, Questions(), used.heard, comparisons.report)
-        contracts = _contracts(
+        parts = Parts(
             settings,
             store,
             ledger,
@@ -149,7 +103,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             BearerTokens(RoleOf(ledger.world, ledger), ROLES),
         )
         await owned.enter_async_context(
-            serving(contracts, settings.listen, drain_for=settings.drain_for, interceptors=interceptors)
+            serving(
+                contracts(parts), settings.listen, drain_for=settings.drain_for, interceptors=interceptors
+            )
         )
         async with asyncio.TaskGroup() as loops:
             loops.create_task(reconciler.run(until=stop))
@@ -169,67 +125,6 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             loops.create_task(_end_when_fenced(ledger, stop))
             await stop.wait()
             sessions.close_all()
-
-
-def _contracts(
-    settings: Settings,
-    store: Store,
-    ledger: Ledger,
-    table: RoutesTable,
-    gateways: Gateways,
-    sessions: Sessions,
-    live: Live,
-    diagnoses: Diagnoses,
-    vault: Vault,
-    pulls: PullStates,
-    used: LastUsed,
-    ramps: Ramps,
-    comparisons: Comparisons,
-    told: Listeners,
-    stop: asyncio.Event,
-) -> list[Service]:
-    services = Services(ledger, now, inject, vault)
-    views = ServiceViews(ledger.world, gateways.public_url, settings.public_url, settings.delete_idle_after)
-    service = ServiceServicer(ledger, services, views, diagnoses, stop)
-    events = EventServicer(ledger, store, stop)
-    instances = InstanceServicer(ledger, sessions, live, diagnoses, now)
-    nodes = NodeServicer(ledger, sessions, now)
-    link = AgentLinkServicer(ledger, store, sessions, live, pulls, now)
-    asking = Asking(ledger.world, gateways, told.questions, told.traffic, now)
-    links = WebLinks(ledger.world, gateways, settings.public_url, now)
-    traffic = TrafficServicer(ledger, comparisons, asking, links, now)
-    routes = RoutesServicer(table, gateways, ledger, told, now, stop)
-    adders = {
-        "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),
-        "easel.admin.v1.InstanceService": partial(admin.add_InstanceServiceServicer_to_server, instances),
-        "easel.admin.v1.NodeService": partial(admin.add_NodeServiceServicer_to_server, nodes),
-        "easel.admin.v1.EventService": partial(admin.add_EventServiceServicer_to_server, events),
-        "easel.admin.v1.TokenService": partial(
-            admin.add_TokenServiceServicer_to_server, TokenServicer(ledger, now)
-        ),
-        "easel.admin.v1.SecretService": partial(
-            admin.add_SecretServiceServicer_to_server, SecretServicer(ledger, vault, now)
-        ),
-        "easel.admin.v1.DatasetService": partial(
-            admin.add_DatasetServiceServicer_to_server, DatasetServicer(ledger, vault, now)
-        ),
-        "easel.admin.v1.ImageService": partial(
-            admin.add_ImageServiceServicer_to_server, ImageServicer(ledger, vault, pulls, now)
-        ),
-        "easel.admin.v1.AccessTokenService": partial(
-            admin.add_AccessTokenServiceServicer_to_server, AccessTokenServicer(ledger, used, now)
-        ),
-        "easel.admin.v1.GroupService": partial(
-            admin.add_GroupServiceServicer_to_server, GroupServicer(ledger, views, ramps.said, now)
-        ),
-        "easel.admin.v1.GatewayService": partial(
-            admin.add_GatewayServiceServicer_to_server, GatewayServicer(ledger, gateways, table, now)
-        ),
-        "easel.admin.v1.TrafficService": partial(admin.add_TrafficServiceServicer_to_server, traffic),
-        "easel.agent.v1.AgentLinkService": partial(agent.add_AgentLinkServiceServicer_to_server, link),
-        "easel.gateway.v1.RoutesService": partial(gateway.add_RoutesServiceServicer_to_server, routes),
-    }
-    return [Service(name, add) for name, add in adders.items()]
 
 
 async def _ensure_foundations(ledger: Ledger, settings: Settings) -> None:
