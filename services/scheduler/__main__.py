@@ -22,6 +22,7 @@ from services.scheduler.access.rules import expired
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.contracts import ROLES, Parts, contracts, now
 from services.scheduler.diagnose.asking import Diagnoses
+from services.scheduler.forwarding.peer import peers
 from services.scheduler.groups.upgrade import misplaced, placed_anew
 from services.scheduler.images.states import PullStates
 from services.scheduler.ledger import Ledger
@@ -41,6 +42,7 @@ from services.scheduler.settings import Settings
 from services.scheduler.story import DeploymentStory
 from services.scheduler.tokens import RoleOf, ensure_token_file
 from services.scheduler.traffic.watch import Traffic
+from services.scheduler.usage.metering import with_usage
 from services.scheduler.world import World
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
     async with AsyncExitStack() as owned:
         traces = owned.enter_context(configure_traces("easel-scheduler", settings.otlp_endpoint))
         store = await owned.enter_async_context(open_store(settings.database_url))
-        ledger = Ledger(store, World(await store.load()))
+        ledger = Ledger(store, World(await store.load()), partial(_metered, now))
         await _ensure_foundations(ledger, settings)
         await _place_anew(ledger)
         vault = await opened_vault(ledger, settings.keys_for_secrets, settings.secrets_key, now)
@@ -79,6 +81,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         traffic = Traffic(now)
         ramps = Ramps(ledger, traffic, now)
         comparisons = Comparisons()
+        metrics, autoscaler = peers(settings, stop)
+        owned.push_async_callback(metrics.close)
+        owned.push_async_callback(autoscaler.close)
         told = Listeners(traffic, Questions(), used.heard, comparisons.report)
         parts = Parts(
             settings,
@@ -95,6 +100,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             ramps,
             comparisons,
             told,
+            metrics,
+            autoscaler,
             stop,
         )
         interceptors = (
@@ -170,8 +177,13 @@ async def _expire(ledger: Ledger) -> None:
         await ledger.change(lambda world: expired(world, now()))
 
 
+def _metered(clock: Callable[[], datetime], world: World, changes: Changes) -> Changes:
+    return with_usage(world, changes, clock())
+
+
 async def _prune(store: Store, settings: Settings) -> None:
     await store.prune_events(settings.events_kept)
+    await store.prune_usage(now() - settings.usage_kept)
 
 
 def main() -> None:
