@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     events_kept: int = Field(default=100_000, ge=1_000)
     # How long it is known what instances have used.
     usage_kept: timedelta = Field(default=timedelta(days=400), ge=timedelta(days=1), le=LONGEST)
+    # Where calls about numbers, and replays of policies, are handed on to; empty: there is no such service.
+    metrics: str = ""
+    autoscaler: str = ""
     drain_for: timedelta = timedelta(seconds=3)
     log_level: str = "INFO"
     otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")
