@@ -52,10 +52,16 @@ def _adding(entry: tuple[str, str]) -> list[grpc.aio.ClientInterceptor]:
         ) -> Any:
             return await continuation(with_entry(details), request)
 
+    class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+        async def intercept_stream_unary(
+            self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, requests: Any
+        ) -> Any:
+            return await continuation(with_entry(details), requests)
+
     class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
         async def intercept_stream_stream(
             self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, requests: Any
         ) -> Any:
             return await continuation(with_entry(details), requests)
 
-    return [_UnaryUnary(), _UnaryStream(), _StreamStream()]
+    return [_UnaryUnary(), _UnaryStream(), _StreamUnary(), _StreamStream()]

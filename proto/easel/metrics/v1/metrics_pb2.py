@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65\x61sel/metrics/v1/metrics.proto\x12\x10\x65\x61sel.metrics.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x7f\n\rReportRequest\x12,\n\x04node\x18\x01 \x01(\x0b\x32\x1c.easel.metrics.v1.NodeReportH\x00\x12\x36\n\tcomponent\x18\x02 \x01(\x0b\x32!.easel.metrics.v1.ComponentReportH\x00\x42\x08\n\x06report\"\x10\n\x0eReportResponse\"\xf3\x01\n\nNodeReport\x12\x0c\n\x04node\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03use\x18\x03 \x01(\x0b\x32\x19.easel.metrics.v1.NodeUse\x12\x30\n\tinstances\x18\x04 \x03(\x0b\x32\x1d.easel.metrics.v1.InstanceUse\x12&\n\x04gpus\x18\x05 \x03(\x0b\x32\x18.easel.metrics.v1.GpuUse\x12-\n\x06\x63ustom\x18\x06 \x03(\x0b\x32\x1d.easel.metrics.v1.CustomValue\"\x8c\x02\n\x07NodeUse\x12\x13\n\x0b\x63pu_seconds\x18\x01 \x01(\x01\x12\x11\n\tcpu_cores\x18\x02 \x01(\x01\x12\x19\n\x11memory_used_bytes\x18\x03 \x01(\x04\x12\x1a\n\x12memory_total_bytes\x18\x04 \x01(\x04\x12\x17\n\x0f\x64isk_used_bytes\x18\x05 \x01(\x04\x12\x18\n\x10\x64isk_total_bytes\x18\x06 \x01(\x04\x12\x17\n\x0f\x64isk_read_bytes\x18\x07 \x01(\x04\x12\x1a\n\x12\x64isk_written_bytes\x18\x08 \x01(\x04\x12\x1e\n\x16network_received_bytes\x18\t \x01(\x04\x12\x1a\n\x12network_sent_bytes\x18\n \x01(\x04\"\x82\x01\n\x0bInstanceUse\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x13\n\x0b\x63pu_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x04\x12\x10\n\x08restarts\x18\x05 \x01(\r\x12\x13\n\x0b\x63onnections\x18\x06 \x01(\r\"\xbb\x03\n\x06GpuUse\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t\x12\x1b\n\x13utilization_percent\x18\x04 \x01(\x01\x12\x19\n\x11memory_used_bytes\x18\x05 \x01(\x04\x12\x1a\n\x12memory_total_bytes\x18\x06 \x01(\x04\x12\x13\n\x0bpower_watts\x18\x07 \x01(\x01\x12\x1b\n\x13temperature_celsius\x18\x08 \x01(\x01\x12\x16\n\x0esm_clock_hertz\x18\t \x01(\x04\x12\x1a\n\x12memory_clock_hertz\x18\n \x01(\x04\x12\x18\n\x10throttle_reasons\x18\x0b \x03(\t\x12\x15\n\recc_corrected\x18\x0c \x01(\x04\x12\x17\n\x0f\x65\x63\x63_uncorrected\x18\r \x01(\x04\x12\x30\n\x04xids\x18\x0e \x03(\x0b\x32\".easel.metrics.v1.GpuUse.XidsEntry\x12\x0f\n\x07healthy\x18\x0f \x01(\x08\x12\x11\n\tinstances\x18\x10 \x03(\t\x1a+\n\tXidsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xb1\x01\n\x0b\x43ustomValue\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x35\n\x04tags\x18\x04 \x03(\x0b\x32\'.easel.metrics.v1.CustomValue.TagsEntry\x12\r\n\x05value\x18\x05 \x01(\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x0f\x43omponentReport\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04life\x18\x03 \x01(\t\x12)\n\x07samples\x18\x04 \x03(\x0b\x32\x18.easel.metrics.v1.Sample\"\x8a\x01\n\x06Sample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x06labels\x18\x02 \x03(\x0b\x32$.easel.metrics.v1.Sample.LabelsEntry\x12\r\n\x05value\x18\x03 \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"a\n\x08Selector\x12\x0f\n\x07measure\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08subjects\x18\x03 \x03(\t\x12\x12\n\nof_service\x18\x04 \x01(\t\x12\x10\n\x08window_s\x18\x05 \x01(\r\"z\n\x05Value\x12\x0f\n\x07measure\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x10\n\x08window_s\x18\x04 \x01(\r\x12\r\n\x05value\x18\x05 \x01(\x01\x12\r\n\x05\x61ge_s\x18\x06 \x01(\x01\x12\x11\n\tinstances\x18\x07 \x01(\r\"?\n\x0eInstantRequest\x12-\n\tselectors\x18\x01 \x03(\x0b\x32\x1a.easel.metrics.v1.Selector\"b\n\x0fInstantResponse\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06values\x18\x02 \x03(\x0b\x32\x17.easel.metrics.v1.Value\"=\n\x0cWatchRequest\x12-\n\tselectors\x18\x01 \x03(\x0b\x32\x1a.easel.metrics.v1.Selector\"\\\n\x0cRangeRequest\x12,\n\x08selector\x18\x01 \x01(\x0b\x32\x1a.easel.metrics.v1.Selector\x12\x0e\n\x06last_s\x18\x02 \x01(\r\x12\x0e\n\x06step_s\x18\x03 \x01(\r\"9\n\rRangeResponse\x12(\n\x06series\x18\x01 \x03(\x0b\x32\x18.easel.metrics.v1.Series\"a\n\x06Series\x12\x0f\n\x07measure\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\'\n\x06points\x18\x04 \x03(\x0b\x32\x17.easel.metrics.v1.Point\">\n\x05Point\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05value\x18\x02 \x01(\x01\x32\x61\n\x10TelemetryService\x12M\n\x06Report\x12\x1f.easel.metrics.v1.ReportRequest\x1a .easel.metrics.v1.ReportResponse(\x01\x32\xf8\x01\n\x0eMetricsService\x12N\n\x07Instant\x12 .easel.metrics.v1.InstantRequest\x1a!.easel.metrics.v1.InstantResponse\x12H\n\x05Range\x12\x1e.easel.metrics.v1.RangeRequest\x1a\x1f.easel.metrics.v1.RangeResponse\x12L\n\x05Watch\x12\x1e.easel.metrics.v1.WatchRequest\x1a!.easel.metrics.v1.InstantResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65\x61sel/metrics/v1/metrics.proto\x12\x10\x65\x61sel.metrics.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x7f\n\rReportRequest\x12,\n\x04node\x18\x01 \x01(\x0b\x32\x1c.easel.metrics.v1.NodeReportH\x00\x12\x36\n\tcomponent\x18\x02 \x01(\x0b\x32!.easel.metrics.v1.ComponentReportH\x00\x42\x08\n\x06report\"\x10\n\x0eReportResponse\"\xf3\x01\n\nNodeReport\x12\x0c\n\x04node\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03use\x18\x03 \x01(\x0b\x32\x19.easel.metrics.v1.NodeUse\x12\x30\n\tinstances\x18\x04 \x03(\x0b\x32\x1d.easel.metrics.v1.InstanceUse\x12&\n\x04gpus\x18\x05 \x03(\x0b\x32\x18.easel.metrics.v1.GpuUse\x12-\n\x06\x63ustom\x18\x06 \x03(\x0b\x32\x1d.easel.metrics.v1.CustomValue\"\xfd\x02\n\x07NodeUse\x12\x13\n\x0b\x63pu_seconds\x18\x01 \x01(\x01\x12\x11\n\tcpu_cores\x18\x02 \x01(\x01\x12\x19\n\x11memory_used_bytes\x18\x03 \x01(\x04\x12\x1a\n\x12memory_total_bytes\x18\x04 \x01(\x04\x12\x17\n\x0f\x64isk_used_bytes\x18\x05 \x01(\x04\x12\x18\n\x10\x64isk_total_bytes\x18\x06 \x01(\x04\x12\x1c\n\x0f\x64isk_read_bytes\x18\x07 \x01(\x04H\x00\x88\x01\x01\x12\x1f\n\x12\x64isk_written_bytes\x18\x08 \x01(\x04H\x01\x88\x01\x01\x12#\n\x16network_received_bytes\x18\t \x01(\x04H\x02\x88\x01\x01\x12\x1f\n\x12network_sent_bytes\x18\n \x01(\x04H\x03\x88\x01\x01\x42\x12\n\x10_disk_read_bytesB\x15\n\x13_disk_written_bytesB\x19\n\x17_network_received_bytesB\x15\n\x13_network_sent_bytes\"\x97\x01\n\x0bInstanceUse\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x13\n\x0b\x63pu_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x04\x12\x10\n\x08restarts\x18\x05 \x01(\r\x12\x18\n\x0b\x63onnections\x18\x06 \x01(\rH\x00\x88\x01\x01\x42\x0e\n\x0c_connections\"\xa5\x05\n\x06GpuUse\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t\x12 \n\x13utilization_percent\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11memory_used_bytes\x18\x05 \x01(\x04H\x01\x88\x01\x01\x12\x1f\n\x12memory_total_bytes\x18\x06 \x01(\x04H\x02\x88\x01\x01\x12\x18\n\x0bpower_watts\x18\x07 \x01(\x01H\x03\x88\x01\x01\x12 \n\x13temperature_celsius\x18\x08 \x01(\x01H\x04\x88\x01\x01\x12\x1b\n\x0esm_clock_hertz\x18\t \x01(\x04H\x05\x88\x01\x01\x12\x1f\n\x12memory_clock_hertz\x18\n \x01(\x04H\x06\x88\x01\x01\x12\x18\n\x10throttle_reasons\x18\x0b \x03(\t\x12\x1a\n\recc_corrected\x18\x0c \x01(\x04H\x07\x88\x01\x01\x12\x1c\n\x0f\x65\x63\x63_uncorrected\x18\r \x01(\x04H\x08\x88\x01\x01\x12\x30\n\x04xids\x18\x0e \x03(\x0b\x32\".easel.metrics.v1.GpuUse.XidsEntry\x12\x0f\n\x07healthy\x18\x0f \x01(\x08\x12\x11\n\tinstances\x18\x10 \x03(\t\x1a+\n\tXidsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\x16\n\x14_utilization_percentB\x14\n\x12_memory_used_bytesB\x15\n\x13_memory_total_bytesB\x0e\n\x0c_power_wattsB\x16\n\x14_temperature_celsiusB\x11\n\x0f_sm_clock_hertzB\x15\n\x13_memory_clock_hertzB\x10\n\x0e_ecc_correctedB\x12\n\x10_ecc_uncorrected\"\xb1\x01\n\x0b\x43ustomValue\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x35\n\x04tags\x18\x04 \x03(\x0b\x32\'.easel.metrics.v1.CustomValue.TagsEntry\x12\r\n\x05value\x18\x05 \x01(\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x0f\x43omponentReport\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04life\x18\x03 \x01(\t\x12)\n\x07samples\x18\x04 \x03(\x0b\x32\x18.easel.metrics.v1.Sample\"\x8a\x01\n\x06Sample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x06labels\x18\x02 \x03(\x0b\x32$.easel.metrics.v1.Sample.LabelsEntry\x12\r\n\x05value\x18\x03 \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"a\n\x08Selector\x12\x0f\n\x07measure\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08subjects\x18\x03 \x03(\t\x12\x12\n\nof_service\x18\x04 \x01(\t\x12\x10\n\x08window_s\x18\x05 \x01(\r\"z\n\x05Value\x12\x0f\n\x07measure\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x10\n\x08window_s\x18\x04 \x01(\r\x12\r\n\x05value\x18\x05 \x01(\x01\x12\r\n\x05\x61ge_s\x18\x06 \x01(\x01\x12\x11\n\tinstances\x18\x07 \x01(\r\"?\n\x0eInstantRequest\x12-\n\tselectors\x18\x01 \x03(\x0b\x32\x1a.easel.metrics.v1.Selector\"b\n\x0fInstantResponse\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06values\x18\x02 \x03(\x0b\x32\x17.easel.metrics.v1.Value\"=\n\x0cWatchRequest\x12-\n\tselectors\x18\x01 \x03(\x0b\x32\x1a.easel.metrics.v1.Selector\"\\\n\x0cRangeRequest\x12,\n\x08selector\x18\x01 \x01(\x0b\x32\x1a.easel.metrics.v1.Selector\x12\x0e\n\x06last_s\x18\x02 \x01(\r\x12\x0e\n\x06step_s\x18\x03 \x01(\r\"9\n\rRangeResponse\x12(\n\x06series\x18\x01 \x03(\x0b\x32\x18.easel.metrics.v1.Series\"a\n\x06Series\x12\x0f\n\x07measure\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\'\n\x06points\x18\x04 \x03(\x0b\x32\x17.easel.metrics.v1.Point\">\n\x05Point\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05value\x18\x02 \x01(\x01\x32\x61\n\x10TelemetryService\x12M\n\x06Report\x12\x1f.easel.metrics.v1.ReportRequest\x1a .easel.metrics.v1.ReportResponse(\x01\x32\xf8\x01\n\x0eMetricsService\x12N\n\x07Instant\x12 .easel.metrics.v1.InstantRequest\x1a!.easel.metrics.v1.InstantResponse\x12H\n\x05Range\x12\x1e.easel.metrics.v1.RangeRequest\x1a\x1f.easel.metrics.v1.RangeResponse\x12L\n\x05Watch\x12\x1e.easel.metrics.v1.WatchRequest\x1a!.easel.metrics.v1.InstantResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,43 +45,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NODEREPORT']._serialized_start=233
   _globals['_NODEREPORT']._serialized_end=476
   _globals['_NODEUSE']._serialized_start=479
-  _globals['_NODEUSE']._serialized_end=747
-  _globals['_INSTANCEUSE']._serialized_start=750
-  _globals['_INSTANCEUSE']._serialized_end=880
-  _globals['_GPUUSE']._serialized_start=883
-  _globals['_GPUUSE']._serialized_end=1326
-  _globals['_GPUUSE_XIDSENTRY']._serialized_start=1283
-  _globals['_GPUUSE_XIDSENTRY']._serialized_end=1326
-  _globals['_CUSTOMVALUE']._serialized_start=1329
-  _globals['_CUSTOMVALUE']._serialized_end=1506
-  _globals['_CUSTOMVALUE_TAGSENTRY']._serialized_start=1463
-  _globals['_CUSTOMVALUE_TAGSENTRY']._serialized_end=1506
-  _globals['_COMPONENTREPORT']._serialized_start=1508
-  _globals['_COMPONENTREPORT']._serialized_end=1615
-  _globals['_SAMPLE']._serialized_start=1618
-  _globals['_SAMPLE']._serialized_end=1756
-  _globals['_SAMPLE_LABELSENTRY']._serialized_start=1711
-  _globals['_SAMPLE_LABELSENTRY']._serialized_end=1756
-  _globals['_SELECTOR']._serialized_start=1758
-  _globals['_SELECTOR']._serialized_end=1855
-  _globals['_VALUE']._serialized_start=1857
-  _globals['_VALUE']._serialized_end=1979
-  _globals['_INSTANTREQUEST']._serialized_start=1981
-  _globals['_INSTANTREQUEST']._serialized_end=2044
-  _globals['_INSTANTRESPONSE']._serialized_start=2046
-  _globals['_INSTANTRESPONSE']._serialized_end=2144
-  _globals['_WATCHREQUEST']._serialized_start=2146
-  _globals['_WATCHREQUEST']._serialized_end=2207
-  _globals['_RANGEREQUEST']._serialized_start=2209
-  _globals['_RANGEREQUEST']._serialized_end=2301
-  _globals['_RANGERESPONSE']._serialized_start=2303
-  _globals['_RANGERESPONSE']._serialized_end=2360
-  _globals['_SERIES']._serialized_start=2362
-  _globals['_SERIES']._serialized_end=2459
-  _globals['_POINT']._serialized_start=2461
-  _globals['_POINT']._serialized_end=2523
-  _globals['_TELEMETRYSERVICE']._serialized_start=2525
-  _globals['_TELEMETRYSERVICE']._serialized_end=2622
-  _globals['_METRICSSERVICE']._serialized_start=2625
-  _globals['_METRICSSERVICE']._serialized_end=2873
+  _globals['_NODEUSE']._serialized_end=860
+  _globals['_INSTANCEUSE']._serialized_start=863
+  _globals['_INSTANCEUSE']._serialized_end=1014
+  _globals['_GPUUSE']._serialized_start=1017
+  _globals['_GPUUSE']._serialized_end=1694
+  _globals['_GPUUSE_XIDSENTRY']._serialized_start=1462
+  _globals['_GPUUSE_XIDSENTRY']._serialized_end=1505
+  _globals['_CUSTOMVALUE']._serialized_start=1697
+  _globals['_CUSTOMVALUE']._serialized_end=1874
+  _globals['_CUSTOMVALUE_TAGSENTRY']._serialized_start=1831
+  _globals['_CUSTOMVALUE_TAGSENTRY']._serialized_end=1874
+  _globals['_COMPONENTREPORT']._serialized_start=1876
+  _globals['_COMPONENTREPORT']._serialized_end=1983
+  _globals['_SAMPLE']._serialized_start=1986
+  _globals['_SAMPLE']._serialized_end=2124
+  _globals['_SAMPLE_LABELSENTRY']._serialized_start=2079
+  _globals['_SAMPLE_LABELSENTRY']._serialized_end=2124
+  _globals['_SELECTOR']._serialized_start=2126
+  _globals['_SELECTOR']._serialized_end=2223
+  _globals['_VALUE']._serialized_start=2225
+  _globals['_VALUE']._serialized_end=2347
+  _globals['_INSTANTREQUEST']._serialized_start=2349
+  _globals['_INSTANTREQUEST']._serialized_end=2412
+  _globals['_INSTANTRESPONSE']._serialized_start=2414
+  _globals['_INSTANTRESPONSE']._serialized_end=2512
+  _globals['_WATCHREQUEST']._serialized_start=2514
+  _globals['_WATCHREQUEST']._serialized_end=2575
+  _globals['_RANGEREQUEST']._serialized_start=2577
+  _globals['_RANGEREQUEST']._serialized_end=2669
+  _globals['_RANGERESPONSE']._serialized_start=2671
+  _globals['_RANGERESPONSE']._serialized_end=2728
+  _globals['_SERIES']._serialized_start=2730
+  _globals['_SERIES']._serialized_end=2827
+  _globals['_POINT']._serialized_start=2829
+  _globals['_POINT']._serialized_end=2891
+  _globals['_TELEMETRYSERVICE']._serialized_start=2893
+  _globals['_TELEMETRYSERVICE']._serialized_end=2990
+  _globals['_METRICSSERVICE']._serialized_start=2993
+  _globals['_METRICSSERVICE']._serialized_end=3241
 # @@protoc_insertion_point(module_scope)

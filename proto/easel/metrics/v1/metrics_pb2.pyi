@@ -127,6 +127,7 @@ class NodeUse(_message.Message):
     """Of the file system that holds the agent's data."""
     disk_total_bytes: _builtins.int
     disk_read_bytes: _builtins.int
+    """Of its disks and network cards; not there where they cannot be seen."""
     disk_written_bytes: _builtins.int
     network_received_bytes: _builtins.int
     network_sent_bytes: _builtins.int
@@ -139,16 +140,31 @@ class NodeUse(_message.Message):
         memory_total_bytes: _builtins.int = ...,
         disk_used_bytes: _builtins.int = ...,
         disk_total_bytes: _builtins.int = ...,
-        disk_read_bytes: _builtins.int = ...,
-        disk_written_bytes: _builtins.int = ...,
-        network_received_bytes: _builtins.int = ...,
-        network_sent_bytes: _builtins.int = ...,
+        disk_read_bytes: _builtins.int | None = ...,
+        disk_written_bytes: _builtins.int | None = ...,
+        network_received_bytes: _builtins.int | None = ...,
+        network_sent_bytes: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_disk_read_bytes", b"_disk_read_bytes", "_disk_written_bytes", b"_disk_written_bytes", "_network_received_bytes", b"_network_received_bytes", "_network_sent_bytes", b"_network_sent_bytes", "disk_read_bytes", b"disk_read_bytes", "disk_written_bytes", b"disk_written_bytes", "network_received_bytes", b"network_received_bytes", "network_sent_bytes", b"network_sent_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_cores", b"cpu_cores", "cpu_seconds", b"cpu_seconds", "disk_read_bytes", b"disk_read_bytes", "disk_total_bytes", b"disk_total_bytes", "disk_used_bytes", b"disk_used_bytes", "disk_written_bytes", b"disk_written_bytes", "memory_total_bytes", b"memory_total_bytes", "memory_used_bytes", b"memory_used_bytes", "network_received_bytes", b"network_received_bytes", "network_sent_bytes", b"network_sent_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_disk_read_bytes", b"_disk_read_bytes", "_disk_written_bytes", b"_disk_written_bytes", "_network_received_bytes", b"_network_received_bytes", "_network_sent_bytes", b"_network_sent_bytes", "cpu_cores", b"cpu_cores", "cpu_seconds", b"cpu_seconds", "disk_read_bytes", b"disk_read_bytes", "disk_total_bytes", b"disk_total_bytes", "disk_used_bytes", b"disk_used_bytes", "disk_written_bytes", b"disk_written_bytes", "memory_total_bytes", b"memory_total_bytes", "memory_used_bytes", b"memory_used_bytes", "network_received_bytes", b"network_received_bytes", "network_sent_bytes", b"network_sent_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__disk_read_bytes: _TypeAlias = _typing.Literal["disk_read_bytes"]  # noqa: Y015
+    _WhichOneofArgType__disk_read_bytes: _TypeAlias = _typing.Literal["_disk_read_bytes", b"_disk_read_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__disk_written_bytes: _TypeAlias = _typing.Literal["disk_written_bytes"]  # noqa: Y015
+    _WhichOneofArgType__disk_written_bytes: _TypeAlias = _typing.Literal["_disk_written_bytes", b"_disk_written_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__network_received_bytes: _TypeAlias = _typing.Literal["network_received_bytes"]  # noqa: Y015
+    _WhichOneofArgType__network_received_bytes: _TypeAlias = _typing.Literal["_network_received_bytes", b"_network_received_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__network_sent_bytes: _TypeAlias = _typing.Literal["network_sent_bytes"]  # noqa: Y015
+    _WhichOneofArgType__network_sent_bytes: _TypeAlias = _typing.Literal["_network_sent_bytes", b"_network_sent_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__disk_read_bytes) -> _WhichOneofReturnType__disk_read_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__disk_written_bytes) -> _WhichOneofReturnType__disk_written_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__network_received_bytes) -> _WhichOneofReturnType__network_received_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__network_sent_bytes) -> _WhichOneofReturnType__network_sent_bytes | None: ...
 
 Global___NodeUse: _TypeAlias = NodeUse  # noqa: Y015
 
@@ -168,7 +184,7 @@ class InstanceUse(_message.Message):
     memory_bytes: _builtins.int
     restarts: _builtins.int
     connections: _builtins.int
-    """Open connections to its port: how busy it is, as far as a node can see."""
+    """Open connections to its port: how busy it is, not there where the node cannot see them."""
     def __init__(
         self,
         *,
@@ -177,18 +193,22 @@ class InstanceUse(_message.Message):
         cpu_seconds: _builtins.float = ...,
         memory_bytes: _builtins.int = ...,
         restarts: _builtins.int = ...,
-        connections: _builtins.int = ...,
+        connections: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_connections", b"_connections", "connections", b"connections"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "cpu_seconds", b"cpu_seconds", "instance", b"instance", "memory_bytes", b"memory_bytes", "restarts", b"restarts", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_connections", b"_connections", "connections", b"connections", "cpu_seconds", b"cpu_seconds", "instance", b"instance", "memory_bytes", b"memory_bytes", "restarts", b"restarts", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__connections: _TypeAlias = _typing.Literal["connections"]  # noqa: Y015
+    _WhichOneofArgType__connections: _TypeAlias = _typing.Literal["_connections", b"_connections"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__connections) -> _WhichOneofReturnType__connections | None: ...
 
 Global___InstanceUse: _TypeAlias = InstanceUse  # noqa: Y015
 
 @_typing.final
 class GpuUse(_message.Message):
+    """What a card does not tell is not there."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
@@ -258,25 +278,60 @@ class GpuUse(_message.Message):
         uuid: _builtins.str = ...,
         index: _builtins.int = ...,
         model: _builtins.str = ...,
-        utilization_percent: _builtins.float = ...,
-        memory_used_bytes: _builtins.int = ...,
-        memory_total_bytes: _builtins.int = ...,
-        power_watts: _builtins.float = ...,
-        temperature_celsius: _builtins.float = ...,
-        sm_clock_hertz: _builtins.int = ...,
-        memory_clock_hertz: _builtins.int = ...,
+        utilization_percent: _builtins.float | None = ...,
+        memory_used_bytes: _builtins.int | None = ...,
+        memory_total_bytes: _builtins.int | None = ...,
+        power_watts: _builtins.float | None = ...,
+        temperature_celsius: _builtins.float | None = ...,
+        sm_clock_hertz: _builtins.int | None = ...,
+        memory_clock_hertz: _builtins.int | None = ...,
         throttle_reasons: _abc.Iterable[_builtins.str] | None = ...,
-        ecc_corrected: _builtins.int = ...,
-        ecc_uncorrected: _builtins.int = ...,
+        ecc_corrected: _builtins.int | None = ...,
+        ecc_uncorrected: _builtins.int | None = ...,
         xids: _abc.Mapping[_builtins.int, _builtins.int] | None = ...,
         healthy: _builtins.bool = ...,
         instances: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ecc_corrected", b"_ecc_corrected", "_ecc_uncorrected", b"_ecc_uncorrected", "_memory_clock_hertz", b"_memory_clock_hertz", "_memory_total_bytes", b"_memory_total_bytes", "_memory_used_bytes", b"_memory_used_bytes", "_power_watts", b"_power_watts", "_sm_clock_hertz", b"_sm_clock_hertz", "_temperature_celsius", b"_temperature_celsius", "_utilization_percent", b"_utilization_percent", "ecc_corrected", b"ecc_corrected", "ecc_uncorrected", b"ecc_uncorrected", "memory_clock_hertz", b"memory_clock_hertz", "memory_total_bytes", b"memory_total_bytes", "memory_used_bytes", b"memory_used_bytes", "power_watts", b"power_watts", "sm_clock_hertz", b"sm_clock_hertz", "temperature_celsius", b"temperature_celsius", "utilization_percent", b"utilization_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ecc_corrected", b"ecc_corrected", "ecc_uncorrected", b"ecc_uncorrected", "healthy", b"healthy", "index", b"index", "instances", b"instances", "memory_clock_hertz", b"memory_clock_hertz", "memory_total_bytes", b"memory_total_bytes", "memory_used_bytes", b"memory_used_bytes", "model", b"model", "power_watts", b"power_watts", "sm_clock_hertz", b"sm_clock_hertz", "temperature_celsius", b"temperature_celsius", "throttle_reasons", b"throttle_reasons", "utilization_percent", b"utilization_percent", "uuid", b"uuid", "xids", b"xids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ecc_corrected", b"_ecc_corrected", "_ecc_uncorrected", b"_ecc_uncorrected", "_memory_clock_hertz", b"_memory_clock_hertz", "_memory_total_bytes", b"_memory_total_bytes", "_memory_used_bytes", b"_memory_used_bytes", "_power_watts", b"_power_watts", "_sm_clock_hertz", b"_sm_clock_hertz", "_temperature_celsius", b"_temperature_celsius", "_utilization_percent", b"_utilization_percent", "ecc_corrected", b"ecc_corrected", "ecc_uncorrected", b"ecc_uncorrected", "healthy", b"healthy", "index", b"index", "instances", b"instances", "memory_clock_hertz", b"memory_clock_hertz", "memory_total_bytes", b"memory_total_bytes", "memory_used_bytes", b"memory_used_bytes", "model", b"model", "power_watts", b"power_watts", "sm_clock_hertz", b"sm_clock_hertz", "temperature_celsius", b"temperature_celsius", "throttle_reasons", b"throttle_reasons", "utilization_percent", b"utilization_percent", "uuid", b"uuid", "xids", b"xids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__ecc_corrected: _TypeAlias = _typing.Literal["ecc_corrected"]  # noqa: Y015
+    _WhichOneofArgType__ecc_corrected: _TypeAlias = _typing.Literal["_ecc_corrected", b"_ecc_corrected"]  # noqa: Y015
+    _WhichOneofReturnType__ecc_uncorrected: _TypeAlias = _typing.Literal["ecc_uncorrected"]  # noqa: Y015
+    _WhichOneofArgType__ecc_uncorrected: _TypeAlias = _typing.Literal["_ecc_uncorrected", b"_ecc_uncorrected"]  # noqa: Y015
+    _WhichOneofReturnType__memory_clock_hertz: _TypeAlias = _typing.Literal["memory_clock_hertz"]  # noqa: Y015
+    _WhichOneofArgType__memory_clock_hertz: _TypeAlias = _typing.Literal["_memory_clock_hertz", b"_memory_clock_hertz"]  # noqa: Y015
+    _WhichOneofReturnType__memory_total_bytes: _TypeAlias = _typing.Literal["memory_total_bytes"]  # noqa: Y015
+    _WhichOneofArgType__memory_total_bytes: _TypeAlias = _typing.Literal["_memory_total_bytes", b"_memory_total_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__memory_used_bytes: _TypeAlias = _typing.Literal["memory_used_bytes"]  # noqa: Y015
+    _WhichOneofArgType__memory_used_bytes: _TypeAlias = _typing.Literal["_memory_used_bytes", b"_memory_used_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__power_watts: _TypeAlias = _typing.Literal["power_watts"]  # noqa: Y015
+    _WhichOneofArgType__power_watts: _TypeAlias = _typing.Literal["_power_watts", b"_power_watts"]  # noqa: Y015
+    _WhichOneofReturnType__sm_clock_hertz: _TypeAlias = _typing.Literal["sm_clock_hertz"]  # noqa: Y015
+    _WhichOneofArgType__sm_clock_hertz: _TypeAlias = _typing.Literal["_sm_clock_hertz", b"_sm_clock_hertz"]  # noqa: Y015
+    _WhichOneofReturnType__temperature_celsius: _TypeAlias = _typing.Literal["temperature_celsius"]  # noqa: Y015
+    _WhichOneofArgType__temperature_celsius: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius"]  # noqa: Y015
+    _WhichOneofReturnType__utilization_percent: _TypeAlias = _typing.Literal["utilization_percent"]  # noqa: Y015
+    _WhichOneofArgType__utilization_percent: _TypeAlias = _typing.Literal["_utilization_percent", b"_utilization_percent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ecc_corrected) -> _WhichOneofReturnType__ecc_corrected | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ecc_uncorrected) -> _WhichOneofReturnType__ecc_uncorrected | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_clock_hertz) -> _WhichOneofReturnType__memory_clock_hertz | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_total_bytes) -> _WhichOneofReturnType__memory_total_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_used_bytes) -> _WhichOneofReturnType__memory_used_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__power_watts) -> _WhichOneofReturnType__power_watts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sm_clock_hertz) -> _WhichOneofReturnType__sm_clock_hertz | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_celsius) -> _WhichOneofReturnType__temperature_celsius | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__utilization_percent) -> _WhichOneofReturnType__utilization_percent | None: ...
 
 Global___GpuUse: _TypeAlias = GpuUse  # noqa: Y015
 
