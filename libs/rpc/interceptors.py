@@ -79,9 +79,18 @@ class Refusals(grpc.aio.ServerInterceptor):
 class BearerTokens(grpc.aio.ServerInterceptor):
     """Lets a call pass only with a token whose role opens the called contract."""
 
-    def __init__(self, role_of: Callable[[str], TokenRole | None], roles: Mapping[str, TokenRole]) -> None:
-        """`role_of` tells a secret's role, None when unknown; `roles` names the role each contract needs."""
-        self._role_of, self._roles = role_of, roles
+    def __init__(
+        self,
+        role_of: Callable[[str], TokenRole | None],
+        roles: Mapping[str, TokenRole | frozenset[TokenRole]],
+    ) -> None:
+        """`role_of` tells a secret's role, None when unknown; `roles` names the one that each contract needs,
+        or those of which any opens it."""
+        self._role_of = role_of
+        self._roles = {
+            contract: frozenset({needed}) if isinstance(needed, TokenRole) else needed
+            for contract, needed in roles.items()
+        }
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
@@ -99,7 +108,7 @@ class BearerTokens(grpc.aio.ServerInterceptor):
         role = self._role_of(secret)
         if role is None:
             return Unauthenticated("the token of this call is not known here")
-        if role is not self._roles.get(contract):
+        if role not in self._roles.get(contract, frozenset()):
             return PermissionDenied(f"a token of role {role.value!r} does not open {contract}")
         return None
 

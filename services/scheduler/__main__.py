@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from services.scheduler.access.rules import expired
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.contracts import ROLES, Parts, contracts, now
 from services.scheduler.diagnose.asking import Diagnoses
+from services.scheduler.facts_feed.feed import FactsFeed
 from services.scheduler.forwarding.peer import peers
 from services.scheduler.groups.upgrade import misplaced, placed_anew
 from services.scheduler.images.states import PullStates
@@ -37,6 +38,7 @@ from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.questions import Questions
 from services.scheduler.routes.servicer import Listeners
 from services.scheduler.routes.table import RoutesTable
+from services.scheduler.scaling.waiting import WaitingRequests
 from services.scheduler.secrets.opening import opened_vault
 from services.scheduler.settings import Settings
 from services.scheduler.story import DeploymentStory
@@ -84,7 +86,11 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         metrics, autoscaler = peers(settings, stop)
         owned.push_async_callback(metrics.close)
         owned.push_async_callback(autoscaler.close)
-        told = Listeners(traffic, Questions(), used.heard, comparisons.report)
+        waiting = WaitingRequests()
+        feed = FactsFeed(ledger.world, gateways, waiting.of)
+        ledger.subscribe(feed.heard)
+        waiting.on_changed(feed.waits)
+        told = Listeners(traffic, Questions(), used.heard, comparisons.report, waiting.said)
         parts = Parts(
             settings,
             store,
@@ -102,6 +108,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             told,
             metrics,
             autoscaler,
+            feed,
+            waiting,
             stop,
         )
         interceptors = (
@@ -114,19 +122,21 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
                 contracts(parts), settings.listen, drain_for=settings.drain_for, interceptors=interceptors
             )
         )
+        second, minute = timedelta(seconds=1), timedelta(minutes=1)
+        periodic: tuple[tuple[Callable[[], Awaitable[None]], timedelta, str], ...] = (
+            (watch.look, second, "node liveness"),
+            (gateways.look, second, "gateways that are away"),
+            (feed.look, second, "facts of gateways"),
+            (ramps.look, second, "ramps"),
+            (partial(_expire, ledger), second, "expiry of access tokens"),
+            (used.write, minute, "uses of access tokens"),
+            (partial(_prune, store, settings), 10 * minute, "event pruning"),
+            (partial(_retain, ledger, settings, now), 10 * minute, "idle services"),
+        )
         async with asyncio.TaskGroup() as loops:
             loops.create_task(reconciler.run(until=stop))
-            loops.create_task(repeat(watch.look, timedelta(seconds=1), stop, "node liveness"))
-            loops.create_task(repeat(gateways.look, timedelta(seconds=1), stop, "gateways that are away"))
-            loops.create_task(
-                repeat(partial(_prune, store, settings), timedelta(minutes=10), stop, "event pruning")
-            )
-            retain = partial(_retain, ledger, settings, now)
-            loops.create_task(repeat(retain, timedelta(minutes=10), stop, "idle services"))
-            expire = partial(_expire, ledger)
-            loops.create_task(repeat(expire, timedelta(seconds=1), stop, "expiry of access tokens"))
-            loops.create_task(repeat(ramps.look, timedelta(seconds=1), stop, "ramps"))
-            loops.create_task(repeat(used.write, timedelta(minutes=1), stop, "uses of access tokens"))
+            for step, every, name in periodic:
+                loops.create_task(repeat(step, every, stop, name))
             if ready is not None:
                 ready.set()
             loops.create_task(_end_when_fenced(ledger, stop))

@@ -8,8 +8,12 @@ from functools import partial
 from typing import Any
 
 from easel.admin.v1 import admin_pb2_grpc as admin
+from easel.admin.v1 import scaling_pb2_grpc as scaling
 from easel.agent.v1 import agent_pb2_grpc as agent
+from easel.autoscaler.v1 import autoscaler_pb2_grpc
+from easel.facts.v1 import facts_pb2_grpc as facts
 from easel.gateway.v1 import gateway_pb2_grpc as gateway
+from easel.metrics.v1 import metrics_pb2_grpc
 from libs.db.store import Store
 from libs.domain.states import TokenRole
 from libs.rpc.server import Service
@@ -29,10 +33,16 @@ from services.scheduler.admin.service_servicer import ServiceServicer
 from services.scheduler.admin.services import Services
 from services.scheduler.admin.token_servicer import TokenServicer
 from services.scheduler.admin.traffic_servicer import TrafficServicer
+from services.scheduler.admin.usage_servicer import UsageServicer
 from services.scheduler.admin.views import ServiceViews
 from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.diagnose.asking import Diagnoses
+from services.scheduler.facts_feed.feed import FactsFeed
+from services.scheduler.facts_feed.servicer import FactsServicer
+from services.scheduler.forwarding.metrics_servicer import MetricsForwarder
+from services.scheduler.forwarding.peer import Peer
+from services.scheduler.forwarding.replay_servicer import ReplayForwarder
 from services.scheduler.images.states import PullStates
 from services.scheduler.ledger import Ledger
 from services.scheduler.live import Live
@@ -41,11 +51,12 @@ from services.scheduler.ramp.loop import Ramps
 from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.servicer import Listeners, RoutesServicer
 from services.scheduler.routes.table import RoutesTable
+from services.scheduler.scaling.waiting import WaitingRequests
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.settings import Settings
 from services.scheduler.traffic.asking import Asking
 
-ROLES = {
+ROLES: dict[str, TokenRole | frozenset[TokenRole]] = {
     **{
         f"easel.admin.v1.{name}": TokenRole.ADMIN
         for name in (
@@ -61,10 +72,14 @@ ROLES = {
             "GroupService",
             "GatewayService",
             "TrafficService",
+            "UsageService",
         )
     },
+    "easel.metrics.v1.MetricsService": TokenRole.ADMIN,
+    "easel.autoscaler.v1.ReplayService": TokenRole.ADMIN,
     "easel.agent.v1.AgentLinkService": TokenRole.JOIN,
     "easel.gateway.v1.RoutesService": TokenRole.JOIN,
+    "easel.facts.v1.FactsService": frozenset({TokenRole.JOIN, TokenRole.ADMIN}),
 }
 
 
@@ -90,12 +105,22 @@ class Parts:
     ramps: Ramps
     comparisons: Comparisons
     told: Listeners
+    metrics: Peer
+    autoscaler: Peer
+    feed: FactsFeed
+    waiting: WaitingRequests
     stop: asyncio.Event
 
 
 def contracts(parts: Parts) -> list[Service]:
     """Every contract with what answers it."""
-    added = {**_of_services(parts), **_of_traffic(parts), **_of_storage(parts), **_of_links(parts)}
+    added = {
+        **_of_services(parts),
+        **_of_traffic(parts),
+        **_of_storage(parts),
+        **_of_links(parts),
+        **_handed_on(parts),
+    }
     return [Service(name, add) for name, add in added.items()]
 
 
@@ -113,12 +138,14 @@ def _of_services(parts: Parts) -> Adders:
     nodes = NodeServicer(p.ledger, p.sessions, now)
     events = EventServicer(p.ledger, p.store, p.stop)
     groups = GroupServicer(p.ledger, views, p.ramps.said, now)
+    usage = UsageServicer(p.ledger.world, p.store, now, settings.usage_kept)
     return {
         "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),
         "easel.admin.v1.InstanceService": partial(admin.add_InstanceServiceServicer_to_server, instances),
         "easel.admin.v1.NodeService": partial(admin.add_NodeServiceServicer_to_server, nodes),
         "easel.admin.v1.EventService": partial(admin.add_EventServiceServicer_to_server, events),
         "easel.admin.v1.GroupService": partial(admin.add_GroupServiceServicer_to_server, groups),
+        "easel.admin.v1.UsageService": partial(scaling.add_UsageServiceServicer_to_server, usage),
     }
 
 
@@ -151,11 +178,27 @@ def _of_storage(parts: Parts) -> Adders:
 
 
 def _of_links(parts: Parts) -> Adders:
-    """Of agents and gateways, which dial in."""
+    """Of agents and gateways, which dial in, and of those that follow the facts."""
     p = parts
     link = AgentLinkServicer(p.ledger, p.store, p.sessions, p.live, p.pulls, now)
     routes = RoutesServicer(p.table, p.gateways, p.ledger, p.told, now, p.stop)
     return {
         "easel.agent.v1.AgentLinkService": partial(agent.add_AgentLinkServiceServicer_to_server, link),
         "easel.gateway.v1.RoutesService": partial(gateway.add_RoutesServiceServicer_to_server, routes),
+        "easel.facts.v1.FactsService": partial(
+            facts.add_FactsServiceServicer_to_server, FactsServicer(p.feed, p.stop)
+        ),
+    }
+
+
+def _handed_on(parts: Parts) -> Adders:
+    """What other services answer."""
+    metrics, replay = MetricsForwarder(parts.metrics), ReplayForwarder(parts.autoscaler)
+    return {
+        "easel.metrics.v1.MetricsService": partial(
+            metrics_pb2_grpc.add_MetricsServiceServicer_to_server, metrics
+        ),
+        "easel.autoscaler.v1.ReplayService": partial(
+            autoscaler_pb2_grpc.add_ReplayServiceServicer_to_server, replay
+        ),
     }

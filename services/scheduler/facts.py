@@ -53,6 +53,8 @@ class Facts:
     group: str
     gateway: str
     workspace: str
+    # The names of metrics that the program may post.
+    custom_metrics: tuple[str, ...]
 
     def surge(self, wanted: int) -> int:
         """Instances above the wanted ones that there may be while some are replaced."""
@@ -99,6 +101,7 @@ def facts(spec: ServiceSpec) -> Facts:
         group=metadata.group or "",
         gateway=spec.gateway or SHARED_GATEWAY,
         workspace=metadata.workspace_id or "",
+        custom_metrics=tuple(each.name for each in spec.metrics),
     )
 
 

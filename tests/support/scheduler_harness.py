@@ -12,6 +12,7 @@ import grpc
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
 from easel.agent.v1 import agent_pb2, agent_pb2_grpc
 from easel.common.v1 import common_pb2
+from easel.facts.v1 import facts_pb2, facts_pb2_grpc
 from easel.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from libs.rpc.client import dial
 from services.scheduler.__main__ import run
@@ -61,6 +62,9 @@ class RunningScheduler:
     async def scale(self, name: str, instances: int) -> None:
         request = admin_pb2.ScaleServiceRequest(name=name, instances=instances)
         await self.services.ScaleService(request, timeout=DEADLINE)
+
+    async def delete(self, name: str) -> None:
+        await self.services.DeleteService(admin_pb2.DeleteServiceRequest(name=name), timeout=DEADLINE)
 
     async def event_reasons(self, service: str = "") -> list[str]:
         """Oldest first."""
@@ -290,6 +294,53 @@ async def a_gateway(
         await until(lambda: gateway.updates, "the first routes")
         try:
             yield gateway
+        finally:
+            call.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+class FollowedFacts:
+    """All that a follower of the facts knows by now."""
+
+    def __init__(self) -> None:
+        self.messages: list[facts_pb2.WatchResponse] = []
+        self.services: dict[str, facts_pb2.ServiceFacts] = {}
+        self.nodes: dict[str, facts_pb2.NodeFacts] = {}
+        self.gateways: dict[str, facts_pb2.GatewayFacts] = {}
+
+    def take(self, message: facts_pb2.WatchResponse) -> None:
+        if message.full:
+            self.services, self.nodes, self.gateways = {}, {}, {}
+        self.services |= {each.name: each for each in message.services}
+        self.nodes |= {each.name: each for each in message.nodes}
+        self.gateways |= {each.name: each for each in message.gateways}
+        for name in message.removed_services:
+            del self.services[name]
+        for name in message.removed_nodes:
+            del self.nodes[name]
+        for name in message.removed_gateways:
+            del self.gateways[name]
+        self.messages.append(message)
+
+
+@asynccontextmanager
+async def followed_facts(scheduler: RunningScheduler, token: str = "") -> AsyncIterator[FollowedFacts]:
+    """Follows the facts, by default with the join token."""
+    facts = FollowedFacts()
+
+    async def listen(call: Any) -> None:
+        async for message in call:
+            facts.take(message)
+
+    async with dial(scheduler.address, token or scheduler.join_token) as channel:
+        request = facts_pb2.WatchRequest(component="a test")
+        call = facts_pb2_grpc.FactsServiceStub(channel).Watch(request, timeout=120)
+        listening = asyncio.create_task(listen(call))
+        try:
+            await until(lambda: facts.messages or listening.done(), "the first facts")
+            if not facts.messages:
+                await listening
+            yield facts
         finally:
             call.cancel()
             await asyncio.gather(listening, return_exceptions=True)

@@ -39,6 +39,7 @@ class Gateway:
     # Where its Envoy listens without TLS; 0 when it does not say.
     port: int = 0
     first_sent: int = 0
+    last_sent: int = 0
     applied: int = 0
     away_since: datetime | None = None
     why: str = ""
@@ -52,6 +53,12 @@ class Gateway:
     def proven(self) -> bool:
         """Whether it has applied what it was sent, so that it has nothing from before."""
         return 0 < self.first_sent <= self.applied
+
+    @property
+    def behind(self) -> int:
+        """Generations that it was sent and has not applied; 1 before it has applied any."""
+        since = self.applied if self.applied >= self.first_sent else self.last_sent - 1
+        return max(0, self.last_sent - since)
 
 
 class Gateways:
@@ -141,6 +148,7 @@ class Gateways:
     def sent(self, gateway: Gateway, update: gateway_pb2.RoutesUpdate) -> None:
         """An update is on its way to a gateway."""
         gateway.first_sent = gateway.first_sent or update.generation
+        gateway.last_sent = update.generation
         gateway.held.sent(update)
 
     def applied(self, gateway: Gateway, generation: int, envoys: int) -> None:
@@ -213,6 +221,10 @@ class Gateways:
 
     def all_linked(self) -> Iterator[Gateway]:
         return chain.from_iterable(self._linked.values())
+
+    def names(self) -> set[str]:
+        """Of those that are connected, or were until lately."""
+        return {*self._linked, *self._away}
 
     def of(self, audience: Audience) -> list[Gateway]:
         """The connections of an audience."""

@@ -30,6 +30,7 @@ HELLO_WITHIN = 10.0
 Requests: TypeAlias = AsyncIterator[gateway_pb2.ConnectRequest]
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Comparisons: TypeAlias = Callable[[str, list[common_pb2.Comparison]], None]
+Waits: TypeAlias = Callable[[str, list[gateway_pb2.ServiceWaiting]], None]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Listeners:
     token_used: Callable[[str, datetime], None] = lambda token_id, at: None
     # By the connection's key; an empty list when it is over.
     compared: Comparisons = lambda key, comparisons: None
+    waits: Waits = lambda key, levels: None
 
 
 class RoutesServicer(gateway_pb2_grpc.RoutesServiceServicer):
@@ -97,6 +99,7 @@ class RoutesServicer(gateway_pb2_grpc.RoutesServiceServicer):
         self._listeners.traffic.left(gateway)
         self._listeners.questions.left(gateway)
         self._listeners.compared(gateway.key, [])
+        self._listeners.waits(gateway.key, [])
 
     async def _messages(self, link: "_Link") -> AsyncIterator[gateway_pb2.ConnectResponse]:
         update = self._table.full(link.gateway.audience)
@@ -157,6 +160,8 @@ class RoutesServicer(gateway_pb2_grpc.RoutesServiceServicer):
                 self._listeners.traffic.reported(gateway, message.traffic)
             case "comparisons":
                 self._listeners.compared(gateway.key, list(message.comparisons.comparisons))
+            case "waiting":
+                self._listeners.waits(gateway.key, list(message.waiting.services))
             case "token_uses":
                 for use in message.token_uses.uses:
                     self._listeners.token_used(use.token_id, use.at.ToDatetime(UTC))
