@@ -97,7 +97,7 @@ def zone_of(name: str | None, path: str = "TimeZone") -> zoneinfo.ZoneInfo:
 
 
 def instant(local: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
-    """The moment, in UTC, at which a clock in that zone first shows `local`, or goes on where it never does."""
+    """The moment, in UTC, at which a clock in that zone first shows `local`, or passes over it."""
     before = local.replace(tzinfo=zone, fold=0)
     moment = before.astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) == local:
