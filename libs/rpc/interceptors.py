@@ -26,7 +26,8 @@ OPEN_SERVICES = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflect
 class Refusals(grpc.aio.ServerInterceptor):
     """Turns EaselErrors into status codes with details, and bounds unary calls by a default deadline.
 
-    Anything else that a call raises is a bug: it is logged whole, and its caller learns that it happened.
+    A stream, of requests or of responses, lasts as long as its caller wants. Anything else that a call
+    raises is a bug: it is logged whole, and its caller learns that it happened.
     """
 
     def __init__(self, default_deadline: timedelta = timedelta(seconds=30)) -> None:
@@ -47,6 +48,8 @@ class Refusals(grpc.aio.ServerInterceptor):
 
         async def call(request: Any, context: Context) -> Any:
             async with _answering(context, method):
+                if handler.request_streaming:
+                    return await inner(request, context)
                 try:
                     return await asyncio.wait_for(inner(request, context), self._deadline)
                 except TimeoutError:

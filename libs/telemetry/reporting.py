@@ -1,0 +1,120 @@
+"""Telling metrics what a part of Easel counts about itself, for as long as it runs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import uuid4
+
+import grpc
+
+from easel.metrics.v1 import metrics_pb2 as pb
+from easel.metrics.v1 import metrics_pb2_grpc as rpc
+from libs.lifecycle import pause
+from libs.rpc.client import dial
+
+log = logging.getLogger(__name__)
+
+EVERY = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One number. Its name and labels are those of the catalogue of metrics; a counter ends in no `_total`."""
+
+    name: str
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def nothing() -> Iterable[Sample]:
+    """For a part that counts nothing but its process."""
+    return ()
+
+
+class Reporter:
+    """Reports `samples()`, and what the process uses, every two seconds to the metrics at `address`.
+
+    Without an address it does nothing. While metrics is away it says so once, drops what it would have sent, and
+    goes on when metrics is back. `samples` is called in the event loop and is to be quick; one that raises is a
+    bug, which is logged, and the report goes without.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        token: str,
+        component: str,
+        name: str,
+        samples: Callable[[], Iterable[Sample]] = nothing,
+        every: timedelta = EVERY,
+    ) -> None:
+        self._address, self._token = address, token
+        self._component, self._name, self._life = component, name, uuid4().hex
+        self._samples, self._every = samples, every
+        self._away = False
+
+    async def run(self, until: asyncio.Event) -> None:
+        """Reports until stopped."""
+        if not self._address:
+            return
+        async with dial(self._address, self._token) as channel:
+            while not until.is_set():
+                try:
+                    await rpc.TelemetryServiceStub(channel).Report(self._reports(until))
+                    why = "metrics ended the stream"
+                except grpc.aio.AioRpcError as refused:
+                    why = refused.details() or refused.code().name
+                if not until.is_set():
+                    self._say_away(why)
+                    await pause(until, self._every)
+
+    async def _reports(self, until: asyncio.Event) -> AsyncIterator[pb.ReportRequest]:
+        first = True
+        while not until.is_set():
+            yield pb.ReportRequest(component=self._report())
+            await pause(until, self._every)
+            if first:
+                # Sent a report, and the stream still stands: metrics is there.
+                first = False
+                self._say_back()
+
+    def _report(self) -> pb.ComponentReport:
+        report = pb.ComponentReport(component=self._component, name=self._name, life=self._life)
+        own = {"component": self._component, "name": self._name}
+        for sample in (*of_process(own), *self._of_part()):
+            report.samples.add(name=sample.name, value=sample.value, labels=sample.labels)
+        return report
+
+    def _of_part(self) -> list[Sample]:
+        try:
+            return list(self._samples())
+        except Exception:
+            log.exception("what is counted could not be told", extra={"component": self._component})
+            return []
+
+    def _say_away(self, why: str) -> None:
+        if not self._away:
+            log.warning("metrics is away", extra={"component": self._component, "why": why})
+        self._away = True
+
+    def _say_back(self) -> None:
+        if self._away:
+            log.info("metrics is back", extra={"component": self._component})
+        self._away = False
+
+
+def of_process(labels: Mapping[str, str]) -> list[Sample]:
+    """What this process uses, as `easel_component_*`."""
+    import psutil  # Loads what no command needs.
+
+    process = psutil.Process()
+    with process.oneshot():
+        times = process.cpu_times()
+        return [
+            Sample("easel_component_start_timestamp_seconds", process.create_time(), labels),
+            Sample("easel_component_cpu_seconds", times.user + times.system, labels),
+            Sample("easel_component_memory_bytes", process.memory_info().rss, labels),
+            Sample("easel_component_open_files", process.num_fds(), labels),
+        ]
