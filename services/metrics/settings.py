@@ -1,0 +1,53 @@
+"""What an operator can set for metrics."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# More than any Easel has been run with; beyond it, what is new is not kept, and said once.
+_MOST_ROWS = 100_000
+
+
+class Settings(BaseSettings):
+    """What an operator can set for metrics, as EASEL_METRICS_* variables."""
+
+    # A refusal shows no input: the token is among it.
+    model_config = SettingsConfigDict(env_prefix="EASEL_METRICS_", frozen=True, hide_input_in_errors=True)
+
+    name: str = "metrics"
+    # "host:port" or "unix:/path": where the other parts report and ask.
+    listen: str = "127.0.0.1:8803"
+    # Where Prometheus finds /metrics; empty serves none.
+    http_listen: str = "127.0.0.1:8804"
+    scheduler: str = "127.0.0.1:8801"
+    join_token: str = ""
+    join_token_file: Path | None = None
+    # Where totals are kept over restarts.
+    data_dir: Path = Path("easel-data/metrics")
+    # How many services, instances, nodes and GPUs are kept at most, of each kind.
+    most_rows: int = Field(default=_MOST_ROWS, ge=16)
+    log_level: str = "INFO"
+
+    @model_validator(mode="after")
+    def _addresses_name_a_host_and_a_port(self) -> Self:
+        for name in ("listen", "http_listen"):
+            value: str = getattr(self, name)
+            if value and not value.startswith("unix:"):
+                host_and_port(value, name)
+        return self
+
+    def token(self) -> str:
+        """The join token: given outright, or read from its file. Empty when there is neither."""
+        if self.join_token or self.join_token_file is None:
+            return self.join_token
+        return self.join_token_file.read_text(encoding="ascii").strip()
+
+
+def host_and_port(address: str, name: str) -> tuple[str, int]:
+    """Splits "host:port". Raises ValueError, naming the setting, when it is something else."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{name} is {address!r}; expected host:port with a port from 0 to 65535")
+    return host.strip("[]"), int(port)
