@@ -68,6 +68,11 @@ def _browser_missing() -> str:
     return "" if found else f"no browser on PATH ({', '.join(BROWSERS)})"
 
 
+def _prometheus_missing() -> str:
+    lacking = [name for name in ("prometheus", "promtool", "amtool") if not shutil.which(name)]
+    return f"not on PATH: {', '.join(lacking)}" if lacking else ""
+
+
 PARTS = (
     Part("docker", "a Docker Engine that answers, with the image python:3.11-slim", _docker_missing),
     Part("compose", "docker-compose or docker compose, with an engine", _compose_missing),
@@ -75,6 +80,7 @@ PARTS = (
     Part("namespaces", "user and mount namespaces", _namespaces_missing),
     Part("compiler", "a C compiler", _compiler_missing),
     Part("browser", "Chromium, which runs headless", _browser_missing),
+    Part("prometheus", "Prometheus with promtool, and amtool of Alertmanager", _prometheus_missing),
 )
 
 
