@@ -154,6 +154,7 @@ nodes = Table(
     text("agent_version"),
     Column("reclaim_at", Moment),
     text("reclaim_why"),
+    flag("reclaim_by_agent"),
     number("revision"),
 )
 

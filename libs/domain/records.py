@@ -229,6 +229,8 @@ class Node:
     # When its owner takes it away; None while nothing is announced.
     reclaim_at: datetime | None = None
     reclaim_why: str = ""
+    # Whether the node itself said so, and takes it back by saying nothing of it any more.
+    reclaim_by_agent: bool = False
     revision: int = 0
 
 

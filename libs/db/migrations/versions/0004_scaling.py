@@ -19,6 +19,9 @@ def upgrade() -> None:
     op.add_column("instances", sa.Column("phases", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("nodes", sa.Column("reclaim_at", sa.DateTime(timezone=True)))
     op.add_column("nodes", sa.Column("reclaim_why", sa.Text(), nullable=False, server_default=""))
+    op.add_column(
+        "nodes", sa.Column("reclaim_by_agent", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
     op.add_column("events", sa.Column("details", sa.JSON(), nullable=False, server_default="{}"))
     op.create_table(
         "autoscalers",

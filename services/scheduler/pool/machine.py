@@ -1,0 +1,51 @@
+"""What a node's labels say of the machine it is: its type, its price an hour, whether it is a spot machine. Pure."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TYPE = "easel/instance-type"
+PRICE = "easel/price"
+SPOT = "easel/spot"
+
+_HIGHEST_PRICE = 1_000_000
+_WORDS = {"true": True, "false": False, "": False}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`price` is None where it is not known. `troubles` are sentences about labels that cannot be read."""
+
+    instance_type: str = ""
+    price: float | None = None
+    spot: bool = False
+    troubles: tuple[str, ...] = ()
+
+
+PLAIN = Machine()
+
+
+def machine_of(labels: Mapping[str, str]) -> Machine:
+    """A label that cannot be read is as one that is not there, and said in `troubles`."""
+    if not (TYPE in labels or PRICE in labels or SPOT in labels):
+        return PLAIN
+    troubles = []
+    price = _price(labels.get(PRICE, ""))
+    if price is None and labels.get(PRICE):
+        troubles.append(_trouble(PRICE, labels[PRICE], "a price an hour of 0 or more, such as 0.35"))
+    spot = _WORDS.get(labels.get(SPOT, "").strip().lower())
+    if spot is None:
+        troubles.append(_trouble(SPOT, labels[SPOT], "true or false"))
+    return Machine(labels.get(TYPE, "").strip(), price, bool(spot), tuple(troubles))
+
+
+def _price(text: str) -> float | None:
+    try:
+        price = float(text)
+    except ValueError:
+        return None
+    return price if math.isfinite(price) and 0 <= price <= _HIGHEST_PRICE else None
+
+
+def _trouble(label: str, value: str, expected: str) -> str:
+    return f"label {label} is {value!r}, expected {expected}"
