@@ -1,4 +1,4 @@
-"""Memory and CPU bounds through control groups (version 2), where a group is delegated to the agent."""
+"""Control groups: memory and CPU bounds where a group (version 2) is delegated, and what a group uses."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,3 +41,39 @@ class ControlGroups:
         """Removes the group that a killed launcher left. Safe to repeat; one with processes stays."""
         with suppress(OSError):
             (self.parent / instance).rmdir()
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What the processes of a control group use."""
+
+    cpu_seconds: float
+    # Without the part of the page cache that nothing has touched for a while.
+    memory_bytes: int
+
+
+def spent_in(group: Path) -> Spent | None:
+    """Of a group of version 2; None when it cannot be read. Blocks shortly."""
+    try:
+        microseconds = _entries(group / "cpu.stat")["usage_usec"]
+        used = int((group / "memory.current").read_bytes())
+        idle = _entries(group / "memory.stat").get("inactive_file", 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return Spent(microseconds / 1e6, max(0, used - idle))
+
+
+def spent_in_old(cpu: Path, memory: Path) -> Spent | None:
+    """Of the two groups of version 1 that one set of processes is in; None when they cannot be read."""
+    try:
+        nanoseconds = int((cpu / "cpuacct.usage").read_bytes())
+        used = int((memory / "memory.usage_in_bytes").read_bytes())
+        idle = _entries(memory / "memory.stat").get("total_inactive_file", 0)
+    except (OSError, ValueError):
+        return None
+    return Spent(nanoseconds / 1e9, max(0, used - idle))
+
+
+def _entries(file: Path) -> dict[str, int]:
+    lines = (line.split() for line in file.read_text(encoding="ascii").splitlines())
+    return {line[0]: int(line[1]) for line in lines if len(line) == 2}

@@ -8,11 +8,13 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 from libs.domain.errors import EaselError, Unavailable
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
 from services.agent.runtime.listeners import Listener, connections_to, finding_of, listeners, tree_of
+from services.agent.runtime.loopback import listen_inside
 from services.agent.runtime.port import Activity, Executed, Finding
 from services.agent.runtime.threads import in_own_thread
 
@@ -37,23 +39,29 @@ class Within:
         seen = await self._seen(name)
         if seen is None:
             return 0
-        net = await asyncio.to_thread(_net_of, seen)
+        net = await asyncio.to_thread(net_of, seen)
         if net is None:
             return None if seen["State"]["Running"] else 0
-        return await asyncio.to_thread(connections_to, _declared(seen), net)
+        return await asyncio.to_thread(connections_to, declared_port(seen), net)
 
     async def explain(self, name: str) -> Finding | None:
         """Raises Unavailable."""
         seen = await self._seen(name)
         if seen is None:
             return None
-        net = await asyncio.to_thread(_net_of, seen)
+        net = await asyncio.to_thread(net_of, seen)
         if net is None:
             return None
-        port = _declared(seen)
+        port = declared_port(seen)
         found = [each for each in await asyncio.to_thread(listeners, net) if not _is_engines(each)]
         advice = f"containers[0].port says {port}: let it read the environment variable PORT"
         return finding_of(found, port, advice, from_outside=True)
+
+    async def open_loopback(self, name: str, port: int) -> list[socket]:
+        """See `Runtime`. Raises Unavailable."""
+        seen = await self._seen(name)
+        net = await asyncio.to_thread(net_of, seen) if seen is not None else None
+        return await in_own_thread(partial(listen_inside, net, port)) if net is not None else []
 
     async def address(self, name: str) -> str:
         """The container's own address; empty when it has none. Raises Unavailable."""
@@ -136,7 +144,7 @@ def _kill_tree(root: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _net_of(seen: Mapping[str, Any]) -> Path | None:
+def net_of(seen: Mapping[str, Any]) -> Path | None:
     """The network of a container in this host's /proc. Another process that has its pid is told apart."""
     net = Path(f"/proc/{seen['State']['Pid']}/net")
     return net if seen["State"]["Pid"] and _has_address(net, _address(seen)) else None
@@ -154,7 +162,7 @@ def _address(seen: Mapping[str, Any]) -> str:
     return next((net["IPAddress"] for net in networks.values() if net.get("IPAddress")), "")
 
 
-def _declared(seen: Mapping[str, Any]) -> int:
+def declared_port(seen: Mapping[str, Any]) -> int:
     return int(seen["Config"]["Labels"][_DECLARED])
 
 

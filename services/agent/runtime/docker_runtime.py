@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from socket import socket
 from typing import Any
 
 from libs.domain.errors import NotFound, Unavailable
@@ -28,6 +29,7 @@ from services.agent.runtime.docker_spec import (
     exit_from,
     running_from,
 )
+from services.agent.runtime.docker_usage import Meter
 from services.agent.runtime.port import (
     Activity,
     Attempt,
@@ -38,6 +40,7 @@ from services.agent.runtime.port import (
     Running,
     StartFailed,
     Told,
+    Use,
 )
 from services.agent.runtime.sockets import accepts, stays_open
 from services.agent.storage.node_storage import NodeStorage
@@ -80,7 +83,9 @@ class DockerRuntime:
         self._creator = Creator(settings.node, settings.publish, settings.network)
         self._exits: asyncio.Queue[str] = asyncio.Queue()
         self._listener: threading.Thread | None = None
-        self._within = Within(self._engine)
+        self._within, self._meter = Within(self._engine), Meter(self._engine)
+        # The engine's id of the container of each instance.
+        self._containers: dict[str, str] = {}
         self._inside: dict[str, tuple[str, int]] = {}
         self._died: set[str] = set()
         # The instances whose containers are being made and started right now.
@@ -136,6 +141,7 @@ class DockerRuntime:
         await self._engine.ask(partial(remove, name=name_of(instance)))
         await self._engine.ask(partial(remove_volumes, instance=instance))
         self._inside.pop(instance, None)
+        self._containers.pop(instance, None)
         self._previous.pop(instance, None)
         self._prepared.pop(instance, None)
         if self._storage is not None:
@@ -183,6 +189,16 @@ class DockerRuntime:
 
     async def activity(self, running: Running) -> Activity | None:
         return await self._within.activity(name_of(running.id))
+
+    async def usage(self, running: Sequence[Running]) -> Mapping[str, Use]:
+        known = ((each.id, self._containers.get(each.id)) for each in running)
+        return await self._meter.use_of({instance: container for instance, container in known if container})
+
+    async def open_loopback(self, running: Running, port: int) -> Sequence[socket]:
+        return await self._within.open_loopback(name_of(running.id), port)
+
+    async def owner_of(self, peer: tuple[str, int], port: int, among: Sequence[Running]) -> str | None:
+        return None
 
     async def images(self) -> Sequence[str]:
         if time.monotonic() - self._images[0] > _IMAGES_KEPT:
@@ -239,6 +255,7 @@ class DockerRuntime:
 
     async def _facts(self, container: Mapping[str, Any]) -> Running:
         labels = container["Labels"]
+        self._containers[labels[INSTANCE]] = container["Id"]
         ended = None
         # What is being started has not ended, whatever the engine says meanwhile. This is asked first: of a
         # start that is over by now the engine's answer is true.

@@ -70,7 +70,7 @@ def connections_of_tree(root: int, port: int) -> int:
     # What a process hands to one that it forks just now is found at the second look.
     for _ in range(2):
         if strange:
-            held, all_seen = _sockets_of_tree(root)
+            held, all_seen = sockets_of_tree(root)
             strange = strange - held if all_seen else set()
     return sum(inode not in strange for inode in connected)
 
@@ -81,13 +81,20 @@ def _connected_to(port: int, net: Path) -> list[str]:
     return [fields[9] for fields in _rows(_ESTABLISHED, net) if fields[1].endswith(ending)]
 
 
+def inodes_between(own: int, other: int) -> set[str]:
+    """The sockets of this host that are connected from port `own` to port `other`. Blocks shortly."""
+    ends = f":{own:04X}", f":{other:04X}"
+    rows = _rows(_ESTABLISHED, _OWN)
+    return {row[9] for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1])}
+
+
 def listeners_of_tree(root: int) -> list[Listener]:
     """What the process `root` and those below it listen on. Blocks shortly."""
-    held, _ = _sockets_of_tree(root)
+    held, _ = sockets_of_tree(root)
     return [listener for listener in listeners() if listener.inode in held]
 
 
-def _sockets_of_tree(root: int) -> tuple[set[str], bool]:
+def sockets_of_tree(root: int) -> tuple[set[str], bool]:
     """The inodes of its sockets, and whether all were seen: a program of another user hides its own."""
     held: set[str] = set()
     all_seen = True

@@ -1,8 +1,9 @@
 """What the agent needs of whatever runs instances."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from socket import socket
 from typing import ClassVar, Protocol
 
 from libs.domain.causes import Cause
@@ -52,6 +53,18 @@ class Activity:
     def moved_since(self, before: "Activity") -> bool:
         """Whether that is a sign of life. What merely waits also computes a little."""
         return self.said != before.said or abs(self.work - before.work) >= _LEAST_WORK
+
+
+@dataclass(frozen=True)
+class Use:
+    """What an instance uses. CPU time counts from the start of its run and never falls while it lasts.
+
+    `connections` are those to its port; None where they cannot be seen.
+    """
+
+    cpu_seconds: float
+    memory_bytes: int
+    connections: int | None = None
 
 
 @dataclass(frozen=True)
@@ -204,6 +217,24 @@ class Runtime(Protocol):
 
     async def activity(self, running: Running) -> Activity | None:
         """What its program has done so far; None when that cannot be seen."""
+        ...
+
+    async def usage(self, running: Sequence[Running]) -> Mapping[str, Use]:
+        """What each of these uses by now, by its id, at a cost that allows for one look a second.
+
+        What cannot be seen is left out. Raises Unavailable when nothing can be.
+        """
+        ...
+
+    async def open_loopback(self, running: Running, port: int) -> Sequence[socket]:
+        """Sockets that listen at `port` of the loopback that its program alone sees.
+
+        None where it shares that of the node, or where the agent cannot get there.
+        """
+        ...
+
+    async def owner_of(self, peer: tuple[str, int], port: int, among: Sequence[Running]) -> str | None:
+        """Which of these has the connection from `peer` to `port` of the node's loopback; None for no one."""
         ...
 
     def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:

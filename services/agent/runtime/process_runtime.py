@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 from libs.domain.causes import Cause
@@ -22,14 +23,16 @@ from libs.domain.errors import NotFound
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.mounts import MountKind, ensure_source
 from services.agent.runtime import process_inside
-from services.agent.runtime.cgroups import ControlGroups
+from services.agent.runtime.cgroups import ControlGroups, spent_in
 from services.agent.runtime.launchers import Launchers
 from services.agent.runtime.listeners import (
     connections_of_tree,
     connections_to,
     finding_of,
+    inodes_between,
     listeners_of_tree,
     ports_of_tree,
+    sockets_of_tree,
 )
 from services.agent.runtime.logfiles import follow as followed
 from services.agent.runtime.logfiles import tail_of
@@ -45,6 +48,7 @@ from services.agent.runtime.port import (
     Running,
     StartFailed,
     Told,
+    Use,
 )
 from services.agent.runtime.process_launch import Place, host_path, launch_of, refuse_mounts
 from services.agent.runtime.process_state import (
@@ -55,6 +59,7 @@ from services.agent.runtime.process_state import (
     state_of,
     venvs_of,
 )
+from services.agent.runtime.process_usage import Trees, connections_by_port
 from services.agent.runtime.sockets import accepts, is_free
 from services.agent.runtime.threads import FILES_WITHIN, in_own_thread, prepared_mount
 from services.agent.runtime.venvs import Venvs, content_of
@@ -94,6 +99,7 @@ class ProcessRuntime:
         self._listening: set[tuple[str, datetime]] = set()
         # Looking and starting exclude each other: half a start is not to be taken for an end.
         self._mutex = threading.RLock()
+        self._trees = Trees()
 
     async def instances(self) -> Sequence[Running]:
         found = await asyncio.to_thread(self._scan)
@@ -175,6 +181,15 @@ class ProcessRuntime:
     async def activity(self, running: Running) -> Activity | None:
         return await asyncio.to_thread(process_inside.activity_of, self._directory(running.id))
 
+    async def usage(self, running: Sequence[Running]) -> Mapping[str, Use]:
+        return await in_own_thread(partial(self._meter, running))
+
+    async def open_loopback(self, running: Running, port: int) -> Sequence[socket]:
+        return ()
+
+    async def owner_of(self, peer: tuple[str, int], port: int, among: Sequence[Running]) -> str | None:
+        return await asyncio.to_thread(self._owner_of, peer[1], port, among)
+
     async def logs(self, instance: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
         directory = self._directory(instance)
         if not directory.path.is_dir():
@@ -212,6 +227,30 @@ class ProcessRuntime:
 
     def _directory(self, instance: str) -> InstanceDirectory:
         return InstanceDirectory(self._settings.directory / instance)
+
+    def _launchers(self, running: Sequence[Running]) -> dict[str, int]:
+        found = {each.id: self._directory(each.id).monitor() for each in running}
+        return {instance: pid for instance, pid in found.items() if pid is not None}
+
+    def _meter(self, running: Sequence[Running]) -> dict[str, Use]:
+        seen, open_at = self._trees.look(self._launchers(running)), connections_by_port()
+        uses = {}
+        for each in running:
+            if each.id in seen:
+                seconds, memory = seen[each.id]
+                groups = self._settings.control_groups
+                spent = spent_in(groups.parent / each.id) if groups is not None else None
+                if spent is not None:
+                    seconds, memory = spent.cpu_seconds, spent.memory_bytes
+                uses[each.id] = Use(seconds, memory, open_at[each.port] if each.port else None)
+        return uses
+
+    def _owner_of(self, own: int, port: int, among: Sequence[Running]) -> str | None:
+        sockets = inodes_between(own, port)
+        for instance, launcher in self._launchers(among).items():
+            if sockets & sockets_of_tree(launcher)[0]:
+                return instance
+        return None
 
     def _scan(self) -> list[Running]:
         found: list[Running] = []
