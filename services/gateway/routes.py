@@ -85,6 +85,15 @@ class Registration:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Requests that come while no instance is ready wait for one: so many, so many MiB, and for so long."""
+
+    requests: int = 1000
+    mib: int = 256
+    within: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
 class Service:
     """All that a gateway needs to know of one service."""
 
@@ -103,6 +112,18 @@ class Service:
     tcp_listeners: tuple[TcpListener, ...] = ()
     registrations: tuple[Registration, ...] = ()
     group: str = ""
+    # None where requests that come while no instance is ready are refused.
+    hold: Hold | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has an instance that takes requests."""
+        return any(backend.endpoints for backend in self.backends)
+
+    @property
+    def holds(self) -> bool:
+        """Whether requests wait for an instance now."""
+        return self.hold is not None and not self.is_ready
 
 
 @dataclass(frozen=True)

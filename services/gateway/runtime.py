@@ -116,6 +116,8 @@ def envoy_dial(settings: Settings, xds: str, token: str, *, elsewhere: bool = Fa
         settings.otlp_endpoint,
         max_heap_mib=settings.max_heap_mib or (0 if elsewhere else capacity.heap_mib()),
         max_connections=settings.max_connections or (0 if elsewhere else capacity.connections()),
+        metrics=settings.metrics,
+        metrics_token="" if settings.metrics.startswith("unix:") else token,
     )
 
 

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     front_listen: str = ""
     # "127.0.0.1:port" or "unix:/path"; empty means a unix socket inside data_dir.
     envoy_admin: str = ""
+    # Where Envoy sends what it counts, every second: "host:port" or "unix:/path" of the metrics service. Empty
+    # means nowhere.
+    metrics: str = ""
     # One variable for every service.
     otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")
     # How many of a hundred requests get a span, where their client has not decided.
@@ -64,7 +67,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _addresses_name_a_host_and_a_port(self) -> Self:
         host_and_port(self.listen, "listen")
-        for name in ("xds_listen", "envoy_admin", "front_listen"):
+        for name in ("xds_listen", "envoy_admin", "front_listen", "metrics"):
             value: str = getattr(self, name)
             if value and not value.startswith("unix:"):
                 host_and_port(value, name)

@@ -14,6 +14,7 @@ from services.gateway.routes import (
     Endpoint,
     Group,
     GroupMember,
+    Hold,
     HostedGateway,
     Limits,
     MemberRule,
@@ -88,6 +89,7 @@ def service_from_proto(message: pb.ServiceRoute) -> Service:
             for each in message.registrations
         ),
         group=message.group,
+        hold=_hold(message.hold) if message.HasField("hold") else None,
     )
 
 
@@ -174,6 +176,7 @@ def service_to_proto(service: Service) -> pb.ServiceRoute:
             for each in service.registrations
         ],
         group=service.group,
+        hold=_hold_out(service.hold) if service.hold is not None else None,
     )
 
 
@@ -243,6 +246,14 @@ def _hosted(message: pb.HostedGateways) -> tuple[HostedGateway, ...]:
     return tuple(
         HostedGateway(each.name, each.port, each.workers, each.public_url) for each in message.gateways
     )
+
+
+def _hold(message: pb.Hold) -> Hold:
+    return Hold(message.requests, message.mib, timedelta(milliseconds=message.within_ms))
+
+
+def _hold_out(hold: Hold) -> pb.Hold:
+    return pb.Hold(requests=hold.requests, mib=hold.mib, within_ms=_milliseconds(hold.within))
 
 
 def _tokens(values: Iterable[str], ids: Iterable[str]) -> tuple[Token, ...]:

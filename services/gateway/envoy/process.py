@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def start(launch: Launch) -> Running:
     # Connections of a listener that was changed or is gone may finish what they do for ten minutes.
     command += ["--drain-time-s", "600", "--drain-strategy", "immediate", "--parent-shutdown-time-s", "900"]
     command += ["--concurrency", str(launch.concurrency or os.cpu_count() or 1)]
+    # What is counted begins anew with each start; who adds it up can tell by this.
+    command += ["--config-yaml", json.dumps({"node": {"cluster": f"easel/{uuid.uuid4().hex[:12]}"}})]
     with _log(launch).open("ab") as log_file:
         detached = subprocess.run(
             [sys.executable, "-I", "-S", str(_DETACH), *command],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Admin, Bootstrap
+from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.backoff_pb2 import BackoffStrategy
 from envoy.config.core.v3.base_pb2 import HeaderValue, Node, RetryPolicy
@@ -12,7 +13,8 @@ from envoy.config.core.v3.grpc_service_pb2 import GrpcService
 from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, KeepaliveSettings
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
-from envoy.config.metrics.v3.stats_pb2 import HistogramBucketSettings, StatsConfig, StatsMatcher
+from envoy.config.metrics.v3.metrics_service_pb2 import HistogramEmitMode, MetricsServiceConfig
+from envoy.config.metrics.v3.stats_pb2 import HistogramBucketSettings, StatsConfig, StatsMatcher, StatsSink
 from envoy.config.overload.v3.overload_pb2 import (
     OverloadAction,
     OverloadManager,
@@ -30,13 +32,22 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as upst
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import ListStringMatcher, StringMatcher
 from google.protobuf.json_format import MessageToJson
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from services.gateway.xds import bounds
 from services.gateway.xds.manager import OTLP_CLUSTER
 from services.gateway.xds.wire import address_of, from_ads, milliseconds, packed
 
 ADS_CLUSTER = "easel_ads"
+METRICS_CLUSTER = "easel_metrics"
 _HEAP_MONITOR = "envoy.resource_monitors.fixed_heap"
+# Families of numbers in one message, far below what a message may hold.
+_BATCH = 1_000
+# Calls at once over a cluster of the gateway's own, such as requests that wait for an instance.
+_PLENTY = UInt32Value(value=1_000_000)
+_NO_PRACTICAL_LIMIT = CircuitBreakers.Thresholds(
+    max_connections=_PLENTY, max_pending_requests=_PLENTY, max_requests=_PLENTY
+)
 _CONNECTIONS_MONITOR = "envoy.resource_monitors.global_downstream_max_connections"
 # A fifth from each other where most requests end, so that a fifth more can be told; Envoy counts whole
 # milliseconds.
@@ -55,8 +66,9 @@ _OF_A_CLUSTER = (
     "upstream_rq_per_try_timeout",
     "upstream_rq_pending_active",
     "upstream_rq_time",
-    "upstream_rq_[245]xx",
+    "upstream_rq_[2345]xx",
     "upstream_cx_active",
+    "upstream_cx_[rt]x_bytes_total",
     "membership_total",
     "membership_healthy",
     r"grpc\.(success|failure|[0-9]+)",
@@ -89,6 +101,9 @@ class Dial:
     # Bounds on what it takes in memory, and on connections of clients; 0 for none.
     max_heap_mib: int = 0
     max_connections: int = 0
+    # Where what it counts is sent to, and the token that opens that; empty for nowhere, and for none.
+    metrics: str = ""
+    metrics_token: str = ""
 
 
 def bootstrap(dial: Dial) -> str:
@@ -108,6 +123,10 @@ def bootstrap(dial: Dial) -> str:
     if dial.max_heap_mib or dial.max_connections:
         message.overload_manager.CopyFrom(_overload_manager(dial))
     message.stats_config.CopyFrom(_statistics())
+    if dial.metrics:
+        message.static_resources.clusters.append(_grpc_cluster(METRICS_CLUSTER, dial.metrics))
+        message.stats_sinks.append(_pushing(dial.metrics_token))
+        message.stats_flush_interval.CopyFrom(milliseconds(1_000))
     message.deferred_stat_options.enable_deferred_creation_stats = True
     text: str = MessageToJson(message, preserving_proto_field_name=True)
     return text
@@ -119,14 +138,34 @@ def _stream(token: str) -> Any:
         retry_back_off=BackoffStrategy(base_interval=milliseconds(100), max_interval=milliseconds(1_000))
     )
     service = GrpcService(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=ADS_CLUSTER, retry_policy=again))
-    if token:
-        service.initial_metadata.append(HeaderValue(key="authorization", value=f"Bearer {token}"))
+    service.initial_metadata.extend(shown(token))
     return ApiConfigSource(
         api_type=ApiConfigSource.ApiType.DELTA_GRPC,
         transport_api_version=ApiVersion.V3,
         grpc_services=[service],
         set_node_on_first_message_only=True,
     )
+
+
+def shown(token: str) -> list[HeaderValue]:
+    """What opens a gRPC service of Easel's; nothing where no token is needed."""
+    return [HeaderValue(key="authorization", value=f"Bearer {token}")] if token else []
+
+
+def _pushing(token: str) -> StatsSink:
+    """Counters as sums since the start, so that a lost message loses nothing; histograms of the time since the
+    message before. Names are whole, without tags."""
+    config = MetricsServiceConfig(
+        transport_api_version=ApiVersion.V3,
+        grpc_service=GrpcService(
+            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=METRICS_CLUSTER), initial_metadata=shown(token)
+        ),
+        report_counters_as_deltas=BoolValue(value=False),
+        emit_tags_as_labels=False,
+        histogram_emit_mode=HistogramEmitMode.HISTOGRAM,
+        batch_size=_BATCH,
+    )
+    return StatsSink(name="envoy.stat_sinks.metrics_service", typed_config=packed(config))
 
 
 def _grpc_cluster(name: str, address: str) -> Any:
@@ -140,6 +179,7 @@ def _grpc_cluster(name: str, address: str) -> Any:
         name=name,
         type=Cluster.DiscoveryType.STRICT_DNS if by_name else Cluster.DiscoveryType.STATIC,
         connect_timeout=milliseconds(1_000),
+        circuit_breakers=CircuitBreakers(thresholds=[_NO_PRACTICAL_LIMIT]),
         load_assignment=ClusterLoadAssignment(
             cluster_name=name, endpoints=[LocalityLbEndpoints(lb_endpoints=[place])]
         ),
