@@ -4,6 +4,7 @@ from libs.spec.containers import Container
 from libs.spec.gaps import not_carried_out
 from libs.spec.parsing import Parsed, dump_service, parse_service
 from libs.spec.quantity import CountOrPercent, Quantity
+from libs.spec.scaling import parse_autoscaler, parse_cronscaler
 from libs.spec.service import ServiceSpec
 from libs.spec.storage import Mount
 from libs.spec.suggestions import Notice
@@ -20,6 +21,8 @@ __all__ = [
     "dump_service",
     "merge_update",
     "not_carried_out",
+    "parse_autoscaler",
+    "parse_cronscaler",
     "parse_service",
     "replace_update",
 ]

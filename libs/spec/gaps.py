@@ -87,10 +87,6 @@ GAPS: tuple[Gap, ...] = (
     Gap("oss_endpoint", "models are not fetched yet; the endpoint is kept and ignored"),
     Gap("model_entry", _PROCESSOR),
     Gap("model_config", _PROCESSOR),
-    Gap("autoscaler", "the number of instances does not change by itself yet; it stays at metadata.instance"),
-    Gap(
-        "cronScaler", "the number of instances does not follow a schedule yet; it stays at metadata.instance"
-    ),
     Gap("unit", "instances that span several nodes are not carried out yet; each instance is on one node"),
     Gap("aimaster", "nodes are not checked before an instance starts yet"),
     Gap("sinker", "requests and responses are not recorded yet"),

@@ -7,6 +7,7 @@ from libs.spec.canonical import canonical
 from libs.spec.document import load
 from libs.spec.refusal import path_of
 from libs.spec.rules import check
+from libs.spec.scaling_rules import scaling_notices
 from libs.spec.service import ServiceSpec
 from libs.spec.suggestions import Notice, unknown_keys
 from libs.spec.updates import Document
@@ -50,7 +51,7 @@ def parse_service(document: Document) -> Parsed:
     nested.setdefault("metadata", {})
     spec = validated(nested)
     check(spec)
-    return Parsed(spec, (*unknown_keys(spec.to_json()), *_odd_values(spec)))
+    return Parsed(spec, (*unknown_keys(spec.to_json()), *_odd_values(spec), *scaling_notices(spec)))
 
 
 def dump_service(spec: ServiceSpec) -> dict[str, object]:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from libs.spec.cloud import OWN_NODES
 from libs.spec.probe import Probe
 from libs.spec.refusal import NOTHING, Path, Words, refused
+from libs.spec.scaling_rules import sizes_can_be_chosen
 from libs.spec.secret_refs import parse_ref, values_that_may_refer
 from libs.spec.service import ServiceSpec
 from libs.spec.storage import SHARED_MEMORY, Oss
@@ -223,15 +224,6 @@ def warm_up_requests_are_in_a_file(spec: ServiceSpec) -> None:
         raise refused(("warm_up_data_path",), path, expected) from None
 
 
-def the_autoscaler_has_room(spec: ServiceSpec) -> None:
-    """The most instances are not fewer than the least."""
-    scaler = spec.autoscaler
-    if scaler is not None and scaler.max < scaler.min:
-        if "max" in scaler.model_fields_set:
-            raise refused(("autoscaler", "max"), scaler.max, f"at least autoscaler.min, {scaler.min}")
-        raise refused(("autoscaler", "min"), scaler.min, f"at most autoscaler.max, {scaler.max} by default")
-
-
 def records_have_a_destination(spec: ServiceSpec) -> None:
     """A recorder's type has its own configuration."""
     sinker = spec.sinker
@@ -261,7 +253,7 @@ RULES: tuple[Callable[[ServiceSpec], None], ...] = (
     mounts_do_not_overlap,
     references_to_secrets_are_whole,
     warm_up_requests_are_in_a_file,
-    the_autoscaler_has_room,
+    sizes_can_be_chosen,
     records_have_a_destination,
     switches_can_be_read,
 )

@@ -60,6 +60,11 @@ def suggestion(key: str, node: Node, at: Path) -> str | None:
     return elsewhere[0] if len(elsewhere) == 1 else None
 
 
+def same_letters(key: str, other: str) -> bool:
+    """Whether two keys differ in no more than case, underscores and hyphens."""
+    return _fold(key) == _fold(other)
+
+
 def _unknown(document: Mapping[str, object], node: Node, at: Path) -> Iterator[Notice]:
     for key, value in document.items():
         child = node.keys.get(key)

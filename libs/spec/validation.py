@@ -1,14 +1,18 @@
 """The one place where the validator's findings become refusals in the words of service.json."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from libs.domain.errors import InvalidSpec
 from libs.spec.refusal import NOTHING, Path, refused
+from libs.spec.section import Section
 from libs.spec.service import ServiceSpec
 from libs.spec.shape import Node, root
+from libs.spec.suggestions import same_letters
 
+Part = TypeVar("Part", bound=Section)
 _EXPECTED_OF = {
     "model_type": "an object",
     "dict_type": "an object",
@@ -25,13 +29,30 @@ def validated(document: Mapping[str, object]) -> ServiceSpec:
         raise _first_refusal(error) from None
 
 
-def _first_refusal(error: ValidationError) -> InvalidSpec:
+def validated_part(kind: type[Part], key: str, document: object) -> Part:
+    """The typed form of what stands under one key of a canonical document. Raises InvalidSpec."""
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        raise _first_refusal(error, key) from None
+
+
+def _first_refusal(error: ValidationError, *within: str) -> InvalidSpec:
     problem = error.errors(include_url=False)[0]
-    kind, path = problem["type"], problem["loc"]
+    kind, path = problem["type"], (*within, *problem["loc"])
     if kind == "missing":
-        return refused(path, NOTHING, _words_at(path) or _REQUIRED)
+        return refused(path, NOTHING, f"{_words_at(path) or _REQUIRED}{_misspelt(path, problem['input'])}")
     expected = problem["ctx"]["words"] if kind == "expected" else _EXPECTED_OF.get(kind, problem["msg"])
     return refused(path, problem["input"], expected)
+
+
+def _misspelt(path: Path, around: object) -> str:
+    """What to say where the key is there in another spelling."""
+    key = path[-1]
+    if not isinstance(key, str) or not isinstance(around, dict):
+        return ""
+    spelt = next((each for each in around if isinstance(each, str) and same_letters(each, key)), None)
+    return f"; the key is written {key}, not {spelt[:80]}" if spelt is not None else ""
 
 
 def _words_at(path: Path) -> str | None:

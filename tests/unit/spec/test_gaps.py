@@ -48,7 +48,7 @@ def test_a_plain_service_is_carried_out_whole() -> None:
 
 def test_each_feature_that_is_not_carried_out_is_told_once_at_its_place() -> None:
     sentences = told(
-        autoscaler={"min": 1},
+        sinker={"type": "sls", "config": {"sls": {"project": "p", "logstore": "l"}}},
         storage=[
             {"mount_path": "/a", "empty_dir": {}},
             {"mount_path": "/b", "nfs": {"server": "nas", "resourceGroup": "g"}},
@@ -63,7 +63,7 @@ def test_each_feature_that_is_not_carried_out_is_told_once_at_its_place() -> Non
         "metadata.type",
         "containers[0].resources.requests",
         "storage[1].nfs.resourceGroup",
-        "autoscaler",
+        "sinker",
         'features["eas.aliyun.com/enable-properties"]',
     ]
 

@@ -1,0 +1,182 @@
+"""Autoscalers and schedules: within a service.json and by themselves."""
+
+import json
+from typing import Any
+
+import pytest
+
+from libs.domain.errors import InvalidSpec
+from libs.spec import parse_autoscaler, parse_cronscaler, parse_service
+from libs.spec.scaling import merged_autoscaler
+
+
+def refusal(document: dict[str, Any]) -> str:
+    with pytest.raises(InvalidSpec) as refused:
+        parse_autoscaler(document)
+    return str(refused.value)
+
+
+def cron_refusal(document: dict[str, Any]) -> str:
+    with pytest.raises(InvalidSpec) as refused:
+        parse_cronscaler(document)
+    return str(refused.value)
+
+
+def notices(document: dict[str, Any]) -> list[str]:
+    return [str(each) for each in parse_autoscaler(document).warnings]
+
+
+def a_job(**changes: Any) -> dict[str, Any]:
+    return {"Name": "day", "Schedule": "0 0 8 * * *", "TargetSize": 5, **changes}
+
+
+QPS = {"metricName": "qps", "threshold": 10}
+
+
+def test_an_autoscaler_is_read_by_itself_with_its_defaults() -> None:
+    scaler = parse_autoscaler(json.dumps({"min": 0, "max": 5, "scaleStrategies": [QPS]})).autoscaler
+
+    assert (scaler.min, scaler.max, scaler.thresholds[0].metric_name) == (0, 5, "qps")
+    assert scaler.behavior.measure_seconds == 30
+    assert (scaler.behavior.burst.enabled, scaler.behavior.burst.window_seconds) == (True, 3)
+    zero = scaler.behavior.on_zero
+    assert (zero.hold_requests, zero.hold_mebibytes, zero.hold_seconds) == (1000, 256, 300)
+
+
+def test_the_part_of_a_service_json_is_taken_out_of_its_wrapping() -> None:
+    assert parse_autoscaler({"autoscaler": {"max": 4}}).autoscaler.max == 4
+    assert parse_cronscaler({"cronScaler": {"ScaleJobs": [a_job()]}}).cronscaler.scale_jobs[0].name == "day"
+
+
+def test_both_forms_of_thresholds_count() -> None:
+    scaler = parse_autoscaler({"strategies": {"cpu": 50}, "scaleStrategies": [QPS]}).autoscaler
+
+    assert {each.metric_name: each.threshold for each in scaler.thresholds} == {"qps": 10, "cpu": 50}
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({"min": 5, "max": 3}, "autoscaler.max: got 3, expected at least autoscaler.min, 5"),
+        ({"max": 0}, "autoscaler.max: got 0, expected an integer from 1 to 3000"),
+        ({"max": 3001}, "autoscaler.max: got 3001, expected an integer from 1 to 3000"),
+        ({"min": -1}, "autoscaler.min: got -1, expected an integer from 0 to 3000"),
+        ({"strategies": {"qps": 0}}, "autoscaler.strategies.qps: got 0, expected a threshold above 0"),
+        (
+            {"scaleStrategies": [{**QPS, "threshold": -2}]},
+            "autoscaler.scaleStrategies[0].threshold: got -2, expected a threshold above 0",
+        ),
+        (
+            {"scaleStrategies": [{**QPS, "metricName": "qps["}]},
+            "autoscaler.scaleStrategies[0].metricName: got 'qps[', "
+            "expected a metric such as qps, rt[p99] or custom[NAME]@TAG[VALUE]",
+        ),
+        (
+            {"scaleStrategies": [{**QPS, "service": " "}]},
+            "autoscaler.scaleStrategies[0].service: got ' ', "
+            "expected the name of a service, or nothing for this one",
+        ),
+        (
+            {"scaleStrategies": [{"metric_name": "qps", "threshold": 1}]},
+            "autoscaler.scaleStrategies[0].metricName: got nothing, "
+            "expected a metric such as qps, rt[p99] or custom[NAME]@TAG[VALUE]; the key is written metricName, not metric_name",
+        ),
+        (
+            {"behavior": {"burst": {"thresholdPercent": 100}}},
+            "autoscaler.behavior.burst.thresholdPercent: got 100, expected an integer from 101 to 10000",
+        ),
+    ],
+)
+def test_a_refusal_names_the_bound_and_the_value(document: dict[str, Any], sentence: str) -> None:
+    assert refusal(document) == sentence
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("min_replica", "autoscaler.min"),
+        ("max_replicas", "autoscaler.max"),
+        ("scale_strategies", "autoscaler.scaleStrategies"),
+    ],
+)
+def test_a_key_in_the_wrong_style_is_answered_with_the_right_one(written: str, meant: str) -> None:
+    assert notices({written: 3}) == [
+        f"autoscaler.{written}: unknown key, kept and ignored; did you mean {meant}?"
+    ]
+
+
+def test_a_metric_that_nobody_measures_is_kept_with_a_warning() -> None:
+    (notice,) = notices({"scaleStrategies": [{**QPS, "metricName": "tokens_per_hour"}]})
+
+    assert notice.startswith("autoscaler.scaleStrategies[0].metricName: unknown metric 'tokens_per_hour'")
+
+
+@pytest.mark.parametrize(
+    "metric",
+    ["qps1k", "concurrency", "rt[p99]", "gpu[util]", "status[5xx]", "custom[depth]", "custom[depth]@q[a b]"],
+)
+def test_a_metric_that_is_measured_needs_no_warning(metric: str) -> None:
+    assert notices({"scaleStrategies": [{**QPS, "metricName": metric}]}) == []
+
+
+def test_an_autoscaler_without_a_metric_is_told_that_no_load_moves_it() -> None:
+    (notice,) = notices({"min": 2})
+
+    assert "no metric is named" in notice
+
+
+def test_a_service_json_says_the_same_of_its_autoscaler() -> None:
+    document = {
+        "metadata": {"name": "digits", "instance": 1},
+        "containers": [{"image": "app:1"}],
+        "autoscaler": {"strategies": {"unheard_of": 3}},
+    }
+
+    (notice,) = parse_service(document).warnings
+
+    assert notice.path == "autoscaler.strategies.unheard_of"
+
+
+def test_merging_takes_members_and_removes_with_null() -> None:
+    stored = {"min": 1, "max": 5, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}
+
+    merged = merged_autoscaler(stored, {"max": 9, "min": None, "behavior": {"measureSeconds": 10}})
+
+    assert merged == {
+        "max": 9,
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}, "measureSeconds": 10},
+    }
+
+
+def test_a_schedule_is_read_by_itself() -> None:
+    scaler = parse_cronscaler(
+        {"ScaleJobs": [a_job(TimeZone="Europe/Berlin")], "ExcludeDates": ["* * * 1 1 ?"]}
+    )
+
+    (job,) = scaler.cronscaler.scale_jobs
+    assert (job.name, job.target_size, job.time_zone) == ("day", 5, "Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("document", "begin"),
+    [
+        ({}, "cronScaler.ScaleJobs: got nothing, expected at least one job"),
+        ({"scaleJobs": [a_job()]}, "cronScaler.ScaleJobs: got nothing"),
+        ({"ScaleJobs": [a_job(Schedule="0 8 * * *")]}, "cronScaler.ScaleJobs[0].Schedule: got '0 8 * * *'"),
+        ({"ScaleJobs": [a_job(TimeZone="Mars")]}, "cronScaler.ScaleJobs[0].TimeZone: got 'Mars'"),
+        (
+            {"ScaleJobs": [a_job(TargetSize=3001)]},
+            "cronScaler.ScaleJobs[0].TargetSize: got 3001, expected an integer from 0 to 3000",
+        ),
+        (
+            {"ScaleJobs": [a_job(), a_job()]},
+            "cronScaler.ScaleJobs[1].Name: got 'day', expected a name other than that of ScaleJobs[0]",
+        ),
+        (
+            {"ScaleJobs": [a_job()], "ExcludeDates": ["sunday"]},
+            "cronScaler.ExcludeDates[0]: got 'sunday'",
+        ),
+    ],
+)
+def test_a_schedule_that_cannot_be_kept_is_refused(document: dict[str, Any], begin: str) -> None:
+    assert cron_refusal(document).startswith(begin)
