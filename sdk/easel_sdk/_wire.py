@@ -50,9 +50,11 @@ class Wire:
         request: Request,
         *,
         repeatable: bool = False,
+        seconds: float | None = None,
     ) -> Response:
-        """One answer. A `repeatable` call is sent again when the scheduler is away for a moment."""
-        ends = time.monotonic() + self._seconds
+        """One answer, within `seconds` where given. A `repeatable` call is sent again when the scheduler is
+        away for a moment."""
+        ends = time.monotonic() + (self._seconds if seconds is None else seconds)
         for pause in (*_PAUSES, None):
             left = max(ends - time.monotonic(), 0.05)
             try:

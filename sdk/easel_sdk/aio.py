@@ -10,6 +10,7 @@ import grpc.aio
 
 from easel_sdk._wire import Wire
 from easel_sdk.access_tokens import AsyncAccessTokens
+from easel_sdk.capacity import AsyncCapacity, AsyncUsage
 from easel_sdk.context import Context, current_context
 from easel_sdk.datasets import AsyncDatasets
 from easel_sdk.entries import Entries
@@ -18,8 +19,10 @@ from easel_sdk.gateways import AsyncGateways, AsyncRegistries
 from easel_sdk.groups import AsyncGroups
 from easel_sdk.images import AsyncImages
 from easel_sdk.instances import AsyncInstances
+from easel_sdk.metrics import AsyncMetrics
 from easel_sdk.mirrors import AsyncMirrors
 from easel_sdk.nodes import AsyncNodes, AsyncResourceGroups
+from easel_sdk.scaling import AsyncAutoscalers, AsyncCronscalers
 from easel_sdk.secrets import AsyncSecrets
 from easel_sdk.services import AsyncServices
 from easel_sdk.tokens import AsyncTokens
@@ -36,8 +39,8 @@ WATCH_PATIENCE = timedelta(seconds=60)
 
 class AsyncEasel:
     """One Easel: `services`, `instances`, `groups`, `mirrors`, `traffic`, `gateways`, `registries`,
-    `access_tokens`, `nodes`, `resource_groups`, `secrets`, `datasets`, `images`, `events`, `tokens`,
-    `predict`, `direct`.
+    `access_tokens`, `metrics`, `autoscalers`, `cronscalers`, `capacity`, `usage`, `nodes`, `resource_groups`,
+    `secrets`, `datasets`, `images`, `events`, `tokens`, `predict`, `direct`.
 
     Use it as an async context manager, or call `close`. Nothing is connected before the first call.
     """
@@ -64,6 +67,11 @@ class AsyncEasel:
         self.gateways = AsyncGateways(self._wire)
         self.registries = AsyncRegistries(self._wire)
         self.access_tokens = AsyncAccessTokens(self._wire)
+        self.metrics = AsyncMetrics(self._wire)
+        self.autoscalers = AsyncAutoscalers(self._wire)
+        self.cronscalers = AsyncCronscalers(self._wire)
+        self.capacity = AsyncCapacity(self._wire)
+        self.usage = AsyncUsage(self._wire)
         self.nodes = AsyncNodes(self._wire)
         self.resource_groups = AsyncResourceGroups(self._wire)
         self.secrets = AsyncSecrets(self._wire)

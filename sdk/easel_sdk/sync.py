@@ -8,6 +8,7 @@ from typing import Self
 from easel_sdk._waiting import Loop, Waiting, awaited, collected, followed
 from easel_sdk.access_tokens import AsyncAccessTokens
 from easel_sdk.aio import CALL_DEADLINE, AsyncEasel
+from easel_sdk.capacity import AsyncCapacity, AsyncUsage
 from easel_sdk.context import Context, current_context
 from easel_sdk.datasets import AsyncDatasets
 from easel_sdk.events import AsyncEvents
@@ -15,8 +16,10 @@ from easel_sdk.gateways import AsyncGateways, AsyncRegistries
 from easel_sdk.groups import AsyncGroups
 from easel_sdk.images import AsyncImages
 from easel_sdk.instances import AsyncInstances
+from easel_sdk.metrics import AsyncMetrics
 from easel_sdk.mirrors import AsyncMirrors
 from easel_sdk.nodes import AsyncNodes, AsyncResourceGroups
+from easel_sdk.scaling import AsyncAutoscalers, AsyncCronscalers
 from easel_sdk.secrets import AsyncSecrets
 from easel_sdk.services import AsyncServices
 from easel_sdk.tokens import AsyncTokens
@@ -49,6 +52,11 @@ class Easel(Waiting[AsyncEasel]):
         self.gateways = Gateways(loop, easel.gateways)
         self.registries = Registries(loop, easel.registries)
         self.access_tokens = AccessTokens(loop, easel.access_tokens)
+        self.metrics = Metrics(loop, easel.metrics)
+        self.autoscalers = Autoscalers(loop, easel.autoscalers)
+        self.cronscalers = Cronscalers(loop, easel.cronscalers)
+        self.capacity = Capacity(loop, easel.capacity)
+        self.usage = Usage(loop, easel.usage)
         self.nodes = Nodes(loop, easel.nodes)
         self.resource_groups = ResourceGroups(loop, easel.resource_groups)
         self.secrets = Secrets(loop, easel.secrets)
@@ -154,6 +162,36 @@ class AccessTokens(Waiting[AsyncAccessTokens]):
     rotate = awaited(AsyncAccessTokens.rotate)
     delete = awaited(AsyncAccessTokens.delete)
     list = collected(AsyncAccessTokens.list)
+
+
+class Metrics(Waiting[AsyncMetrics]):
+    instant = awaited(AsyncMetrics.instant)
+    range = awaited(AsyncMetrics.range)
+    watch = followed(AsyncMetrics.watch)
+
+
+class Autoscalers(Waiting[AsyncAutoscalers]):
+    set = awaited(AsyncAutoscalers.set)
+    get = awaited(AsyncAutoscalers.get)
+    delete = awaited(AsyncAutoscalers.delete)
+    history = collected(AsyncAutoscalers.history)
+    replay = awaited(AsyncAutoscalers.replay)
+    list = collected(AsyncAutoscalers.list)
+
+
+class Cronscalers(Waiting[AsyncCronscalers]):
+    set = awaited(AsyncCronscalers.set)
+    get = awaited(AsyncCronscalers.get)
+    delete = awaited(AsyncCronscalers.delete)
+    list = collected(AsyncCronscalers.list)
+
+
+class Capacity(Waiting[AsyncCapacity]):
+    get = awaited(AsyncCapacity.get)
+
+
+class Usage(Waiting[AsyncUsage]):
+    get = awaited(AsyncUsage.get)
 
 
 class Instances(Waiting[AsyncInstances]):
