@@ -9,6 +9,7 @@ from libs.domain.traffic import SHARED_GATEWAY
 from libs.spec import ServiceSpec, parse_service
 from libs.spec.headroom import Headroom
 from libs.spec.switches import extra_disk_mib, gpu_driver
+from services.scheduler.pool.tiers import Tier, tiers_of
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Facts:
     group: str
     gateway: str
     workspace: str
+    # Where its instances may go, in order; whether they move to better nodes when there is room, and whether
+    # they may be asked to leave a spot node in their first hour.
+    tiers: tuple[Tier, ...]
+    rebalancing: bool
+    spot_protection: bool
     # The names of metrics that the program may post.
     custom_metrics: tuple[str, ...]
 
@@ -101,6 +107,9 @@ def facts(spec: ServiceSpec) -> Facts:
         group=metadata.group or "",
         gateway=spec.gateway or SHARED_GATEWAY,
         workspace=metadata.workspace_id or "",
+        tiers=tiers_of(spec),
+        rebalancing=metadata.resource_rebalancing,
+        spot_protection=not spec.cloud.computing.disable_spot_protection_period,
         custom_metrics=tuple(each.name for each in spec.metrics),
     )
 

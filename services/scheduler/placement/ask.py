@@ -14,13 +14,23 @@ class Spread(StrEnum):
     DEFAULT = "default"
 
 
+class Spot(StrEnum):
+    """Whether spot nodes are asked for: none of them, only them, or whatever there is."""
+
+    NONE = "none"
+    ONLY = "only"
+    ANY = "any"
+
+
 @dataclass(frozen=True)
 class Ask:
     """One instance that wants a node. CPU in thousandths of a core, sizes in MiB.
 
     `port` is the port that the service declares, 0 for none. `gpu_model` is empty for any model, or words
     that the device's own name must all contain ("A100", "a100 80gb"). `cuda` is a version that the node can
-    mount, `gpu_driver` one of its driver or the first parts of it; both are empty for any.
+    mount, `gpu_driver` one of its driver or the first parts of it; both are empty for any. `instance_type` is
+    empty for any type; `spot_limit` is the highest price an hour of a spot node. `among` is what sentences
+    call these nodes, the resource group where it is empty.
     """
 
     instance: str
@@ -36,6 +46,10 @@ class Ask:
     image: str = ""
     cuda: str = ""
     gpu_driver: str = ""
+    instance_type: str = ""
+    spot: Spot = Spot.NONE
+    spot_limit: float = 0.0
+    among: str = ""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class Standing(IntEnum):
     SUSPECT = 3
     DRAINING = 4
     CORDONED = 5
+    RECLAIMED = 6
 
 
 def standing(node: Node) -> Standing:
@@ -35,6 +36,8 @@ def standing(node: Node) -> Standing:
         return Standing.SUSPECT
     if node.draining:
         return Standing.DRAINING
+    if node.reclaim_at is not None:
+        return Standing.RECLAIMED
     return Standing.OPEN if node.schedulable else Standing.CORDONED
 
 
@@ -59,6 +62,11 @@ class Columns:
         # GPUs that are there and not to be used: unhealthy, or fenced.
         self.gpus_out = np.zeros(rows, np.int64)
         self.driver = np.zeros(rows, np.int32)
+        self.instance_type = np.zeros(rows, np.int32)
+        # 1 where the node is no spot node; what a node costs an hour, infinite where that is not known.
+        self.firm = np.zeros(rows, np.bool_)
+        self.price = np.zeros(rows, np.float64)
+        self.spot_nodes = 0
         self.hands_out_ports = np.zeros(rows, np.bool_)
         self.free_ports = np.zeros(rows, np.int64)
         # Grows toward the front of the alphabet; the last word between equal nodes.
@@ -70,6 +78,7 @@ class Columns:
         self.groups: dict[str, int] = {}
         self.zones: dict[str, int] = {}
         self.drivers: dict[str, int] = {}
+        self.types: dict[str, int] = {}
         self.services: dict[str, Tally] = {}
 
     def grow(self) -> None:

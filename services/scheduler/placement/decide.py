@@ -32,6 +32,8 @@ def place(ask: Ask, snapshot: Snapshot) -> Placement | Unplaced:
         port = choose_port(ask.port, port_range(node), columns.taken_ports[row])
     gpus = choose_gpus(ask, snapshot.free_gpus(name)) if ask.gpus else ()
     why = f"{name} is the best of {np.count_nonzero(fits)} that fit"
+    if ask.among:
+        why = f"{why} among {ask.among}"
     return Placement(ask, name, gpus, port, why)
 
 

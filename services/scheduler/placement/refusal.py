@@ -31,7 +31,7 @@ def verdicts(ask: Ask, snapshot: Snapshot, node: str) -> dict[str, Verdict]:
 
 def _inside(ask: Ask, columns: Columns, rows: Ints) -> str:
     if not len(rows):
-        return f"{ask.resource_group}: no nodes"
+        return f"{ask.among or ask.resource_group}: no nodes"
     total = len(rows)
     phrases: list[str] = []
     for rule in FILTERS:
@@ -42,7 +42,7 @@ def _inside(ask: Ask, columns: Columns, rows: Ints) -> str:
         if not let_through.all():
             phrases.extend(rule.summary(ask, columns, rows[~let_through]))
             rows = rows[let_through]
-    return f"{ask.resource_group}: {counted(total, 'node')}: {', '.join(phrases)}"
+    return f"{ask.among or ask.resource_group}: {counted(total, 'node')}: {', '.join(phrases)}"
 
 
 def _outside(ask: Ask, columns: Columns, rows: Ints) -> str:

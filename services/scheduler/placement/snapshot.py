@@ -5,13 +5,16 @@ from collections.abc import Iterable, KeysView
 from dataclasses import replace
 from typing import Self
 
-from libs.domain.records import Gpu, GpuFence, Instance, Node
+import numpy as np
+
+from libs.domain.records import PUBLIC_GROUP, Gpu, GpuFence, Instance, Node
 from libs.domain.states import InstanceState, Runtime
 from services.scheduler.placement.ask import Held, Placement, held_by_instance, held_by_placement
 from services.scheduler.placement.columns import Columns, Standing, standing
 from services.scheduler.placement.names import image_key
 from services.scheduler.placement.node_view import NodeView, load_percent, port_range, taken_ports
 from services.scheduler.placement.tally import Tally
+from services.scheduler.pool.machine import machine_of
 
 # More nodes than this cannot be told apart by the tie break.
 MAX_NODES = 1 << 20
@@ -40,6 +43,7 @@ class Snapshot:
         self._gpu_holders: defaultdict[str, set[str]] = defaultdict(set)
         self._gpu_nodes: defaultdict[str, set[str]] = defaultdict(set)
         self._image_nodes: Counter[str] = Counter()
+        self._typed: set[str] = set()
 
     @classmethod
     def of(
@@ -70,6 +74,11 @@ class Snapshot:
     @property
     def nodes(self) -> KeysView[str]:
         return self._nodes.keys()
+
+    @property
+    def typed(self) -> bool:
+        """Whether a public node says what type it is."""
+        return bool(self._typed)
 
     def row(self, node: str) -> int:
         return self._rows[node]
@@ -221,6 +230,8 @@ class Snapshot:
         """Takes the node out of every column that counts it."""
         row, node, columns = self._rows[name], self._nodes[name], self._columns
         columns.standing[row], columns.open[row] = Standing.ABSENT, False
+        columns.spot_nodes -= not columns.firm[row]
+        self._typed.discard(name)
         for held in self.held_on(name):
             columns.services[held.service].add(row, -1)
             self._drop_if_empty(held.service)
@@ -259,11 +270,21 @@ class Snapshot:
         self._write_ports(row)
         driver = node.gpu_driver_version
         columns.driver[row] = columns.drivers.setdefault(driver, len(columns.drivers) + 1)
+        self._write_machine(node)
         for version in node.cuda_versions:
             columns.cuda(version)[row] = True
         for image in {image_key(each) for each in node.images}:
             columns.image(image)[row] = True
             self._image_nodes[image] += 1
+
+    def _write_machine(self, node: Node) -> None:
+        row, columns, machine = self._rows[node.name], self._columns, machine_of(node.labels)
+        columns.firm[row] = not machine.spot
+        columns.spot_nodes += machine.spot
+        columns.price[row] = np.inf if machine.price is None else machine.price
+        columns.instance_type[row] = columns.types.setdefault(machine.instance_type, len(columns.types) + 1)
+        if machine.instance_type and node.resource_group == PUBLIC_GROUP:
+            self._typed.add(node.name)
 
     def _write_load(self, row: int) -> None:
         columns, offered = self._columns, self._nodes[self._names[row]].capacity

@@ -1,8 +1,10 @@
-"""What a node's labels say of the machine it is: its type, its price an hour, whether it is a spot machine. Pure."""
+"""What a node's labels say of it: its type, its price an hour, whether it is a spot machine. Pure."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from libs.domain.records import Node, ResourceGroup
 
 TYPE = "easel/instance-type"
 PRICE = "easel/price"
@@ -37,6 +39,13 @@ def machine_of(labels: Mapping[str, str]) -> Machine:
     if spot is None:
         troubles.append(_trouble(SPOT, labels[SPOT], "true or false"))
     return Machine(labels.get(TYPE, "").strip(), price, bool(spot), tuple(troubles))
+
+
+def pool_of(node: Node, group: ResourceGroup | None) -> str:
+    """What an instance on the node is counted under: "dedicated", "spot" or "public"."""
+    if group is not None and group.kind == "dedicated":
+        return "dedicated"
+    return "spot" if machine_of(node.labels).spot else "public"
 
 
 def _price(text: str) -> float | None:

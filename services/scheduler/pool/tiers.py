@@ -1,4 +1,4 @@
-"""The ordered sets of nodes that an instance may go to: own nodes, public ones, types of rented machines. Pure.
+"""The ordered sets of nodes that an instance may go to: own ones, public ones, types of machines. Pure.
 
 The first tier that has room is taken. Who asks for nothing has one tier, the public nodes; who names a
 resource group has that group.
@@ -19,8 +19,9 @@ from services.scheduler.pool.machine import machine_of
 class Tier:
     """Nodes of one resource group, all of them or those of one type.
 
-    `own` takes every node of the group, whatever it costs. Other tiers take no spot node, or with `spot_limit`
-    only spot nodes up to that price an hour. `cap` is how many of the service's instances it may have.
+    `own` takes every node of the group, whatever it costs. Other tiers take no spot node, or with
+    `spot_limit` only spot nodes up to that price an hour. `cap` is how many of the service's instances it may
+    have.
     """
 
     resource_group: str
@@ -74,9 +75,7 @@ def tiers_of(spec: ServiceSpec) -> tuple[Tier, ...]:
 def _tier(each: InstanceType, own: Tier) -> Tier:
     if each.type == OWN_NODES:
         return replace(own, cap=each.capacity)
-    return Tier(
-        PUBLIC_GROUP, instance_type=each.type, spot_limit=each.spot_price_limit, cap=each.capacity
-    )
+    return Tier(PUBLIC_GROUP, instance_type=each.type, spot_limit=each.spot_price_limit, cap=each.capacity)
 
 
 @lru_cache(maxsize=4096)
@@ -109,3 +108,11 @@ def used_by_tier(tiers: tuple[Tier, ...], nodes: Iterable[Node | None]) -> list[
     for node in nodes:
         used[rank(tiers, node)] += 1
     return used[:-1]
+
+
+def used_up(tier: Tier, used: int, wanted: int) -> str:
+    """Why the tier takes no more of a service that has so many there; empty where it does."""
+    if tier.cap is None or used < tier.cap.of(wanted):
+        return ""
+    instances = "instance uses" if used == 1 else "instances use"
+    return f"{tier.name}: its capacity of {tier.cap} is used up ({used} {instances} it)"

@@ -34,7 +34,7 @@ def _stays(world: World, service: Service, instance: Instance) -> bool:
     if not does_its_work or instance.version != service.version or instance.replace_why:
         return False
     node = world.nodes.get(instance.node)
-    if node is None or node.draining or predates_restart(instance, service):
+    if node is None or node.draining or node.reclaim_at is not None or predates_restart(instance, service):
         return False
     fences = (world.gpu_fences.get((instance.node, uuid)) for uuid in instance.gpu_uuids)
     return all(fence is None or fence.lifted_at is not None for fence in fences)

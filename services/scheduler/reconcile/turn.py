@@ -1,7 +1,7 @@
 """One turn of the reconciler over some services: from the picture to the changes. Pure but for the placer."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from services.scheduler.mirrors.rules import with_mirrors
 from services.scheduler.pointer import pointed_at
 from services.scheduler.reconcile.draft import Draft
 from services.scheduler.reconcile.drain import Unrouted, judge_drain
-from services.scheduler.reconcile.placing import Placer
+from services.scheduler.reconcile.placing import Crowd, Placer
 from services.scheduler.reconcile.rest import at_rest
 from services.scheduler.reconcile.state import service_state
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout
@@ -27,6 +27,8 @@ from services.scheduler.world import World
 # How far the gateways are with routing around an instance.
 UnroutedOf = Callable[[str], Unrouted]
 
+# Before the time in which an instance may end its requests: for the gateways to hear of it.
+LAST_CALL = timedelta(seconds=5)
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _ROLLOUT_TROUBLE = (RolloutPhase.FAILED, RolloutPhase.PAUSED)
 
@@ -74,7 +76,7 @@ class Turn:
         for instance in tuple(mine.values()):
             mine[instance.id] = self._drained(instance, draft)
         if not unreadable:
-            mine |= {i.id: i for i in self._placed(mine.values(), draft)}
+            mine |= {i.id: i for i in self._placed(service, mine.values(), draft)}
         remaining = [i for i in mine.values() if i.id not in draft.gone]
         service = replace(service, stable_version=plan.stable_version or service.stable_version)
         self._state(service, plan.rollout, remaining, unreadable, draft)
@@ -119,6 +121,8 @@ class Turn:
         # Nothing of its service.json is needed to take a service away.
         facts = None if gone else facts_of(self.world.version(service.name, service.version).spec_json)
         surge, unavailable = facts.headroom.of(service.wanted) if facts else (0, 0)
+        # A node that goes away takes all of its instances at once: so many successors are made at once.
+        surge = max(surge, sum(self._is_reclaimed(i) for i in instances))
         return Situation(
             service=service,
             rollout=rollout,
@@ -130,14 +134,26 @@ class Turn:
             now=self.now,
             auto_rollback=facts.auto_rollback if facts else False,
             progress_deadline=facts.progress_deadline if facts else timedelta(),
-            makes_room=lambda leaving: self._makes_room(leaving, instances),
+            makes_room=lambda leaving: self._makes_room(leaving, service.wanted, instances),
+            rank_of=self._rank_of(facts),
+            leave_within=facts.grace + LAST_CALL if facts else LAST_CALL,
             port_holder=self._port_holder,
         )
 
-    def _makes_room(self, leaving: Instance, instances: Iterable[Instance]) -> bool:
+    def _makes_room(self, leaving: Instance, wanted: int, instances: tuple[Instance, ...]) -> bool:
         """Whether one that waits for room would find it in the place of this one."""
+        crowd = Crowd(wanted, instances)
         waiting = {i.version: i for i in instances if i.state is InstanceState.PENDING and i.why}
-        return any(self.placer.fits_without(i, self._facts_for(i), leaving) for i in waiting.values())
+        return any(self.placer.fits_without(i, self._facts_for(i), leaving, crowd) for i in waiting.values())
+
+    def _rank_of(self, facts: Facts | None) -> Callable[[Instance], int]:
+        if facts is None or len(facts.tiers) == 1:
+            return lambda _: 0
+        return lambda instance: self.placer.rank(instance, facts)
+
+    def _is_reclaimed(self, instance: Instance) -> bool:
+        node = self.world.nodes.get(instance.node)
+        return node is not None and node.reclaim_at is not None and instance.state in LIVE_STATES
 
     def _port_holder(self, instance: Instance) -> str:
         """The other instance of its node that listens on the port that this one was given."""
@@ -201,10 +217,11 @@ class Turn:
         draft.instances[instance.id] = instance
         return instance
 
-    def _placed(self, instances: Iterable[Instance], draft: Draft) -> list[Instance]:
+    def _placed(self, service: Service, instances: Collection[Instance], draft: Draft) -> list[Instance]:
         pending = [i for i in instances if i.state is InstanceState.PENDING]
         said = {i.id for i in pending if i.why}
-        changed = self.placer.place((i, self._facts_for(i)) for i in pending)
+        crowd = Crowd(service.wanted, tuple(instances))
+        changed = self.placer.place(((i, self._facts_for(i)) for i in pending), self.now, crowd)
         for instance in changed:
             draft.instances[instance.id] = instance
             if instance.node or instance.id not in said:

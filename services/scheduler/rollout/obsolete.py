@@ -1,6 +1,6 @@
 """Why an instance must be replaced. Pure: each function answers a sentence, empty when it may stay."""
 
-from libs.domain.records import Instance, Service
+from libs.domain.records import Instance, Node, Service
 from libs.domain.states import TROUBLED_STATES
 from services.scheduler.rollout.situation import Situation
 
@@ -36,7 +36,24 @@ def must_leave(instance: Instance, situation: Situation) -> str:
     if instance.replace_why:
         return instance.replace_why
     node = situation.nodes.get(instance.node)
-    return f"node {node.name} is being drained" if node is not None and node.draining else ""
+    if node is None:
+        return ""
+    return f"node {node.name} is being drained" if node.draining else reclaimed(node)
+
+
+def reclaimed(node: Node) -> str:
+    """That the node is taken away by its owner; empty while nothing is announced."""
+    if node.reclaim_at is None:
+        return ""
+    sentence = f"node {node.name} is taken away at {node.reclaim_at:%H:%M:%S} UTC"
+    return f"{sentence}: {node.reclaim_why}" if node.reclaim_why else sentence
+
+
+def last_call(instance: Instance, situation: Situation) -> bool:
+    """Whether it must leave now, since its node will be gone when its requests have ended."""
+    node = situation.nodes.get(instance.node)
+    at = node.reclaim_at if node is not None else None
+    return at is not None and situation.now >= at - situation.leave_within
 
 
 def _port_is_taken(instance: Instance, situation: Situation) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from libs.domain.records import Instance, Rollout
 from services.scheduler.rollout.failing import goes_back, held_up
 from services.scheduler.rollout.groups import Groups, Removal, grouped, serving
-from services.scheduler.rollout.obsolete import must_leave, of_another_version
+from services.scheduler.rollout.obsolete import last_call, must_leave, of_another_version
 from services.scheduler.rollout.replacing import Leaving, leaving, surplus_order
 from services.scheduler.rollout.situation import Situation
 from services.scheduler.rollout.staging import Shares, advanced, at_no_instances, completed, shares
@@ -72,7 +72,7 @@ def _case(situation: Situation, groups: Groups, share: Shares, hold: str) -> Lea
     """Who stays, who is too many, who is to be replaced."""
     service = situation.service
     new = [*groups.held, *groups.fresh]
-    extra = surplus_order(new)[: max(0, len(new) - share.new)]
+    extra = surplus_order(new, situation.rank_of)[: max(0, len(new) - share.new)]
     kept = {i.id for i in _kept(groups, share)}
     replaced = [
         Removal(i, of_another_version(i, service))
@@ -90,6 +90,7 @@ def _case(situation: Situation, groups: Groups, share: Shares, hold: str) -> Lea
         surge=situation.surge,
         held_up=bool(hold),
         makes_room=situation.makes_room,
+        last_call=lambda instance: last_call(instance, situation),
     )
 
 

@@ -4,7 +4,7 @@ Nothing that serves leaves unless enough others serve without it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from libs.domain.records import Instance
@@ -28,10 +28,16 @@ class Leaving:
     # Whether something fails: then nothing is given up for what may never come.
     held_up: bool = False
     makes_room: Callable[[Instance], bool] = lambda _: True
+    # Those that can wait for nobody.
+    last_call: Callable[[Instance], bool] = lambda _: False
 
 
 def leaving(case: Leaving) -> list[Removal]:
     """Those that may leave at once. Start-before-stop: what serves leaves only when enough others do."""
+    if called := [r for r in case.stale if case.last_call(r.instance)]:
+        ids = {r.instance.id for r in called}
+        rest = [r for r in case.stale if r.instance.id not in ids]
+        return [*called, *leaving(replace(case, stale=rest))]
     idle = [r for r in case.surplus if not r.instance.serves]
     useless = [r for r in case.stale if _never_comes(r.instance)]
     left = [*idle, *useless]
@@ -39,12 +45,17 @@ def leaving(case: Leaving) -> list[Removal]:
     return [*left, *_served_by_others(case)]
 
 
-def surplus_order(instances: Iterable[Instance]) -> list[Instance]:
-    """Who goes first when there are too many: what does not serve, then the youngest, isolated ones late.
+def surplus_order(
+    instances: Iterable[Instance], rank_of: Callable[[Instance], int] = lambda _: 0
+) -> list[Instance]:
+    """Who goes first when there are too many: what does not serve, then what is on the lowest tier, then the
+    youngest, isolated ones late. `rank_of` is an instance's tier, higher for a lower one.
 
     Of those that serve the oldest goes last of all, so that what is kept for inspection outlives no service.
     """
-    ranked = sorted(instances, key=lambda i: (i.isolated, i.serves, -i.created_at.timestamp(), i.id))
+    ranked = sorted(
+        instances, key=lambda i: (i.isolated, i.serves, -rank_of(i), -i.created_at.timestamp(), i.id)
+    )
     oldest = next((place for place in reversed(range(len(ranked))) if ranked[place].serves), None)
     return ranked if oldest is None else [*ranked[:oldest], *ranked[oldest + 1 :], ranked[oldest]]
 

@@ -15,6 +15,8 @@ class Situation:
 
     `makes_room` says whether one that waits for room would find it once this instance is gone; `port_holder`
     is the other instance of its node that listens on the port that this instance was given, empty for none.
+    `rank_of` is the place of an instance's tier, the higher the sooner it is given up; `leave_within` is how
+    long it takes an instance to leave without a request being cut.
     """
 
     service: Service
@@ -29,6 +31,8 @@ class Situation:
     progress_deadline: timedelta = timedelta(seconds=DEFAULT_PROGRESS_DEADLINE_S)
     makes_room: Callable[[Instance], bool] = lambda _: True
     port_holder: Callable[[Instance], str] = lambda _: ""
+    rank_of: Callable[[Instance], int] = lambda _: 0
+    leave_within: timedelta = timedelta()
 
     @property
     def wanted(self) -> int:

@@ -14,17 +14,21 @@ from services.scheduler.placement.rules.gpu_driver import GpuDriver
 from services.scheduler.placement.rules.gpus import Gpus
 from services.scheduler.placement.rules.group import Group
 from services.scheduler.placement.rules.image import ImagePresent
+from services.scheduler.placement.rules.instance_type import InstanceType
 from services.scheduler.placement.rules.keep_gpus import KeepGpus
 from services.scheduler.placement.rules.memory import Memory
 from services.scheduler.placement.rules.pack_gpus import PackGpus
 from services.scheduler.placement.rules.ports import Ports
 from services.scheduler.placement.rules.room import Room
+from services.scheduler.placement.rules.spot import SpotNodes
 from services.scheduler.placement.rules.spread_nodes import SpreadNodes
 from services.scheduler.placement.rules.spread_zones import SpreadZones
 from services.scheduler.placement.rules.standing import NodeStanding
 
 FILTERS: tuple[FilterRule, ...] = (
     Group(),
+    InstanceType(),
+    SpotNodes(),
     NodeStanding(),
     GpuDriver(),
     Cuda(),

@@ -1,4 +1,4 @@
-"""A node takes instances while it is ready, schedulable and not being drained."""
+"""A node takes instances while it is ready, schedulable, and neither drained nor taken away."""
 
 from services.scheduler.placement.ask import Ask
 from services.scheduler.placement.columns import Columns, Ints, Mask, Standing, standing
@@ -11,11 +11,12 @@ _SAID = {
     Standing.SUSPECT: "suspect",
     Standing.DRAINING: "draining",
     Standing.CORDONED: "cordoned",
+    Standing.RECLAIMED: "being taken away",
 }
 
 
 class NodeStanding:
-    """Refuses nodes that are lost, suspect, draining or cordoned."""
+    """Refuses nodes that are lost, suspect, draining, cordoned, or that are being taken away."""
 
     name = "standing"
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from libs.domain.records import GpuFence, Node, Resources
 from libs.domain.states import NodeState, Runtime
-from services.scheduler.placement import Ask, Spread
+from services.scheduler.placement import Ask, Spot, Spread
 from tests.unit.scheduler.placement.builders import EPOCH, a_gpu, a_node
 
 NAMES = [f"n{i}" for i in range(5)]
@@ -22,6 +22,16 @@ resources = st.builds(
     cpu_milli=st.integers(0, 6_000),
     memory_mib=st.integers(0, 8),
     disk_mib=st.integers(0, 8),
+)
+
+
+labels = st.fixed_dictionaries(
+    {},
+    optional={
+        "easel/instance-type": st.sampled_from(["", "a.small", "b.large"]),
+        "easel/price": st.sampled_from(["0.5", "1", "2e0", "-1", "nan", "inf", "much", ""]),
+        "easel/spot": st.sampled_from(["true", "TRUE", "false", "perhaps"]),
+    },
 )
 
 
@@ -47,6 +57,8 @@ def nodes(draw: st.DrawFn, name: str | None = None) -> Node:
         first_port=first,
         last_port=first and first + draw(st.integers(-1, 2)),
         cuda_versions=tuple(draw(st.lists(st.sampled_from(CUDAS), unique=True, max_size=2))),
+        labels=draw(labels),
+        reclaim_at=draw(st.sampled_from([None, None, None, EPOCH])),
         gpu_driver_version=draw(st.sampled_from(DRIVERS)),
         busy_ports=tuple(draw(st.lists(st.sampled_from([8_000, 20_000, 20_001]), unique=True))),
     )
@@ -75,4 +87,7 @@ asks = st.builds(
     image=st.sampled_from(["", *IMAGES]),
     cuda=st.sampled_from(["", "", "", *CUDAS, "8.0"]),
     gpu_driver=st.sampled_from(["", "", "", "550", "550.54.15", "470"]),
+    instance_type=st.sampled_from(["", "", "a.small", "c.absent"]),
+    spot=st.sampled_from([*Spot]),
+    spot_limit=st.sampled_from([0.0, 0.5, 1.5]),
 )
