@@ -32,7 +32,7 @@ class CustomSeries:
         """
         if seconds <= 0:
             at, value = self.points[-1]
-            return value if until - at <= VALID_FOR_S else None
+            return value if 0 <= until - at <= VALID_FOR_S else None
         weight = total = 0.0
         end = until
         for at, value in reversed(self.points):

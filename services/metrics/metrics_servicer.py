@@ -1,0 +1,125 @@
+"""MetricsService: numbers now, over time, and as they come."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from easel.metrics.v1 import metrics_pb2 as pb
+from easel.metrics.v1 import metrics_pb2_grpc as rpc
+from libs.domain.errors import InvalidRequest
+from libs.lifecycle import pause
+from services.metrics.measures import Kind, check_window, parse_kind, parse_measure
+from services.metrics.queries import Asked, Number, numbers, series, step_for
+from services.metrics.reading import Look
+from services.metrics.samples import Samples
+from services.metrics.store import Store
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+_MOST_SELECTORS = 100
+_MOST_POINTS = 3600
+_EVERY_S = 1.0
+# So long after Envoy's push it is taken in.
+_TAKEN_IN_S = 0.05
+
+
+class MetricsServicer(rpc.MetricsServiceServicer):
+    def __init__(self, store: Store, samples: Samples, stop: asyncio.Event) -> None:
+        self._store, self._samples, self._stop = store, samples, stop
+
+    async def Instant(self, request: pb.InstantRequest, context: Context) -> pb.InstantResponse:
+        return self._answer(asked_for(request.selectors))
+
+    async def Range(self, request: pb.RangeRequest, context: Context) -> pb.RangeResponse:
+        asked = asked_of(request.selector, "selector")
+        check_range(request)
+        found = series(asked, request.last_s, request.step_s, Look(self._store), self._samples)
+        return pb.RangeResponse(
+            series=[
+                pb.Series(
+                    measure=asked.measure.text,
+                    kind=asked.kind,
+                    subject=subject,
+                    points=[pb.Point(at=stamp(at), value=value) for at, value in points],
+                )
+                for subject, points in sorted(found.items())
+            ]
+        )
+
+    async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.InstantResponse]:
+        asked = asked_for(request.selectors)
+        due = self._store.now()
+        while not self._stop.is_set():
+            yield self._answer(asked)
+            now = self._store.now()
+            due = next_look(due, max(self._store.envoys.values(), default=0.0), now)
+            await pause(self._stop, timedelta(seconds=due - now))
+
+    def _answer(self, asked: list[Asked]) -> pb.InstantResponse:
+        look = Look(self._store)
+        return pb.InstantResponse(
+            at=stamp(look.at),
+            values=[
+                value_to_proto(each, number)
+                for each in asked
+                for number in numbers(each, look, self._samples)
+            ],
+        )
+
+
+def asked_for(selectors: Iterable[pb.Selector]) -> list[Asked]:
+    """What selectors ask for. Raises `InvalidRequest`."""
+    asked = [asked_of(each, f"selectors[{number}]") for number, each in enumerate(selectors)]
+    if not 1 <= len(asked) <= _MOST_SELECTORS:
+        raise InvalidRequest("selectors", len(asked), f"1 to {_MOST_SELECTORS} of them")
+    return asked
+
+
+def asked_of(selector: pb.Selector, field: str) -> Asked:
+    """What one selector asks for. Raises `InvalidRequest`."""
+    kind = parse_kind(selector.kind, f"{field}.kind")
+    measure = parse_measure(selector.measure, kind, f"{field}.measure")
+    check_window(selector.window_s, f"{field}.window_s")
+    if selector.of_service and kind is not Kind.INSTANCE:
+        raise InvalidRequest(f"{field}.of_service", selector.of_service, f"nothing with kind {kind}")
+    subjects = frozenset(selector.subjects)
+    return Asked(measure, kind, subjects, selector.of_service, selector.window_s)
+
+
+def check_range(request: pb.RangeRequest) -> None:
+    """Raises `InvalidRequest` for more than is kept, or than anybody can look at."""
+    check_window(request.last_s, "last_s", least=1)
+    check_window(request.step_s, "step_s")
+    if request.last_s / step_for(request.last_s, request.step_s) > _MOST_POINTS:
+        raise InvalidRequest("step_s", request.step_s, f"a step that makes {_MOST_POINTS} points at most")
+
+
+def next_look(last: float, pushed: float, now: float) -> float:
+    """When to look again: a second later, just after an Envoy's push where one comes every second. Pure."""
+    due = max(last + _EVERY_S, now)
+    if now - pushed > 2 * _EVERY_S:
+        return due
+    phase = (due - (pushed + _TAKEN_IN_S)) % _EVERY_S
+    # To the nearest moment after a push, so that no second is left out for a push that came a bit late.
+    return max(due - phase if phase < _EVERY_S / 2 else due + _EVERY_S - phase, now + _EVERY_S / 4)
+
+
+def value_to_proto(asked: Asked, number: Number) -> pb.Value:
+    return pb.Value(
+        measure=asked.measure.text,
+        kind=asked.kind,
+        subject=number.subject,
+        window_s=asked.seconds,
+        value=number.value,
+        age_s=number.age,
+        instances=number.instances,
+    )
+
+
+def stamp(at: float) -> Timestamp:
+    made = Timestamp()
+    made.FromMicroseconds(round(at * 1_000_000))
+    return made
