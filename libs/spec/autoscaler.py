@@ -119,6 +119,7 @@ class ScaleJob(Section):
     schedule: Text = Field(alias="Schedule")
     target_size: Replicas = Field(alias="TargetSize")
     time_zone: OptionalText = Field(default=None, alias="TimeZone")
+    run_once: Flag = Field(default=False, alias="RunOnce")
 
 
 class CronScaler(Section):

@@ -1,0 +1,51 @@
+"""How decisions are said: one line, with the numbers."""
+
+from services.autoscaler.policies.model import Measured, Policy, Target
+
+
+def number(value: float) -> str:
+    """As people read it: three digits, or all that stand before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def instances(count: int) -> str:
+    """A number of instances in words."""
+    return "1 instance" if count == 1 else f"{count} instances"
+
+
+def change(before: int, after: int) -> str:
+    """What a decision changes, as its sentence begins."""
+    return f"{before} → {instances(after)}" if before != after else f"stays at {instances(after)}"
+
+
+def name_of(target: Target) -> str:
+    """A metric as sentences and reports name it."""
+    return f"{target.metric} of {target.service}" if target.service else target.metric
+
+
+def shown(measured: Measured, window_s: int) -> str:
+    """A metric beside its threshold."""
+    value = "missing" if measured.value is None else number(measured.value)
+    return (
+        f"{measured.metric} is {value} for each instance over {window_s} s "
+        f"and {number(measured.threshold)} is its threshold"
+    )
+
+
+def missing(names: tuple[str, ...]) -> str:
+    """That metrics are missing, and what follows from it."""
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing, so nothing is scaled in"
+
+
+def no_metric(some: bool) -> str:
+    """Why no metric decided; `some`: whether the policy has any."""
+    return "no metric is known" if some else "no metric is to decide"
+
+
+def bound(policy: Policy, wanted: int) -> str:
+    """Which bound keeps a number from what was asked for, at the end of a sentence."""
+    if wanted > policy.max:
+        return f"; {instances(wanted)} would do, and at most {policy.max} are allowed"
+    if wanted < policy.min:
+        return f"; {instances(wanted)} would do, and at least {policy.min} are to be there"
+    return ""

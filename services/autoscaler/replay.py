@@ -1,0 +1,202 @@
+"""What a policy would have done with a load: the very same decisions, over a simple model of instances. Pure.
+
+The model: an instance is ready so many seconds after it was asked for, and goes at once. Totals are what they
+were, however many instances there are. Means were shown by the instances that there were, and what those
+carried together is shared out among those that are ready.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from math import ceil
+
+from services.autoscaler.cron import Timetable
+from services.autoscaler.curve import Curve
+from services.autoscaler.policies.decide import decide
+from services.autoscaler.policies.metrics import is_total
+from services.autoscaler.policies.model import (
+    LOOK_GAP_S,
+    Decision,
+    Marks,
+    Observed,
+    Policy,
+    Reading,
+    State,
+    Target,
+)
+from services.autoscaler.policies.sentences import name_of
+from services.autoscaler.policies.stabilise import mean_ready, remembered_ready
+from services.autoscaler.policies.zero import QUIET_WINDOW_S
+
+# A look each second, as long as that makes no more looks than this.
+_MOST_LOOKS = 172_800
+_KEPT_READY_S = 3600.0
+
+
+@dataclass(frozen=True)
+class LoadPoint:
+    """The load from a moment on, until the next point; a measure that is not there is missing."""
+
+    at: float
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change of the wanted number."""
+
+    at: float
+    instances: int
+    policy: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a replay came to."""
+
+    steps: tuple[Step, ...]
+    instance_hours: float
+    seconds_over_target: float
+    least: int
+    most: int
+
+
+def replay(
+    policy: Policy | None,
+    timetable: Timetable | None,
+    load: Sequence[LoadPoint],
+    instances: int,
+    start_s: float,
+) -> Outcome:
+    """Replays a load, one point or more in order of time; `instances` are ready at its beginning."""
+    run = _Run(policy, timetable, _Load(load, instances), _Model(instances, start_s))
+    begin, end = load[0].at, load[-1].at
+    tick = float(max(1, ceil((end - begin) / _MOST_LOOKS)))
+    run.steps.append(Step(begin, instances, "", f"begins with {instances}"))
+    now = begin
+    while now <= end:
+        run.look(now, tick, min(tick, end - now))
+        now += tick
+    sizes = [step.instances for step in run.steps]
+    return Outcome(tuple(run.steps), run.held_s / 3600, run.over_s, min(sizes), max(sizes))
+
+
+class _Model:
+    """Instances that take their time to be ready."""
+
+    def __init__(self, instances: int, start_s: float) -> None:
+        self.wanted, self._start_s = instances, start_s
+        self._ready_at: list[float] = [float("-inf")] * instances
+
+    def ready(self, now: float) -> int:
+        return sum(at <= now for at in self._ready_at)
+
+    def scale(self, wanted: int, now: float) -> None:
+        """Those that came last, and so are ready last, go first."""
+        self._ready_at = self._ready_at[:wanted]
+        self._ready_at += [now + self._start_s] * (wanted - len(self._ready_at))
+        self.wanted = wanted
+
+
+class _Load:
+    """The curves of a load by measure; those of means are of all the instances that there were."""
+
+    def __init__(self, points: Sequence[LoadPoint], instances: int) -> None:
+        self._points, self._instances = points, instances
+        self._curves: dict[str, Curve] = {}
+
+    def total(self, name: str, mean: bool, now: float, window_s: float) -> float | None:
+        """What all instances together showed over the last so many seconds."""
+        if name not in self._curves:
+            values = (
+                None
+                if (value := point.values.get(name)) is None
+                else value * (point.values.get("instances", self._instances) if mean else 1)
+                for point in self._points
+            )
+            self._curves[name] = Curve([point.at for point in self._points], list(values))
+        return self._curves[name].mean(now, window_s)
+
+    def requests(self, now: float, window_s: float) -> float | None:
+        """Requests a second, or in work where those are all that is known."""
+        qps = self.total("qps", False, now, window_s)
+        return self.total("concurrency", False, now, window_s) if qps is None else qps
+
+
+@dataclass
+class _Run:
+    """A replay as far as it has come."""
+
+    policy: Policy | None
+    timetable: Timetable | None
+    load: _Load
+    model: _Model
+    state: State = field(default_factory=State)
+    waiting: float = 0.0
+    ready: Marks = ()
+    steps: list[Step] = field(default_factory=list)
+    held_s: float = 0.0
+    over_s: float = 0.0
+
+    def look(self, now: float, tick: float, lasts: float) -> None:
+        """One look, and what its outcome means until the next one, which is so many seconds away."""
+        observed = self._observed(now, tick)
+        decision, self.state = decide(
+            self.policy,
+            self.timetable,
+            observed,
+            self.model.wanted,
+            now,
+            self.state,
+            gap_s=max(LOOK_GAP_S, 3 * tick),
+        )
+        self._carry_out(decision, now)
+        self.held_s += self.model.wanted * lasts
+        if self._is_over(now):
+            self.over_s += lasts
+
+    def _observed(self, now: float, tick: float) -> Observed:
+        ready = self.model.ready(now)
+        self.ready = remembered_ready(self.ready, now, ready, _KEPT_READY_S)
+        requests = self.load.requests(now, max(tick, QUIET_WINDOW_S))
+        self.waiting = 0.0 if ready else self.waiting + (self.load.requests(now, tick) or 0.0) * tick
+        targets = self.policy.targets if self.policy else ()
+        measure_s, burst_s = (self.policy.measure_s, self.policy.burst.window_s) if self.policy else (1, 1)
+        return Observed(
+            readings=tuple(
+                Reading(self._read(each, now, measure_s), self._read(each, now, burst_s)) for each in targets
+            ),
+            ready=ready,
+            qps=requests,
+            in_flight=None if requests is None else self.load.total("in_flight", False, now, 1) or 0.0,
+            waiting=ceil(self.waiting),
+        )
+
+    def _read(self, target: Target, now: float, window_s: float) -> float | None:
+        mean = not is_total(target.metric)
+        total = self.load.total(name_of(target), mean, now, window_s)
+        if total is None or not mean:
+            return total
+        ready = mean_ready(self.ready, now, window_s)
+        return total / ready if ready else None
+
+    def _carry_out(self, decision: Decision, now: float) -> None:
+        if decision.bounds is not None and self.policy is not None:
+            self.policy = replace(self.policy, min=decision.bounds.min, max=decision.bounds.max)
+        if decision.jobs and self.timetable is not None:
+            due = {run.name: datetime.fromtimestamp(run.due_at, UTC) for run in decision.jobs}
+            jobs = (replace(job, last=due.get(job.name, job.last)) for job in self.timetable.jobs)
+            self.timetable = replace(self.timetable, jobs=tuple(jobs)).waiting()
+        if decision.wanted != self.model.wanted:
+            self.model.scale(decision.wanted, now)
+            self.steps.append(Step(now, decision.wanted, decision.policy, decision.why))
+
+    def _is_over(self, now: float) -> bool:
+        """Whether some metric lies above its threshold for each ready instance, or nobody is there for it."""
+        ready = self.model.ready(now)
+        for target in self.policy.targets if self.policy else ():
+            total = self.load.total(name_of(target), not is_total(target.metric), now, 1)
+            if total and total > ready * target.threshold * (1 + 1e-9):
+                return True
+        return False
