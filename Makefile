@@ -103,6 +103,10 @@ fmt: setup ## Format the code and mend what the linter can mend
 proto: setup ## Generate the Python stubs from proto/
 	@$(call protoc,proto)
 
+.PHONY: dashboards
+dashboards: setup ## Write the Grafana dashboards from deploy/grafana/source/
+	@$(BIN)/python -m deploy.grafana.source
+
 .PHONY: bench
 bench: $(VENV)/.setup ## Measure, and refresh docs/BENCHMARKS.md; BENCH=name measures one part
 	@$(BIN)/python -m bench.run_all $(BENCH) $(ARGS)

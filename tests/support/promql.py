@@ -1,4 +1,4 @@
-"""What a query of Prometheus names: metrics, labels, recorded rules. Reads, and understands no more than that."""
+"""What a query of Prometheus names: metrics, labels, recorded rules. It reads, and understands no more."""
 
 import re
 from dataclasses import dataclass
@@ -12,9 +12,14 @@ from tests.support.documents import ROOT
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 # What Prometheus adds to everything that it scrapes, and the label of a histogram's buckets.
-_OF_PROMETHEUS = {"up": {"job"}}
+_OF_PROMETHEUS = {
+    "up": {"job"},
+    "scrape_duration_seconds": {"job"},
+    "scrape_samples_scraped": {"job"},
+    "ALERTS": {"alertname", "alertstate"},
+}
 _BUCKET = "le"
-_NAME = re.compile(r"\b(easel:[\w:]+|easel_\w+|up)\b(?:\{([^}]*)\})?")
+_NAME = re.compile(r"\b(easel:[\w:]+|easel_\w+|up|ALERTS|scrape_\w+)\b(?:\{([^}]*)\})?")
 _GROUPING = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 _TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"")

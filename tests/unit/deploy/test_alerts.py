@@ -1,4 +1,4 @@
-"""Every alert is whole: it asks for what there is, says what it means, has a runbook, and a test of Prometheus."""
+"""Every alert is whole: it asks for what there is, says what it means, has a runbook and a test."""
 
 import re
 from typing import Any
@@ -69,7 +69,9 @@ def test_every_command_of_a_runbook_exists() -> None:
     known = known_commands()
 
     missing = [
-        words for words in told if words[0] not in known or (known[words[0]] and words[1] not in known[words[0]])
+        words
+        for words in told
+        if words[0] not in known or (known[words[0]] and words[1] not in known[words[0]])
     ]
 
     assert len(told) > 40
