@@ -14,8 +14,9 @@ class GpuState:
     model: str
     healthy: bool = True
     throttle_reasons: tuple[str, ...] = ()
-    ecc_corrected: int = 0
-    ecc_uncorrected: int = 0
+    # None for a card that does not count them.
+    ecc_corrected: int | None = None
+    ecc_uncorrected: int | None = None
     xids: Mapping[int, int] = field(default_factory=dict)
     instances: tuple[str, ...] = ()
 

@@ -43,13 +43,11 @@ async def use_of(stage: Stage, running: Running) -> Use | None:
 async def test_memory_is_that_of_the_program(stage: Stage) -> None:
     running = await stage.start(stage.a_workload(script=HOLDS.format(SLEEPS)))
 
-    async def large() -> Use | None:
+    async def seen() -> bool:
         use = await use_of(stage, running)
-        return use if use is not None and use.memory_bytes > 50 << 20 else None
+        return use is not None and 50 << 20 < use.memory_bytes < 120 << 20
 
-    use = await until(large, "the memory to be seen")
-    assert use is not None
-    assert use.memory_bytes < 120 << 20
+    await until(seen, "the memory to be seen")
 
 
 async def test_cpu_time_counts_programs_that_ended_and_never_falls(stage: Stage) -> None:
