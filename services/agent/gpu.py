@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pynvml
 
 from libs.domain.records import Gpu
+from services.agent.gpu_readings import GpuReading, reading_of
 from services.agent.gpu_troubles import GpuTrouble, Troubles
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,8 @@ class Nvml:
     def __init__(self) -> None:
         # By UUID, every card that ever answered.
         self._cards: dict[str, _Card] = {}
+        # Those of them that did not answer at the last look.
+        self._broken: frozenset[str] = frozenset()
         self.troubles = Troubles()
         self.note = ""
         try:
@@ -95,6 +98,7 @@ class Nvml:
         for card in self._cards.values():
             why = looked.broken.get(card.uuid)
             gpus += [replace(gpu, healthy=False, why=why) for gpu in card.devices] if why else card.devices
+        self._broken = frozenset(looked.broken)
         self.troubles.lost_now(looked.lost)
         note = "; ".join(looked.silent) or ("" if gpus else "the NVIDIA driver shows no GPU")
         version = _or(pynvml.nvmlSystemGetDriverVersion, "")
@@ -117,6 +121,19 @@ class Nvml:
             except pynvml.NVMLError:
                 continue
         return tuple(readings)
+
+    def readings(self) -> tuple[GpuReading, ...]:
+        """All that each device of the last inventory tells; one that does not answer says so."""
+        found = []
+        for card in self._all() if self.present else ():
+            xids = self.troubles.xid_counts(card.uuid)
+            for gpu in card.devices:
+                silent = GpuReading(gpu.uuid, gpu.index, gpu.model, healthy=False, xids=xids)
+                try:
+                    found.append(silent if card.uuid in self._broken else reading_of(card.uuid, gpu, xids))
+                except pynvml.NVMLError:
+                    found.append(silent)
+        return tuple(found)
 
     def _all(self) -> tuple[_Card, ...]:
         return tuple(self._cards.values())

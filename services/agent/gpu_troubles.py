@@ -65,6 +65,12 @@ class Troubles:
         with self._lock:
             return tuple(xid for each, kind, xid in self._kept if (each, kind) == (card, TroubleKind.XID))
 
+    def xid_counts(self, card: str) -> dict[int, int]:
+        """How often each code was heard of the card."""
+        with self._lock:
+            kept = tuple(self._kept.values())
+        return {each.xid: each.count for each in kept if (each.uuid, each.kind) == (card, TroubleKind.XID)}
+
     def told(self, devices: Mapping[str, Iterable[str]]) -> tuple[GpuTrouble, ...]:
         """All there is, for each device of the card it happened to: a card may be split into several."""
         with self._lock:

@@ -75,9 +75,9 @@ class Trees:
             tree = {each.name: each for each in _tree_of(pid, below)}
             # One whose parent ended while this look was taken is found again by its name.
             for name in before.seen if before is not None else ():
-                process = now.get(name[0])
-                if process is not None and process.name == name:
-                    tree[name] = process
+                there = now.get(name[0])
+                if there is not None and there.name == name:
+                    tree[name] = there
             # The launcher is the agent's; what it waited for is not.
             tree[launcher.name] = Process(pid, launcher.parent, launcher.started, 0, launcher.reaped)
             counted_now[run] = counted(before, tree.values())

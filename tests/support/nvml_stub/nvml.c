@@ -4,6 +4,7 @@
  * NVML_STUB_LOST    a file; while it exists, card 0 is lost
  * NVML_STUB_GONE    a file; while it exists, card 0 is not listed, and the others move up
  * NVML_STUB_ECC     a file "INDEX ERRORS": what the card says of errors that could not be corrected
+ * NVML_STUB_OLD     set: a driver from before 535, which calls reasons for low clocks by their older name
  * NVML_STUB_XID     a file "INDEX XID"; the event is handed out once and the file removed
  */
 #include <stdio.h>
@@ -161,12 +162,33 @@ int nvmlDeviceGetTotalEccErrors(struct card *card, unsigned type, unsigned count
     const char *path = getenv("NVML_STUB_ECC");
     FILE *file = path && type == 1 ? fopen(path, "r") : NULL;
     int index;
-    *errors = 0;
+    *errors = type == 0 ? 3 : 0;
     if (file) {
         if (fscanf(file, "%d %llu", &index, errors) != 2 || index != card->index) *errors = 0;
         fclose(file);
     }
     return SUCCESS;
+}
+
+int nvmlDeviceGetClockInfo(struct card *card, unsigned kind, unsigned *megahertz) {
+    if (is(card, "bare") || (kind != 1 && kind != 2)) return NOT_SUPPORTED;
+    *megahertz = kind == 1 ? 1980 : 2619;
+    return SUCCESS;
+}
+
+/* Idle, held by the power cap, and slowed down for its temperature by the hardware. */
+static int reasons(const struct card *card, unsigned long long *bits) {
+    if (is(card, "bare")) return NOT_SUPPORTED;
+    *bits = 0x1 | 0x4 | 0x40;
+    return SUCCESS;
+}
+
+int nvmlDeviceGetCurrentClocksEventReasons(struct card *card, unsigned long long *bits) {
+    return getenv("NVML_STUB_OLD") ? NOT_SUPPORTED : reasons(card, bits);
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(struct card *card, unsigned long long *bits) {
+    return getenv("NVML_STUB_OLD") ? reasons(card, bits) : NOT_SUPPORTED;
 }
 
 int nvmlEventSetCreate(void **set) {
