@@ -1,12 +1,14 @@
 """The compose file under its real image names: a service in containers, and crashes nobody notices."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from easel_sdk import Easel, EaselError
+from easel_sdk.scaling_types import Selector
 from tests.e2e.services import TOKEN, a_container_service, call
 from tests.support.compose import ComposedEasel, composed_easel
 from tests.support.load import steady_load
@@ -78,6 +80,20 @@ async def test_direct_clients_are_sent_to_the_node_s_own_gateway(easel: Composed
     assert (answer.status_code, answer.json()["body"]) == (200, "directly")
 
 
+async def test_what_is_called_is_counted_for_prometheus_and_for_those_who_ask(
+    easel: ComposedEasel, client: Easel, echo: str
+) -> None:
+    counted = re.compile(r'easel_service_requests_total\{.*service="echo".*\} [1-9]')
+
+    def asked() -> dict[str, float]:
+        selectors = [Selector(measure, "service", ("echo",)) for measure in ("in_flight", "cpu")]
+        return {each.measure: each.value for each in client.metrics.instant(*selectors).values}
+
+    await until(lambda: call(echo) and counted.search(httpx.get(easel.metrics_url).text), "its requests", 60)
+    await until(lambda: {"in_flight", "cpu"} <= asked().keys(), "what Envoy and the agent tell of it", 60)
+    await until(lambda: "easel_autoscaler_look_seconds" in httpx.get(easel.metrics_url).text, "a look", 60)
+
+
 async def test_a_service_is_scaled(easel: ComposedEasel, client: Easel, echo: str) -> None:
     first = runs_of(easel)
 
@@ -133,7 +149,9 @@ async def test_a_further_host_joins_with_the_scheduler_s_address_and_a_token(
     client.nodes.delete("second-host")
 
 
-@pytest.mark.parametrize("further", [[], ["gpu"], ["traces"], ["gpu", "traces"]])
+@pytest.mark.parametrize(
+    "further", [[], ["gpu"], ["traces"], ["monitoring"], ["gpu", "traces", "monitoring"]]
+)
 def test_the_further_compose_files_fit_the_first(easel: ComposedEasel, further: list[str]) -> None:
     files = ["docker-compose.yml", *(f"docker-compose.{name}.yml" for name in further)]
 

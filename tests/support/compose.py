@@ -30,11 +30,14 @@ class ComposedEasel:
         self.project = f"easel-test-{secrets.token_hex(4)}"
         self.engine = docker.from_env(timeout=60)
         self._gateway_port, self._admin_port, self.direct_port = free_port(), free_port(), free_port()
+        self._metrics_port, self._metrics_http_port = free_port(), free_port()
         self._environment = {
             **os.environ,
             "EASEL_GATEWAY_PORT": str(self._gateway_port),
             "EASEL_ADMIN_PORT": str(self._admin_port),
             "EASEL_DIRECT_PORT": str(self.direct_port),
+            "EASEL_METRICS_PORT": str(self._metrics_port),
+            "EASEL_METRICS_HTTP_PORT": str(self._metrics_http_port),
             "EASEL_GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{self._gateway_port}",
             "EASEL_AGENT_NODE": self.project,
             "EASEL_AGENT_DATA_DIR": str(data_dir),
@@ -66,6 +69,7 @@ class ComposedEasel:
         host._environment |= {
             "EASEL_AGENT_NODE": node,
             "EASEL_AGENT_SCHEDULER": f"127.0.0.1:{self._admin_port}",
+            "EASEL_AGENT_METRICS": f"127.0.0.1:{self._metrics_port}",
             "EASEL_JOIN_TOKEN_FILE": str(token),
         }
         try:
@@ -82,6 +86,11 @@ class ComposedEasel:
     def context(self) -> Context:
         token = self.compose("exec", "-T", "scheduler", "cat", "/var/lib/easel/admin/token").strip()
         return Context(f"127.0.0.1:{self._admin_port}", f"http://127.0.0.1:{self._gateway_port}", token)
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus would read."""
+        return f"http://127.0.0.1:{self._metrics_http_port}/metrics"
 
     def container(self, service: str) -> Container:
         """The container of a service of the compose file, as it is now."""
