@@ -13,6 +13,8 @@ _OUTSIDE: tuple[tuple[str, ...], ...] = (
     ("metadata", "gateway"),
     ("metadata", "instance"),
     ("metadata", "enable_webservice"),
+    ("metadata", "resource_burstable"),
+    ("metadata", "resource_rebalancing"),
     ("metadata", "rolling_strategy"),
     ("metadata", "rpc", "keepalive"),
     ("metadata", "rpc", "rate_limit"),

@@ -20,6 +20,7 @@ from libs.rpc.convert import (
 )
 from services.scheduler.admin.updating import UpdateAsk
 from services.scheduler.diagnose.finding import Finding, Severity
+from services.scheduler.pool.machine import machine_of
 from services.scheduler.rollout.begin import Action, PlanAsked
 
 _SEVERITIES = {
@@ -83,6 +84,8 @@ def instance_to_proto(instance: Instance, runtime: Runtime | None) -> admin_pb2.
         detached=instance.detached,
         cause=instance.cause,
         run=instance.run,
+        pool=instance.pool,
+        instance_type=instance.instance_type,
     )
 
 
@@ -173,6 +176,7 @@ def version_to_proto(version: ServiceVersion, spec_json: str) -> admin_pb2.Servi
 def node_to_proto(
     node: Node, allocated: Resources, instances: int, last_seen: datetime | None
 ) -> admin_pb2.Node:
+    machine = machine_of(node.labels)
     return admin_pb2.Node(
         name=node.name,
         resource_group=node.resource_group,
@@ -191,6 +195,10 @@ def node_to_proto(
         agent_version=node.agent_version,
         gpu_note=node.gpu_note,
         draining=node.draining,
+        instance_type=machine.instance_type,
+        price=machine.price or 0.0,
+        spot=machine.spot,
+        reclaim_at=time_to_proto(node.reclaim_at),
     )
 
 

@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     # Where calls about numbers, and replays of policies, are handed on to; empty: there is no such service.
     metrics: str = ""
     autoscaler: str = ""
+    # How often instances are looked at that could be on a better node.
+    rebalance_every: timedelta = Field(default=timedelta(minutes=1), gt=timedelta())
     drain_for: timedelta = timedelta(seconds=3)
     log_level: str = "INFO"
     otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")

@@ -1,7 +1,7 @@
 """Nodes and resource groups on the wire."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import grpc
@@ -9,12 +9,14 @@ import grpc
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
 from libs.domain.records import Node
 from libs.domain.states import LIVE_STATES
+from libs.rpc.convert import span_from_proto
 from services.scheduler.admin import nodes
 from services.scheduler.admin.views import group_view, node_view
 from services.scheduler.agents.sessions import Sessions
 from services.scheduler.gpus.fences import fenced_by_hand, lifted
 from services.scheduler.ledger import Ledger
 from services.scheduler.paging import page
+from services.scheduler.pool import reclaim
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -73,6 +75,15 @@ class NodeServicer(admin_pb2_grpc.NodeServiceServicer):
         )
         moving = sum(i.state in LIVE_STATES for i in self._world.instances_on(request.name))
         return admin_pb2.DrainNodeResponse(node=self._now(request.name), moving=moving)
+
+    async def ReclaimNode(
+        self, request: admin_pb2.ReclaimNodeRequest, context: Context
+    ) -> admin_pb2.ReclaimNodeResponse:
+        notice = span_from_proto(request, "notice") or timedelta()
+        ask = reclaim.Announcement(request.name, notice, request.why, request.force, request.cancel)
+        await self._ledger.change(lambda world: reclaim.asked(world, ask, self._clock()))
+        moving = reclaim.moving(self._world, request.name)
+        return admin_pb2.ReclaimNodeResponse(node=self._now(request.name), moving=moving)
 
     async def FenceGpu(
         self, request: admin_pb2.FenceGpuRequest, context: Context

@@ -9,6 +9,7 @@ from libs.db.changes import Changes
 from libs.domain.errors import AlreadyExists, FailedPrecondition, InvalidRequest
 from libs.domain.records import PUBLIC_GROUP, Event, Node, ResourceGroup
 from libs.domain.states import EventKind, NodeState
+from services.scheduler.pool.machine import machine_of
 from services.scheduler.world import World
 
 GROUP_KINDS = ("public", "dedicated")
@@ -37,6 +38,8 @@ def drained(world: World, name: str, why: str, now: datetime) -> Changes:
 def updated(world: World, name: str, group: str | None, labels: Mapping[str, str], now: datetime) -> Changes:
     """Moves and labels; what runs on a node that moves stays until it is replaced."""
     node = world.node(name)
+    for trouble in machine_of(labels).troubles:
+        raise InvalidRequest(f"labels[{trouble.label}]", trouble.value, trouble.expected)
     if group is not None:
         world.resource_group(group)
         if group != node.resource_group and any(world.instances_on(name)):

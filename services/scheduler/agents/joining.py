@@ -8,8 +8,10 @@ from libs.db.changes import Changes, Record
 from libs.domain.errors import InvalidRequest
 from libs.domain.records import PUBLIC_GROUP, Event, Node, ResourceGroup
 from libs.domain.states import EventKind, NodeState
-from libs.rpc.convert import RUNTIMES, gpu_from_proto, resources_from_proto
+from libs.rpc.convert import RUNTIMES, gpu_from_proto, resources_from_proto, time_from_proto
 from services.scheduler.agents.reports import absent_after_hello, changes_from_reports
+from services.scheduler.pool.machine import machine_of
+from services.scheduler.pool.reclaim import back, told, told_events
 from services.scheduler.world import World
 
 # Free disk changes all the time; a change of less than this is no news.
@@ -34,15 +36,15 @@ def said_hello(world: World, hello: agent_pb2.Hello, epoch: int, now: datetime) 
     )
 
 
-def inventory_told(world: World, name: str, inventory: agent_pb2.Inventory) -> Changes:
+def inventory_told(world: World, name: str, inventory: agent_pb2.Inventory, now: datetime) -> Changes:
     """What a heartbeat changes: nothing, as long as the node is what it was."""
     node = world.nodes.get(name)
     if node is None or not inventory.HasField("capacity"):
         return Changes()
-    told = with_inventory(node, inventory)
-    if abs(told.capacity.disk_mib - node.capacity.disk_mib) < _DISK_STEP_MIB:
-        told = replace(told, capacity=replace(told.capacity, disk_mib=node.capacity.disk_mib))
-    return Changes(put=(told,)) if told != node else Changes()
+    after = with_inventory(node, inventory)
+    if abs(after.capacity.disk_mib - node.capacity.disk_mib) < _DISK_STEP_MIB:
+        after = replace(after, capacity=replace(after.capacity, disk_mib=node.capacity.disk_mib))
+    return Changes(put=(after,), events=_said(node, after, now)) if after != node else Changes()
 
 
 def joined(world: World, hello: agent_pb2.Hello, epoch: int, now: datetime) -> Changes:
@@ -55,7 +57,7 @@ def joined(world: World, hello: agent_pb2.Hello, epoch: int, now: datetime) -> C
     if known is None and group not in world.resource_groups:
         kind = "public" if group == PUBLIC_GROUP else "dedicated"
         put.append(ResourceGroup(group, kind, now))
-    base = known or Node(name=hello.node, created_at=now, resource_group=group)
+    base = back(known, now) if known else Node(name=hello.node, created_at=now, resource_group=group)
     node = replace(
         with_inventory(base, hello.inventory),
         state=NodeState.READY,
@@ -64,18 +66,27 @@ def joined(world: World, hello: agent_pb2.Hello, epoch: int, now: datetime) -> C
         last_seen=now,
         agent_version=hello.agent_version,
     )
+    said = _said(known, node, now)
     if known is None:
-        return Changes((*put, node), (), (_event(node, "NodeJoined", f"joined {group}", now),))
+        return Changes((*put, node), (), (_event(node, "NodeJoined", f"joined {group}", now), *said))
     if known.state is NodeState.READY:
-        return Changes((*put, node))
+        return Changes((*put, node), (), said)
     why = f"its agent is back after it was {known.state.value}"
-    return Changes((*put, node), (), (_event(node, "NodeBack", why, now),))
+    return Changes((*put, node), (), (_event(node, "NodeBack", why, now), *said))
+
+
+def _said(before: Node | None, after: Node, now: datetime) -> tuple[Event, ...]:
+    """What is new about the machine: that it goes away, or that its labels cannot be read."""
+    known = machine_of(before.labels).troubles if before is not None else ()
+    new = (trouble for trouble in machine_of(after.labels).troubles if trouble not in known)
+    unread = (_event(after, "NodeLabelUnread", str(trouble), now, EventKind.WARNING) for trouble in new)
+    return (*told_events(before, after, now), *unread)
 
 
 def with_inventory(node: Node, inventory: agent_pb2.Inventory) -> Node:
     """The node as its agent describes it now."""
     return replace(
-        node,
+        told(node, time_from_proto(inventory, "reclaim_at"), inventory.reclaim_why),
         address=inventory.address,
         zone=inventory.zone,
         runtime=RUNTIMES.get(inventory.runtime, node.runtime),
@@ -92,5 +103,5 @@ def with_inventory(node: Node, inventory: agent_pb2.Inventory) -> Node:
     )
 
 
-def _event(node: Node, reason: str, why: str, now: datetime) -> Event:
-    return Event(now, EventKind.NORMAL, reason, why, "node", node.name)
+def _event(node: Node, reason: str, why: str, now: datetime, kind: EventKind = EventKind.NORMAL) -> Event:
+    return Event(now, kind, reason, why, "node", node.name)

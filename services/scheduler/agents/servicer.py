@@ -126,7 +126,7 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
         troubles = troubles_of(heartbeat.gpu_troubles)
 
         def decide(world: World) -> Changes:
-            offer = inventory_told(world, session.node, heartbeat.inventory)
+            offer = inventory_told(world, session.node, heartbeat.inventory, self._clock())
             gpus = self._gpus.changes(world, session.node, troubles, self._clock())
             return Changes(put=(*offer.put, *gpus.put), events=(*offer.events, *gpus.events))
 

@@ -15,13 +15,25 @@ _WORDS = {"true": True, "false": False, "": False}
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """A label that cannot be read."""
+
+    label: str
+    value: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"label {self.label} is {self.value!r}, expected {self.expected}"
+
+
+@dataclass(frozen=True)
 class Machine:
-    """`price` is None where it is not known. `troubles` are sentences about labels that cannot be read."""
+    """`price` is None where it is not known."""
 
     instance_type: str = ""
     price: float | None = None
     spot: bool = False
-    troubles: tuple[str, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
 
 
 PLAIN = Machine()
@@ -34,10 +46,10 @@ def machine_of(labels: Mapping[str, str]) -> Machine:
     troubles = []
     price = _price(labels.get(PRICE, ""))
     if price is None and labels.get(PRICE):
-        troubles.append(_trouble(PRICE, labels[PRICE], "a price an hour of 0 or more, such as 0.35"))
+        troubles.append(Trouble(PRICE, labels[PRICE], "a price an hour of 0 or more, such as 0.35"))
     spot = _WORDS.get(labels.get(SPOT, "").strip().lower())
     if spot is None:
-        troubles.append(_trouble(SPOT, labels[SPOT], "true or false"))
+        troubles.append(Trouble(SPOT, labels[SPOT], "true or false"))
     return Machine(labels.get(TYPE, "").strip(), price, bool(spot), tuple(troubles))
 
 
@@ -54,7 +66,3 @@ def _price(text: str) -> float | None:
     except ValueError:
         return None
     return price if math.isfinite(price) and 0 <= price <= _HIGHEST_PRICE else None
-
-
-def _trouble(label: str, value: str, expected: str) -> str:
-    return f"label {label} is {value!r}, expected {expected}"

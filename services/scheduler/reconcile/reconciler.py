@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from libs.db.changes import Changes, Record
@@ -47,6 +47,17 @@ class Reconciler:
         self._outage = ""
         for listener in (self._placer.heard, self._waiting.heard, self._heard):
             ledger.subscribe(listener)
+
+    @property
+    def placer(self) -> Placer:
+        """What places instances for every loop, so that none is given what another was."""
+        return self._placer
+
+    def look_at(self, services: Iterable[str]) -> None:
+        """These may need something that no change announces."""
+        self._dirty |= set(services)
+        if self._dirty:
+            self._wake.set()
 
     async def run(self, until: asyncio.Event) -> None:
         """Reconciles what changed as it changes, what drains every 200 ms, and everything now and then."""

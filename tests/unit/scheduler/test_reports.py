@@ -124,8 +124,8 @@ def test_free_disk_that_wavers_is_no_news() -> None:
 
     world = a_world(a_node())
 
-    assert not inventory_told(world, "n1", heartbeat(100_000 - 1000))
-    assert inventory_told(world, "n1", heartbeat(100_000 - 1024))
+    assert not inventory_told(world, "n1", heartbeat(100_000 - 1000), NOON)
+    assert inventory_told(world, "n1", heartbeat(100_000 - 1024), NOON)
 
 
 def test_a_crash_is_an_event_that_says_how_it_ended() -> None:
