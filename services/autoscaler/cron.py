@@ -1,8 +1,8 @@
 """Which scheduled jobs are due: what is carried out, what is skipped, what was missed while nobody looked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -37,6 +37,14 @@ class Timetable:
     excluded: tuple[Schedule, ...]
     since: datetime
     due_from: float = float("-inf")
+
+    def with_runs(self, runs: Mapping[str, float]) -> "Timetable":
+        """The same after runs of jobs by name, at the times that they were due."""
+        jobs = (
+            replace(job, last=datetime.fromtimestamp(runs[job.name], UTC)) if job.name in runs else job
+            for job in self.jobs
+        )
+        return replace(self, jobs=tuple(jobs)).waiting()
 
     def anchor(self, job: Job) -> datetime:
         """The time after which the job is due next."""

@@ -8,8 +8,11 @@ carried together is shared out among those that are ready.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from math import ceil
+from itertools import pairwise
+from math import ceil, inf
 
+from libs.domain.errors import InvalidRequest
+from libs.spec.autoscaler import MAX_REPLICAS
 from services.autoscaler.cron import Timetable
 from services.autoscaler.curve import Curve
 from services.autoscaler.policies.decide import decide
@@ -31,6 +34,9 @@ from services.autoscaler.policies.zero import QUIET_WINDOW_S
 # A look each second, as long as that makes no more looks than this.
 _MOST_LOOKS = 172_800
 _KEPT_READY_S = 3600.0
+MOST_POINTS = 200_000
+_LONGEST_S = 31 * 86_400.0
+_LONGEST_START_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,30 @@ def replay(
         now += tick
     sizes = [step.instances for step in run.steps]
     return Outcome(tuple(run.steps), run.held_s / 3600, run.over_s, min(sizes), max(sizes))
+
+
+def checked(load: Sequence[LoadPoint], instances: int, start_s: float) -> Sequence[LoadPoint]:
+    """The load, if it can be replayed. Raises InvalidRequest."""
+    if not 1 <= len(load) <= MOST_POINTS:
+        raise InvalidRequest("load", len(load), f"1 to {MOST_POINTS} points")
+    for number, (before, after) in enumerate(pairwise(load)):
+        if not before.at < after.at:
+            raise InvalidRequest(f"load[{number + 1}].at", _time(after.at), f"later than {_time(before.at)}")
+    if load[-1].at - load[0].at > _LONGEST_S:
+        raise InvalidRequest("load", _time(load[-1].at), f"at most 31 days after {_time(load[0].at)}")
+    for number, point in enumerate(load):
+        for name, value in point.values.items():
+            if not 0 <= value < inf:
+                raise InvalidRequest(f"load[{number}].values[{name}]", value, "a number of 0 or more")
+    if instances > MAX_REPLICAS:
+        raise InvalidRequest("instances", instances, f"0 to {MAX_REPLICAS}")
+    if not 0 <= start_s <= _LONGEST_START_S:
+        raise InvalidRequest("start_s", start_s, f"0 to {_LONGEST_START_S:.0f} seconds")
+    return load
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 class _Model:
@@ -185,9 +215,7 @@ class _Run:
         if decision.bounds is not None and self.policy is not None:
             self.policy = replace(self.policy, min=decision.bounds.min, max=decision.bounds.max)
         if decision.jobs and self.timetable is not None:
-            due = {run.name: datetime.fromtimestamp(run.due_at, UTC) for run in decision.jobs}
-            jobs = (replace(job, last=due.get(job.name, job.last)) for job in self.timetable.jobs)
-            self.timetable = replace(self.timetable, jobs=tuple(jobs)).waiting()
+            self.timetable = self.timetable.with_runs({run.name: run.due_at for run in decision.jobs})
         if decision.wanted != self.model.wanted:
             self.model.scale(decision.wanted, now)
             self.steps.append(Step(now, decision.wanted, decision.policy, decision.why))

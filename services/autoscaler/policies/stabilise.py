@@ -29,7 +29,8 @@ def settling(policy: Policy, now: float, state: State) -> str:
     """Why the metrics take nothing away yet: those that are left are measured first. Empty when they may."""
     if now - state.fewer_at >= policy.measure_s:
         return ""
-    return f"instances left {now - state.fewer_at:.0f} s ago, and those that stay are measured for {policy.measure_s} s"
+    ago, whole = now - state.fewer_at, policy.measure_s
+    return f"instances left {ago:.0f} s ago, and those that stay are measured for {whole} s"
 
 
 def remembered_ready(marks: Marks, now: float, ready: int, window_s: float) -> Marks:

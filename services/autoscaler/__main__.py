@@ -1,0 +1,83 @@
+"""The autoscaler: looks at what services are asked for, and decides how many instances they have."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+
+import grpc
+
+from easel.autoscaler.v1 import autoscaler_pb2_grpc as rpc
+from libs.domain.states import TokenRole
+from libs.lifecycle import stop_requested
+from libs.rpc.client import dial
+from libs.rpc.interceptors import BearerTokens, Refusals
+from libs.rpc.server import Service, serving
+from libs.telemetry import logs
+from libs.telemetry.reporting import Reporter
+from services.autoscaler.applying import Applying
+from services.autoscaler.board import Board
+from services.autoscaler.facts import Facts
+from services.autoscaler.following import FollowingFacts, FollowingNumbers
+from services.autoscaler.loop import Autoscaling
+from services.autoscaler.observing import Numbers
+from services.autoscaler.replay_servicer import ReplayServicer
+from services.autoscaler.settings import Settings
+
+REPLAYS = "easel.autoscaler.v1.ReplayService"
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Decides until `stop`; sets `ready` when replays are answered. What is away is waited for."""
+    admin, join = settings.tokens()
+    facts, numbers, board = Facts(), Numbers(time.monotonic), Board()
+    async with AsyncExitStack() as owned:
+        scheduler = await owned.enter_async_context(dial(settings.scheduler, admin))
+        metrics = await owned.enter_async_context(dial(settings.metrics, join))
+        register = partial(rpc.add_ReplayServiceServicer_to_server, ReplayServicer())
+        await owned.enter_async_context(
+            serving(
+                [Service(REPLAYS, register)],
+                settings.listen,
+                drain_for=timedelta(seconds=1),
+                interceptors=_guards(settings.listen, join),
+            )
+        )
+        scaling = Autoscaling(facts, numbers, Applying(scheduler, metrics).apply, board)
+        reporter = Reporter(settings.metrics, join, "autoscaler", settings.name, board.samples)
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(FollowingFacts(scheduler, facts).run(until=stop))
+            loops.create_task(FollowingNumbers(metrics, facts, numbers, scaling.batch_came).run(until=stop))
+            loops.create_task(scaling.run(until=stop, every=settings.look_every))
+            loops.create_task(reporter.run(until=stop))
+            if ready is not None:
+                ready.set()
+            await stop.wait()
+
+
+def _guards(listen: str, join: str) -> Sequence[grpc.aio.ServerInterceptor]:
+    """Over TCP a caller shows the join token; a unix socket is open to its owner alone."""
+
+    def role_of(secret: str) -> TokenRole | None:
+        return TokenRole.JOIN if join and hmac.compare_digest(secret.encode(), join.encode()) else None
+
+    if listen.startswith("unix:"):
+        return [Refusals()]
+    return [Refusals(), BearerTokens(role_of, {REPLAYS: TokenRole.JOIN})]
+
+
+def main() -> None:
+    settings = Settings()
+    logs.configure(settings.log_level)
+
+    async def until_asked() -> None:
+        await run(settings, stop_requested())
+
+    asyncio.run(until_asked())
+
+
+if __name__ == "__main__":
+    main()
