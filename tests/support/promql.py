@@ -63,9 +63,14 @@ def samples() -> dict[str, set[str]]:
     return {**exposed, **recorded, **_OF_PROMETHEUS}
 
 
+def names_in(expr: str) -> set[str]:
+    """Every metric and recorded rule that a query names."""
+    return {name for name, _ in _NAME.findall(_plain(expr))}
+
+
 def unknown_names(expr: str) -> set[str]:
     """Names that neither the catalogue nor a recording rule has."""
-    return {name for name, _ in _NAME.findall(_plain(expr))} - set(samples())
+    return names_in(expr) - set(samples())
 
 
 def unknown_labels(expr: str) -> set[str]:

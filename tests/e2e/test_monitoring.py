@@ -1,0 +1,104 @@
+"""A real Prometheus reads an Easel under load: every panel has data, and every rule can be evaluated."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.e2e.services import TOKEN, a_process_service
+from tests.support.dashboards import Asked, asked_of_a_fleet, dashboard_files, queries
+from tests.support.embedded import EmbeddedEasel, embedded_easel
+from tests.support.load import steady_load
+from tests.support.nvml_stub import build_stub
+from tests.support.prometheus import Prometheus, prometheus_of
+from tests.support.promql import names_in, rules
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.compiler]
+
+_POLICY = {"min": 1, "max": 2, "scaleStrategies": [{"metricName": "qps", "threshold": 100_000}]}
+
+
+@pytest.fixture(scope="module")
+def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEasel]:
+    """With one GPU, of which the driver has told an error that a program caused."""
+    home = tmp_path_factory.mktemp("watched")
+    (home / "xid").write_text("0 43")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("LD_LIBRARY_PATH", str(build_stub(home)))
+        environment.setenv("NVML_STUB_CARDS", "whole")
+        with embedded_easel(home) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def prometheus(easel: EmbeddedEasel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """It reads while one service is called, one has calls of gRPC, and one refuses what is too much."""
+    home = tmp_path_factory.mktemp("prometheus")
+    with prometheus_of(easel.metrics_address, home) as running, ExitStack() as load:
+        easel.create(busy(easel.home))
+        easel.create(a_process_service(easel.home, "streams", "grpc_echo.py", enable_grpc=True))
+        easel.create(limited(easel.home))
+        for name in ("busy", "limited"):
+            url = f"{easel.context.gateway}/api/predict/{name}"
+            load.enter_context(steady_load(url, {"Authorization": TOKEN}, clients=1))
+        call_grpc(easel)
+        yield running
+
+
+def busy(home: Path) -> Path:
+    """A service with a GPU, a policy, and a program that posts a number of its own."""
+    path = a_process_service(home, "busy", "posting.py", gpu=1)
+    return with_more(path, autoscaler=_POLICY)
+
+
+def limited(home: Path) -> Path:
+    path = a_process_service(home, "limited", "echo.py")
+    return with_more(path, networking={"gateway_policy": {"rate_limit": {"enable": True, "limit": 1}}})
+
+
+def with_more(path: Path, **more: object) -> Path:
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    return path
+
+
+def call_grpc(easel: EmbeddedEasel) -> None:
+    """One call that ends well and one that does not."""
+    options = [("grpc.default_authority", "streams.easel.local")]
+    with grpc.insecure_channel(easel.context.gateway.removeprefix("http://"), options=options) as channel:
+        call = channel.stream_stream("/test.Echo/Stream")
+        list(call(iter([b"one"]), metadata=[("authorization", TOKEN)], timeout=20))
+        with pytest.raises(grpc.RpcError):
+            list(channel.stream_stream("/test.Echo/None")(iter([b""]), metadata=[("authorization", TOKEN)]))
+
+
+def asked() -> list[Asked]:
+    return [each for path in dashboard_files() for each in queries(path)]
+
+
+def empty(prometheus: Prometheus) -> list[str]:
+    """The queries of panels that have nothing to draw."""
+    return [str(each) for each in asked() if not prometheus.query(asked_of_a_fleet(each.expr, "5s"))]
+
+
+async def test_every_panel_has_something_to_draw(prometheus: Prometheus) -> None:
+    await until(lambda: not empty(prometheus) or None, f"data for {len(asked())} queries", within=45)
+
+
+async def test_every_rule_is_evaluated_on_metrics_that_are_there(prometheus: Prometheus) -> None:
+    named = {name for rule in rules() for name in names_in(rule.expr)}
+
+    await until(lambda: named <= prometheus.names(), "every metric of the rules", within=45)
+
+    assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
+    assert sorted(rule["name"] for rule in prometheus.rules()) == sorted(rule.name for rule in rules())
+
+
+async def test_the_instance_of_a_metric_is_that_of_a_service(prometheus: Prometheus) -> None:
+    found = await until(lambda: prometheus.query("easel_instance_ready"), "instances")
+
+    assert {sample["metric"]["service"] for sample in found} == {"busy", "streams", "limited"}
+    assert all(sample["metric"]["instance"].startswith(sample["metric"]["service"]) for sample in found)
