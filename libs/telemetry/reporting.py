@@ -21,7 +21,7 @@ EVERY = timedelta(seconds=2)
 
 @dataclass(frozen=True)
 class Sample:
-    """One number. Its name and labels are those of the catalogue of metrics; a counter ends in no `_total`."""
+    """One number. Name and labels are those of the catalogue of metrics; a counter ends in no `_total`."""
 
     name: str
     value: float
@@ -36,9 +36,9 @@ def nothing() -> Iterable[Sample]:
 class Reporter:
     """Reports `samples()`, and what the process uses, every two seconds to the metrics at `address`.
 
-    Without an address it does nothing. While metrics is away it says so once, drops what it would have sent, and
-    goes on when metrics is back. `samples` is called in the event loop and is to be quick; one that raises is a
-    bug, which is logged, and the report goes without.
+    Without an address it does nothing. While metrics is away it says so once, drops what it would have sent,
+    and goes on when metrics is back. `samples` is called in the event loop and is to be quick; one that raises
+    is a bug, which is logged, and the report goes without.
     """
 
     def __init__(

@@ -87,7 +87,8 @@ CATALOGUE: tuple[Metric, ...] = (
         "easel_service_instances",
         _G,
         (*_SERVICE, "state", "pool"),
-        "Instances by state (pending, starting, ready, troubled, leaving) and pool (dedicated, public, spot, none).",
+        "Instances by state (pending, starting, ready, troubled, leaving) and pool (dedicated, public, spot, "
+        "none).",
     ),
     Metric("easel_service_state", _G, (*_SERVICE, "state"), "1 for the state that the service is in."),
     # Instances, as their agents see them.

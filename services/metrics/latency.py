@@ -6,8 +6,12 @@ A quantile is off by at most the width of the bucket that it is in: the bounds a
 and 5 s, so that it is within 22 % there, and within 1 ms below 8 ms.
 """
 
+from bisect import bisect_right
+from collections.abc import Sequence
+
 import numpy as np
 
+from easel.envoy.v1 import envoy_metrics_pb2 as pb
 from services.metrics.rings import Floats, Rings, Rows
 
 BOUNDS_MS = (
@@ -78,3 +82,24 @@ def means(histograms: Floats) -> Floats:
     total = histograms[:BUCKETS].sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(total > 0, histograms[BUCKETS] / total, np.nan)
+
+
+def from_envoy(told: Sequence[pb.Histogram]) -> Floats:
+    """Histograms of an Envoy, cumulative by bucket, as [n, bucket or sum]."""
+    found = np.zeros((len(told), BUCKETS + 1))
+    for row, histogram in zip(found, told, strict=True):
+        below = [bucket.cumulative_count for bucket in histogram.bucket]
+        if len(below) != len(BOUNDS_MS):
+            below = _between(histogram)
+        row[: BUCKETS - 1] = below
+        row[BUCKETS - 1] = histogram.sample_count
+        row[BUCKETS] = histogram.sample_sum
+    found[:, 1:BUCKETS] = np.maximum(0, np.diff(found[:, :BUCKETS], axis=1))
+    return found
+
+
+def _between(histogram: pb.Histogram) -> list[int]:
+    """The counts below our bounds of an Envoy that was given others: those of its bound below each."""
+    bounds = [bucket.upper_bound for bucket in histogram.bucket]
+    below = [0, *(bucket.cumulative_count for bucket in histogram.bucket)]
+    return [below[bisect_right(bounds, bound)] for bound in BOUNDS_MS]

@@ -34,7 +34,7 @@ class _Ring:
         self.sums = wider
 
     def add(self, rows: Rows, amounts: Floats, begin: float, end: float) -> None:
-        self._advance(max(floor(begin / self.step), -(-floor(end) // self.step) - 1, floor(end / self.step)))
+        self._advance(floor(end / self.step))
         length = end - begin
         for slot, seconds in self._slots(begin, end):
             share = seconds / length

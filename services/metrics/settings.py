@@ -3,11 +3,8 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-# More than any Easel has been run with; beyond it, what is new is not kept, and said once.
-_MOST_ROWS = 100_000
 
 
 class Settings(BaseSettings):
@@ -26,8 +23,6 @@ class Settings(BaseSettings):
     join_token_file: Path | None = None
     # Where totals are kept over restarts.
     data_dir: Path = Path("easel-data/metrics")
-    # How many services, instances, nodes and GPUs are kept at most, of each kind.
-    most_rows: int = Field(default=_MOST_ROWS, ge=16)
     log_level: str = "INFO"
 
     @model_validator(mode="after")

@@ -10,13 +10,19 @@ feed, which also forgets what is removed.
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from services.metrics.components import Components
 from services.metrics.custom import CustomValues
+from services.metrics.durations import Durations
 from services.metrics.facts import Facts
 from services.metrics.gpus import GpuStates
 from services.metrics.latency import Latency
 from services.metrics.tables import Column, Table
+from services.metrics.totals import Totals
+
+if TYPE_CHECKING:
+    from services.metrics.keeping import Kept
 
 _SUM, _LEVEL = Column.SUM, Column.LEVEL
 # By name of service; over all gateways and versions. SUMs are spread, so that `newest` has nothing of them.
@@ -94,8 +100,17 @@ class Store:
         self.latency = Latency()
         self.components = Components()
         self.facts = Facts()
-        # Envoys that were heard of in the last seconds, by when they last were.
-        self.envoys: dict[str, float] = {}
+        # Envoys whose streams are open, by name and start: when each was heard of last.
+        self.envoys: dict[tuple[str, float], float] = {}
+        # What Envoys counted since ever, over their restarts and ours; and of that what is on disk, which is
+        # what Prometheus is told.
+        self.totals = Totals()
+        self.durations = Durations()
+        self.published: Kept | None = None
+        # CPU time spent on taking reports in, beside those of Envoys.
+        self.spent_s = 0.0
+        self._at_home: dict[str, list[str]] | None = None
+        self.facts.subscribe(self._facts_changed)
 
     def until(self) -> float:
         """To when the numbers of services and gateways are whole: the end of a window of theirs.
@@ -106,6 +121,31 @@ class Store:
         now = self.now()
         heard = [at for at in self.envoys.values() if at > now - _AWAITED_S]
         return now if len(heard) < 2 else float(int(min(heard)))
+
+    def services_of(self, gateway: str) -> list[str]:
+        """The services that clients reach through this gateway, as far as the scheduler said."""
+        if self._at_home is None:
+            self._at_home = {}
+            for name, service in self.facts.services.items():
+                self._at_home.setdefault(service.gateway, []).append(name)
+        return self._at_home.get(gateway, [])
+
+    def forget_service(self, name: str) -> None:
+        """Drops all numbers of a service."""
+        row = self.services.find(name)
+        if row is not None:
+            self.latency.clear(row)
+        self.services.forget(name)
+        self.durations.forget(name)
+        self.totals.forget(lambda key: key.service == name)
+
+    def forget_gateway(self, name: str) -> None:
+        """Drops all numbers of a gateway."""
+        self.gateways.forget(name)
+        self.totals.forget(lambda key: key.gateway == name)
+
+    def _facts_changed(self) -> None:
+        self._at_home = None
 
 
 # An Envoy that says nothing for longer is not waited for.

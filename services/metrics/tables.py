@@ -41,6 +41,8 @@ class Table:
     def __init__(self, columns: dict[str, Column]) -> None:
         self.columns = tuple(columns)
         self._at = {name: number for number, name in enumerate(columns)}
+        # Whether reports are taken here, so that `newest` tells what is missing.
+        self._taken = False
         self._sums = np.array([kind is Column.SUM for kind in columns.values()])
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
@@ -103,6 +105,7 @@ class Table:
                 levels = values[:, which] * (at - begin)
                 amounts = np.where(self._sums[:, None], growth[:, which], levels)
                 self._rings.add(rows[which], np.vstack((np.nan_to_num(amounts), span)), begin, at)
+        self._taken = True
         self.newest[:, rows] = values
         self.heard[rows] = at
 
@@ -128,6 +131,8 @@ class Table:
         covered = totals[-1]
         with np.errstate(divide="ignore", invalid="ignore"):
             means = np.where(covered > 0, totals[:-1] / covered, np.nan)
+        if self._taken:
+            means[np.isnan(self.newest[:, : len(self.keys)])] = np.nan
         return Window(means, covered)
 
     def _new(self, key: str) -> int:

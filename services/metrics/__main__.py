@@ -1,0 +1,98 @@
+"""Metrics: what Envoys, agents and every part tell; for queries, for Prometheus, for the autoscaler."""
+
+import asyncio
+import hmac
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+
+import grpc
+
+from easel.metrics.v1 import metrics_pb2_grpc as rpc
+from libs.domain.states import TokenRole
+from libs.lifecycle import pause, stop_requested
+from libs.rpc.interceptors import BearerTokens, Refusals
+from libs.rpc.server import Service, serving
+from libs.telemetry import logs
+from services.metrics.envoy_stream import ENVOY_SERVICE, EnvoyStreams
+from services.metrics.following import Following
+from services.metrics.http import serving_http
+from services.metrics.keeping import Keeping
+from services.metrics.metrics_servicer import MetricsServicer
+from services.metrics.own import OwnReport
+from services.metrics.samples import Samples
+from services.metrics.settings import Settings
+from services.metrics.store import Store
+from services.metrics.telemetry_servicer import TelemetryServicer
+
+QUERIES, TELEMETRY = "easel.metrics.v1.MetricsService", "easel.metrics.v1.TelemetryService"
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Serves until `stop`; sets `ready` when numbers are taken and calls are answered."""
+    token = settings.token()
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = Store()
+    samples, envoys = Samples(store), EnvoyStreams(store)
+    keeping = Keeping(store, envoys, settings.data_dir / "totals.npz")
+    keeping.restore()
+    async with AsyncExitStack() as owned:
+        # Once nothing is taken in any longer, what was taken is kept.
+        owned.push_async_callback(keeping.keep)
+        guards = _guards(settings.listen, token)
+        contracts = _contracts(store, samples, envoys, stop)
+        await owned.enter_async_context(
+            serving(contracts, settings.listen, drain_for=timedelta(0), interceptors=guards)
+        )
+        await owned.enter_async_context(serving_http(store, envoys, settings.http_listen))
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(Following(store, settings.scheduler, token).run(until=stop))
+            loops.create_task(keeping.run(until=stop))
+            loops.create_task(OwnReport(store, envoys, settings.name).run(until=stop))
+            loops.create_task(_sampling(samples, stop))
+            if ready is not None:
+                ready.set()
+            await stop.wait()
+
+
+async def _sampling(samples: Samples, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        samples.take()
+        await pause(stop, timedelta(seconds=1))
+
+
+def _contracts(store: Store, samples: Samples, envoys: EnvoyStreams, stop: asyncio.Event) -> list[Service]:
+    telemetry = TelemetryServicer(store)
+    queries = MetricsServicer(store, samples, stop)
+    return [
+        Service(ENVOY_SERVICE, envoys.register),
+        Service(TELEMETRY, partial(rpc.add_TelemetryServiceServicer_to_server, telemetry)),
+        Service(QUERIES, partial(rpc.add_MetricsServiceServicer_to_server, queries)),
+    ]
+
+
+def _guards(listen: str, token: str) -> Sequence[grpc.aio.ServerInterceptor]:
+    """Over TCP a caller shows the join token; a unix socket is open to its owner alone."""
+
+    def role_of(secret: str) -> TokenRole | None:
+        return TokenRole.JOIN if token and hmac.compare_digest(secret.encode(), token.encode()) else None
+
+    if listen.startswith("unix:"):
+        return [Refusals()]
+    roles = dict.fromkeys((ENVOY_SERVICE, TELEMETRY, QUERIES), TokenRole.JOIN)
+    return [Refusals(), BearerTokens(role_of, roles)]
+
+
+def main() -> None:
+    settings = Settings()
+    logs.configure(settings.log_level)
+
+    async def until_asked() -> None:
+        await run(settings, stop_requested())
+
+    asyncio.run(until_asked())
+
+
+if __name__ == "__main__":
+    main()

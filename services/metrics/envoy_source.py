@@ -1,0 +1,213 @@
+"""One life of an Envoy: what it counted so far, and what of that is in the totals.
+
+Its messages come in parts, once a second; `read` takes each part, `settle` brings the whole to totals and
+windows.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easel.envoy.v1 import envoy_metrics_pb2 as pb
+from services.metrics import latency
+from services.metrics.envoy_names import BESIDE, UNDER_WAY, Kind, meaning
+from services.metrics.totals import WIDTH, Floats, Key, Totals, growth
+
+GAUGES = 2
+_CELLS = WIDTH + GAUGES
+_IGNORED = -1
+_KINDS = len(Kind)
+# A cluster that an Envoy told nothing of so often, while it told of others, is gone from it.
+_GONE_AFTER = 10
+# Two looks at when an Envoy started may differ by whole seconds, and by how long a message was on its way.
+_SAME_START_S = 3.0
+
+
+@dataclass
+class Settled:
+    """What one second of an Envoy came to: `grown` and `gauges` of `keys`, and the durations of requests by
+    service, `histograms[n, bucket or sum]`, from `begin` to `end`."""
+
+    keys: list[Key]
+    grown: Floats
+    gauges: Floats
+    services: list[str]
+    histograms: Floats
+    begin: float
+    end: float
+
+
+@dataclass
+class Remembered:
+    """What is kept of a life over a restart of metrics."""
+
+    node: str
+    started_at: float
+    heard_at: float
+    keys: list[Key]
+    last: Floats = field(repr=False)
+
+
+class EnvoyLife:
+    """`node` is the name that the Envoy gives itself; `started_at` is reckoned from its uptime."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self.gateway = node.removesuffix("-envoy")
+        # Known with its first message: `begin`, or `continue_from`.
+        self.started_at = self.heard_at = 0.0
+        self.uptime: float | None = None
+        self._keys: list[Key] = []
+        self._last = np.zeros((0, WIDTH))
+        self._blocks: dict[Key, int] = {}
+        self._known: dict[str, int] = {}
+        self._cells: list[float] = []
+        # In which of its messages each block was told of last.
+        self._round = 0
+        self._told: list[int] = []
+        self._places: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._edition = -1
+        self._histograms: dict[int, list[pb.Histogram]] = {}
+
+    def begin(self, at: float) -> None:
+        """Says that the first message came at `at`: what it counted is of the time since its start."""
+        self.started_at = self.heard_at = at - (self.uptime or 0.0)
+
+    def read(self, families: Iterable[pb.MetricFamily]) -> None:
+        """Takes a part of a message."""
+        known, cells, told, now = self._known, self._cells, self._told, self._round
+        for family in families:
+            code = known.get(family.name)
+            if code is None:
+                code = self._learn(family.name)
+            if code < 0:
+                continue
+            kind, cell = code % _KINDS, code // _KINDS
+            metric = family.metric[0]
+            if kind == Kind.COUNTER:
+                cells[cell] = metric.counter.value
+                told[cell // _CELLS] = now
+            elif kind == Kind.GAUGE:
+                cells[cell] = metric.gauge.value
+                told[cell // _CELLS] = now
+            elif kind == Kind.UPTIME:
+                self.uptime = metric.gauge.value
+            elif metric.histogram.sample_count:
+                self._histograms.setdefault(cell // _CELLS, []).append(metric.histogram)
+
+    def settle(self, totals: Totals, at: float) -> Settled:
+        """Adds to `totals` what was counted since the time before, and says what that was."""
+        table = np.array(self._cells).reshape(-1, _CELLS)
+        counters, gauges = table[:, :WIDTH], table[:, WIDTH:]
+        if len(self._last) < len(counters):
+            missing = len(counters) - len(self._last)
+            self._last = np.pad(self._last, ((0, missing), (0, 0)), constant_values=np.nan)
+        grown = growth(self._last, counters)
+        self._last = counters.copy()
+        places = self._find_places(totals, grown)
+        shown = np.zeros_like(grown)
+        shown[places >= 0] = totals.add(places[places >= 0], grown[places >= 0])
+        services, histograms = self._durations()
+        settled = Settled(list(self._keys), shown, gauges, services, histograms, self.heard_at, at)
+        self.heard_at = max(at, self.heard_at)
+        self._round += 1
+        self._drop_what_is_gone()
+        return settled
+
+    def in_flight(self) -> Iterator[tuple[Key, float]]:
+        """How many requests each cluster works on or waits for."""
+        for block, key in enumerate(self._keys):
+            if key.kind == "cluster":
+                gauges = block * _CELLS + WIDTH
+                yield key, self._cells[gauges + UNDER_WAY] + self._cells[gauges + BESIDE]
+
+    def remembered(self) -> Remembered:
+        """What to keep of it over a restart."""
+        last = self._last.copy()
+        return Remembered(self.node, self.started_at, self.heard_at, self._keys[: len(last)], last)
+
+    def exceeds(self, remembered: Remembered) -> bool:
+        """Whether no number it told is lower than what is remembered: it may be the same life."""
+        for key, last in zip(remembered.keys, remembered.last, strict=True):
+            block = self._blocks.get(key)
+            if block is not None:
+                now = np.array(self._cells[block * _CELLS : block * _CELLS + WIDTH])
+                if (now < last).any():
+                    return False
+        return True
+
+    def continue_from(self, remembered: Remembered) -> None:
+        """Takes what is remembered for what this life told before."""
+        told = len(self._keys)
+        blocks = [self._block(key) for key in remembered.keys]
+        self._last = np.full((len(self._keys), WIDTH), np.nan)
+        self._last[blocks] = remembered.last
+        self.started_at, self.heard_at = remembered.started_at, remembered.heard_at
+        for block, last in zip(blocks, remembered.last.tolist(), strict=True):
+            if block >= told:
+                self._cells[block * _CELLS : block * _CELLS + WIDTH] = last
+
+    def _learn(self, name: str) -> int:
+        found = meaning(name)
+        if found is None:
+            code = _IGNORED
+        elif found.kind is Kind.UPTIME:
+            code = int(found.kind)
+        else:
+            block = self._block(Key(self.gateway, *found.block))
+            beyond = WIDTH if found.kind is Kind.GAUGE else 0
+            code = (block * _CELLS + beyond + found.place) * _KINDS + found.kind
+        self._known[name] = code
+        return code
+
+    def _block(self, key: Key) -> int:
+        block = self._blocks.get(key)
+        if block is None:
+            block = self._blocks[key] = len(self._keys)
+            self._keys.append(key)
+            self._cells.extend([0.0] * _CELLS)
+            self._told.append(self._round)
+        return block
+
+    def _find_places(self, totals: Totals, grown: Floats) -> NDArray[np.intp]:
+        """Where the blocks are in `totals`; -1 for one of what is forgotten, of which nothing new is told."""
+        if self._edition != totals.edition or len(self._places) != len(self._keys):
+            self._places = np.array([totals.find(key) for key in self._keys], dtype=np.intp)
+            self._edition = totals.edition
+        for block in np.flatnonzero((self._places < 0) & grown.any(axis=1)):
+            self._places[block] = totals.place(self._keys[block])
+        return self._places
+
+    def _durations(self) -> tuple[list[str], Floats]:
+        found, self._histograms = self._histograms, {}
+        services = [self._keys[block].service for block, several in found.items() for _ in several]
+        return services, latency.from_envoy([each for several in found.values() for each in several])
+
+    def _drop_what_is_gone(self) -> None:
+        kept = [n for n, told in enumerate(self._told) if told > self._round - _GONE_AFTER]
+        if len(kept) == len(self._keys):
+            return
+        self._keys = [self._keys[n] for n in kept]
+        self._last = self._last[kept]
+        self._told = [self._told[n] for n in kept]
+        self._cells = [c for n in kept for c in self._cells[n * _CELLS : (n + 1) * _CELLS]]
+        self._blocks = {key: number for number, key in enumerate(self._keys)}
+        self._known, self._edition = {}, -1
+
+
+def same_life(lives: Iterable[Remembered], life: EnvoyLife, at: float) -> Remembered | None:
+    """Which of these `life`, whose first message came at `at`, goes on from; None when it is a new one.
+
+    It is the one that started at the same time; or, as clocks may have been set meanwhile, one during which
+    it ran, and none of whose numbers it falls behind.
+    """
+    started_at = at - (life.uptime or 0.0)
+    mine = [each for each in lives if each.node == life.node]
+    for each in sorted(mine, key=lambda known: abs(known.started_at - started_at)):
+        if abs(each.started_at - started_at) <= _SAME_START_S:
+            return each
+        if (life.uptime or 0.0) >= at - each.heard_at and life.exceeds(each):
+            return each
+    return None
