@@ -24,6 +24,7 @@ from services.gateway.routes import Update
 from services.gateway.runtime import envoy_dial, serving_envoys
 from services.gateway.settings import Settings
 from services.gateway.surroundings import surroundings_of
+from services.gateway.waiting.room import WaitingRoom
 from services.gateway.xds.bootstrap import bootstrap
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -52,7 +53,7 @@ async def gateway_rig(port: int, first: Update, **more: Any) -> AsyncIterator[Ri
             ResourceStore(), surroundings_of(settings, KeyPairs(Path(directory) / "certificates.json"))
         )
         await publisher.publish(first)
-        async with serving_envoys(settings, publisher, "") as xds:
+        async with serving_envoys(settings, publisher, "", WaitingRoom(publisher)) as xds:
             dial = envoy_dial(settings, xds, "")
             launch = process.Launch(Path(directory), bootstrap(dial), 1)
             running = await asyncio.to_thread(process.start, launch)

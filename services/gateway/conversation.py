@@ -17,6 +17,8 @@ from services.gateway.statistics.envoy_stats import Statistics
 from services.gateway.statistics.token_reports import TokenReports
 from services.gateway.statistics.tokens import counted_tokens
 from services.gateway.statistics.traffic_reports import TrafficReports
+from services.gateway.waiting.reports import WaitingReports
+from services.gateway.waiting.room import WaitingRoom
 
 
 class Loop(Protocol):
@@ -32,6 +34,7 @@ def conversation(
     conditions: Conditions,
     statistics: Statistics,
     admin: str,
+    room: WaitingRoom,
 ) -> tuple[Loop, ...]:
     """Loops that share one outbox; all that any part of the gateway has to say goes through it.
 
@@ -44,5 +47,6 @@ def conversation(
     traffic = TrafficReports(statistics, outbox.put)
     questions = Questions(outbox, traffic, partial(explained, publisher, identity.name))
     tokens = TokenReports(statistics, outbox.put, partial(counted_tokens, publisher))
+    waiting = WaitingReports(room, outbox.put)
     own = (Comparing(publisher, admin, outbox.put),) if admin else ()
-    return Feed(channel, identity, publisher, outbox, questions), traffic, tokens, *own
+    return Feed(channel, identity, publisher, outbox, questions), traffic, tokens, waiting, *own

@@ -32,6 +32,7 @@ _KINDS = {
     "comparisons": _Keep.TRUE_UNTIL_NEXT,
     "token_uses": _Keep.ALWAYS,
     "status": _Keep.TRUE_UNTIL_NEXT,
+    "waiting": _Keep.TRUE_UNTIL_NEXT,
 }
 
 

@@ -68,6 +68,7 @@ class Publisher:
         self.envoys = Envoys(store, self._progressed, self._on_refusal)
         self.on_applied: Callable[[int, int], None] = lambda generation, envoys: None
         self.on_refused: Callable[[int, Refusal], None] = lambda generation, refusal: None
+        self.on_progress: Callable[[], None] = lambda: None
         self.saved = self._published = 0
         self.changed = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
@@ -96,6 +97,11 @@ class Publisher:
     def world(self) -> World:
         """All that decides where a request goes."""
         return World(self.services, self.groups, self.domains, self._periods, self._surroundings.arrival)
+
+    def in_force(self, service: str, group: str = "") -> bool:
+        """Whether every Envoy has all that is known of a service, and of a group where one is named."""
+        owned = self._store.owned
+        return self.envoys.have(owned(service) | (owned(_GROUP + group) if group else frozenset()))
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -158,7 +164,9 @@ class Publisher:
         self.envoys.changed(keys)
 
     def _rebuild_group(self, name: str) -> list[Key]:
-        built = group_resources(self._known.groups[name], self._known.services, self.domains)
+        built = group_resources(
+            self._known.groups[name], self._known.services, self.domains, self._surroundings.reach
+        )
         return self._store.replace(_GROUP + name, built)
 
     def _rebuild_service(self, name: str) -> list[Key]:
@@ -181,6 +189,7 @@ class Publisher:
 
     def _progressed(self) -> None:
         """A generation is applied when every Envoy has it, and a restart of the gateway would have it too."""
+        self.on_progress()
         done = min(self.envoys.applied(), self.saved)
         newest = None
         while self._completed and self._completed[0][1] <= done:
@@ -190,7 +199,8 @@ class Publisher:
             self.on_applied(newest, len(self.envoys))
 
     def _on_refusal(self, refusal: Refusal) -> None:
-        message = without_secrets(refusal.message, self.services, self.groups, self.settings)
+        token = self._surroundings.reach.token
+        message = without_secrets(refusal.message, self.services, self.groups, self.settings, token)
         log.error(
             "an Envoy refused a resource; the last good state stays in force",
             extra={"type": refusal.type_url, "resources": refusal.names, "why": message},

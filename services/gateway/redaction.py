@@ -11,12 +11,16 @@ _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVAT
 
 
 def without_secrets(
-    text: str, services: Mapping[str, Service], groups: Mapping[str, Group], settings: EdgeSettings
+    text: str,
+    services: Mapping[str, Service],
+    groups: Mapping[str, Group],
+    settings: EdgeSettings,
+    join_token: str = "",
 ) -> str:
     """The text with tokens, what opens pages, and private keys masked."""
     owners: Iterable[Service | Group] = (*services.values(), *groups.values())
     secrets = {token.value for owner in owners for token in owner.tokens}
-    secrets |= {settings.upstream_key, *(domain.key for domain in settings.domains)}
+    secrets |= {join_token, settings.upstream_key, *(domain.key for domain in settings.domains)}
     # The longest first, so that no part of one is left where another is its beginning.
     for secret in sorted(secrets - {""}, key=len, reverse=True):
         text = text.replace(secret, _MASK)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
+from envoy.service.auth.v3.external_auth_pb2_grpc import add_AuthorizationServicer_to_server
 from envoy.service.discovery.v3 import ads_pb2_grpc
 
 from libs.domain.states import TokenRole
@@ -35,6 +36,8 @@ from services.gateway.snapshot import Snapshots, load
 from services.gateway.sockets import front_address, socket_address
 from services.gateway.statistics.envoy_stats import statistics_of
 from services.gateway.surroundings import surroundings_of
+from services.gateway.waiting.room import WaitingRoom
+from services.gateway.waiting.servicer import AUTHORIZATION_SERVICE, WaitingServicer
 from services.gateway.xds.bootstrap import Dial, bootstrap
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,8 @@ async def run(
     conditions, key_pairs = conditions or Conditions(), KeyPairs(data_dir / "certificates.json")
     await asyncio.to_thread(key_pairs.restore)
     publisher = Publisher(ResourceStore(), surroundings_of(settings, key_pairs), settings.node)
+    room = WaitingRoom(publisher)
+    publisher.on_progress = room.look
     key_pairs.on_changed, key_pairs.on_states = publisher.refresh, conditions.certificates
     snapshot = data_dir / "routes.snapshot"
     known = await asyncio.to_thread(load, snapshot)
@@ -64,7 +69,7 @@ async def run(
         publisher.was_saved(publisher.sequence)
         log.info("starting from the snapshot", extra={"services": len(publisher.services)})
     async with AsyncExitStack() as owned:
-        xds = await owned.enter_async_context(serving_envoys(settings, publisher, token))
+        xds = await owned.enter_async_context(serving_envoys(settings, publisher, token, room))
         channel = await owned.enter_async_context(dial(settings.scheduler, token))
         public_url = settings.public_url or f"http://{settings.listen}"
         identity = Identity(
@@ -81,9 +86,10 @@ async def run(
             loops.create_task(Snapshots(publisher, snapshot).run(until=stop))
             own_admin = admin_address(settings) if settings.envoy else ""
             for each in conversation(
-                channel, identity, publisher, conditions, statistics_of(admin), own_admin
+                channel, identity, publisher, conditions, statistics_of(admin), own_admin, room
             ):
                 loops.create_task(each.run(until=stop))
+            loops.create_task(room.run(until=stop))
             loops.create_task(key_pairs.run(until=stop))
             loops.create_task(Sessions(publisher).run(until=stop))
             loops.create_task(Registrar(publisher, settings.own_addresses()).run(until=stop))
@@ -122,19 +128,22 @@ def envoy_dial(settings: Settings, xds: str, token: str, *, elsewhere: bool = Fa
 
 
 @asynccontextmanager
-async def serving_envoys(settings: Settings, publisher: Publisher, token: str) -> AsyncIterator[str]:
+async def serving_envoys(
+    settings: Settings, publisher: Publisher, token: str, room: WaitingRoom
+) -> AsyncIterator[str]:
     """Yields where an Envoy on this machine finds the gateway. Over TCP an Envoy shows the join token."""
     listen = settings.xds_listen or socket_address(settings.data_dir, "xds.sock")
     register = partial(
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server, AdsServicer(publisher.envoys)
     )
+    ask = partial(add_AuthorizationServicer_to_server, WaitingServicer(room))
     local = listen.startswith("unix:")
 
     def role_of(secret: str) -> TokenRole | None:
         return TokenRole.JOIN if token and hmac.compare_digest(secret.encode(), token.encode()) else None
 
-    guards = [] if local else [BearerTokens(role_of, {ADS_SERVICE: TokenRole.JOIN})]
-    services = [Service(ADS_SERVICE, register)]
+    services = [Service(ADS_SERVICE, register), Service(AUTHORIZATION_SERVICE, ask)]
+    guards = [] if local else [BearerTokens(role_of, {each.name: TokenRole.JOIN for each in services})]
     async with serving(services, listen, drain_for=timedelta(0), interceptors=guards) as port:
         host = "127.0.0.1" if local else host_and_port(listen, "xds_listen")[0]
         yield listen if local else f"{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"

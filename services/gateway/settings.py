@@ -44,8 +44,8 @@ class Settings(BaseSettings):
     front_listen: str = ""
     # "127.0.0.1:port" or "unix:/path"; empty means a unix socket inside data_dir.
     envoy_admin: str = ""
-    # Where Envoy sends what it counts, every second: "host:port" or "unix:/path" of the metrics service. Empty
-    # means nowhere.
+    # Where Envoy sends what it counts, each second: "host:port" or "unix:/path" of the metrics service; empty
+    # is nowhere.
     metrics: str = ""
     # One variable for every service.
     otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")

@@ -21,7 +21,7 @@ SHARED_BODY_LIMIT = 1024 * 1024
 def surroundings_of(settings: Settings, key_pairs: KeyPairs) -> Callable[[EdgeSettings], Surroundings]:
     """Gives what an operator's settings come to on this gateway; computed only when something differs."""
     known: dict[tuple[EdgeSettings, tuple[tuple[str, KeyPair], ...]], Surroundings] = {}
-    front = front_address(settings)
+    front, asking = front_address(settings), asking_token(settings)
 
     def surroundings(edge_settings: EdgeSettings) -> Surroundings:
         pairs = key_pairs.of(edge_settings.domains)
@@ -31,7 +31,7 @@ def surroundings_of(settings: Settings, key_pairs: KeyPairs) -> Callable[[EdgeSe
             edge = replace(edge_of(settings, edge_settings), key_pairs=pairs)
             resources = (*edge_resources(edge), *front_resources(front))
             domains = domains_of(settings, edge_settings)
-            known[key] = Surroundings(resources, domains, edge.reach, edge.arrival)
+            known[key] = Surroundings(resources, domains, replace(edge.reach, token=asking), edge.arrival)
         return known[key]
 
     return surroundings
@@ -52,6 +52,11 @@ def edge_of(settings: Settings, edge_settings: EdgeSettings | None = None) -> Ed
         request_within=settings.request_within,
         trace_percent=settings.trace_percent,
     )
+
+
+def asking_token(settings: Settings) -> str:
+    """What Envoys show when they ask this gateway: nothing at a socket of this machine."""
+    return "" if settings.xds_listen.startswith("unix:") or not settings.xds_listen else settings.token()
 
 
 def body_limit(settings: Settings, edge_settings: EdgeSettings) -> int:

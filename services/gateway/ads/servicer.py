@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
@@ -41,6 +41,11 @@ class Envoys:
     def applied(self) -> int:
         """The newest change that every connected Envoy has in force; -1 with none connected."""
         return min((view.applied() for view in self._connected), default=-1)
+
+    def have(self, keys: Iterable[Key]) -> bool:
+        """Whether every connected Envoy has the newest of what there is under these keys; not with none."""
+        named = frozenset(keys)
+        return bool(self._connected) and all(view.has(named) for view in self._connected)
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[Response]:
         """Speaks with one Envoy until it goes away."""

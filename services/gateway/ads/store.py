@@ -33,6 +33,10 @@ class ResourceStore:
         """All entries of a type, by name."""
         return self._entries[type_url]
 
+    def owned(self, owner: str) -> frozenset[Key]:
+        """The keys of all that an owner has."""
+        return self._owned.get(owner, frozenset())
+
     def begin(self) -> int:
         """Starts the next change and returns its sequence number."""
         self.sequence += 1

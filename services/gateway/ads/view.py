@@ -6,6 +6,7 @@ under way, and not while a scope that is in force names it, because this Envoy r
 that waits for. So a request never meets a route without its cluster, and one service never waits for another.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
@@ -77,18 +78,25 @@ class EnvoyView:
 
     def applied(self) -> int:
         """The newest change that this Envoy has in force with all before it; -1 while it is starting."""
-        needed = (*_EVERYTHING, ENDPOINTS) if self._store.of(ENDPOINTS) else _EVERYTHING
-        if any(type_url not in self._kinds for type_url in needed):
-            return -1
-        if any(self._kinds[type_url].first_answer_due for type_url in _EVERYTHING):
+        if self._is_starting():
             return -1
         return min(self._behind.values(), default=self._store.sequence + 1) - 1
+
+    def has(self, keys: Iterable[Key]) -> bool:
+        """Whether this Envoy has the newest of what there is under these keys, or refused it."""
+        return not self._is_starting() and self._behind.keys().isdisjoint(keys)
 
     def responses(self) -> list[Response]:
         """Everything that may be sent now; calling it again gives only what became due since."""
         if not self._store.known:
             return []
         return [response for type_url in TYPES for response in self._responses_of(type_url)]
+
+    def _is_starting(self) -> bool:
+        needed = (*_EVERYTHING, ENDPOINTS) if self._store.of(ENDPOINTS) else _EVERYTHING
+        if any(type_url not in self._kinds for type_url in needed):
+            return True
+        return any(self._kinds[type_url].first_answer_due for type_url in _EVERYTHING)
 
     def _open(self, request: Request) -> Kind:
         kind = self._kinds[request.type_url] = Kind(everything=request.type_url in _EVERYTHING)
@@ -212,11 +220,26 @@ class EnvoyView:
     def _wait(self, type_url: str, name: str, wanted: Resource | None, routes: _Routes) -> _Wait:
         if type_url in _LEADING and wanted is not None and not all(map(self._in_force, wanted.needs)):
             return _Wait.IN_VAIN if self._waits_in_vain(wanted) else _Wait.FOR_NOW
+        if wanted is not None and not self._may_follow(type_url, wanted):
+            return _Wait.FOR_NOW
         if type_url == CLUSTER and wanted is None:
             if routes.moving:
                 return _Wait.FOR_NOW
             return _Wait.IN_VAIN if routes.keep(name) else _Wait.NO
         return _Wait.NO
+
+    def _may_follow(self, type_url: str, wanted: Resource) -> bool:
+        """Whether this Envoy has what a change comes after; what it has nothing of comes at once."""
+        if wanted.key.name not in self._kinds[type_url].acked:
+            return True
+        return all(map(self._is_done, wanted.after))
+
+    def _is_done(self, key: Key) -> bool:
+        """Whether no newer one will be in force under a key, unless the feed changes."""
+        kind, entry = self._kinds.get(key.type_url), self._store.get(key)
+        if kind is None or entry is None or kind.acked.get(key.name) == entry.resource.version:
+            return True
+        return self._is_refused(key) or self._waits_in_vain(entry.resource)
 
     def _routes_under_way(self) -> _Routes:
         moving, clusters, services = False, set[str](), set[str]()

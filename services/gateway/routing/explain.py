@@ -8,6 +8,7 @@ from services.gateway.routing.arrival import MOVED, OPEN, Arrival
 from services.gateway.routing.choosing import Likely, chosen
 from services.gateway.routing.front import PLAIN_PATHS, said_of
 from services.gateway.routing.limits import bounds
+from services.gateway.routing.members import Choice
 from services.gateway.routing.opening import opened
 from services.gateway.routing.replies import (
     NO_HEALTHY_INSTANCE,
@@ -25,6 +26,7 @@ from services.gateway.routing.rules import (
     group_entries,
     service_entries,
 )
+from services.gateway.routing.waiting import waiting_rule
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def _called(entry: Entry) -> str:
 
 def _led(request: Request, entry: Entry, world: World, said: _Said) -> Explanation:
     if not entry.service:
-        said.steps += _left_out(world.groups[entry.group], world.services)
+        said.steps += _left_out(world.groups[entry.group], entry.choices, world.services)
     found = chosen(request, entry.choices)
     if found.step:
         said.steps.append(found.step)
@@ -174,7 +176,8 @@ def _led(request: Request, entry: Entry, world: World, said: _Said) -> Explanati
         return said.refused(entry.nobody)
     said.service = found.likely[0].service.name if len(found.likely) == 1 else ""
     targets = tuple(target for each in found.likely for target in _targets(each))
-    if not targets:
+    waiting = not targets and all(each.service.holds for each in found.likely)
+    if not targets and not waiting:
         has_version = any(each.service.backends for each in found.likely)
         return said.refused(NO_HEALTHY_INSTANCE if has_version else entry.nobody)
     services = [each.service for each in found.likely]
@@ -183,7 +186,7 @@ def _led(request: Request, entry: Entry, world: World, said: _Said) -> Explanati
         said.steps += [f"an instance of {name} sees the path {path}" for name, path in paths.items()]
     return Explanation(
         0,
-        f"goes to {_sum(targets)}",
+        f"goes to {_sum(targets)}" if targets else _waits(found.likely),
         tuple(said.steps),
         said.group,
         said.service,
@@ -196,16 +199,23 @@ def _led(request: Request, entry: Entry, world: World, said: _Said) -> Explanati
 
 
 def _limits(service: Service, world: World) -> tuple[str, ...]:
-    return (*bounds(service).rules, *world.arrival.rules(service.grpc))
+    waiting = (waiting_rule(service.hold),) if service.hold is not None and service.holds else ()
+    return (*bounds(service).rules, *waiting, *world.arrival.rules(service.grpc))
 
 
-def _left_out(group: Group, services: Mapping[str, Service]) -> list[str]:
+def _left_out(group: Group, choices: Iterable[Choice], services: Mapping[str, Service]) -> list[str]:
     taken = [*(each.service for each in group.members), *(each.service for each in group.rules)]
+    asked = {choice.service.name for choice in choices}
     return [
         f"{name} is left out: it has no ready instance"
         for name in dict.fromkeys(taken)
-        if name not in services or not any(each.endpoints for each in services[name].backends)
+        if name not in asked and (name not in services or not services[name].is_ready)
     ]
+
+
+def _waits(likely: Iterable[Likely]) -> str:
+    names = " or ".join(each.service.name for each in likely)
+    return f"waits for an instance of {names}: none is ready, and a request that waits has one started"
 
 
 def _targets(likely: Likely) -> list[Target]:

@@ -47,10 +47,14 @@ class Choice:
 
 
 def choices(group: Group, services: Mapping[str, Service]) -> tuple[Choice, ...]:
-    """The members that are ready, in the order in which they are asked. Others get nothing while one is."""
+    """The members that are ready, in the order in which they are asked; others get nothing while one is.
+
+    Where none is, those for which requests wait.
+    """
     # Only those that the group names are looked at: there may be very many others.
-    known = (services[name] for name in group.leads_to if name in services)
-    ready = {each.name: each for each in known if _is_ready(each)}
+    known = [services[name] for name in group.leads_to if name in services]
+    ready = {each.name: each for each in known if each.is_ready}
+    ready = ready or {each.name: each for each in known if each.holds}
     weighted = {
         each.service: each.weight for each in group.members if each.weight > 0 and each.service in ready
     }
@@ -71,10 +75,6 @@ def choices(group: Group, services: Mapping[str, Service]) -> tuple[Choice, ...]
     ]
     by_weight = [Choice(ready[name], when, group.sticky_cookie) for name, when in _shares(weighted)]
     return (*by_rule, *by_cookie, *by_header, *by_weight)
-
-
-def _is_ready(service: Service) -> bool:
-    return any(backend.endpoints for backend in service.backends)
 
 
 def _bounds(weights: Mapping[str, int]) -> list[int]:

@@ -74,7 +74,11 @@ def group_entries(group: Group, services: Mapping[str, Service], domains: Iterab
     return _entries(plan, domains)
 
 
+def keys_of(name: str, domains: Iterable[str]) -> list[str]:
+    """What the entries of a name are found by: its path, and its host name in each domain."""
+    return [name, *(f"{HOST_MARK}{name}.{domain}" for domain in domains)]
+
+
 def _entries(plan: Entry, domains: Iterable[str]) -> list[Entry]:
-    name = plan.key
-    by_host = [replace(plan, key=f"{HOST_MARK}{name}.{domain}") for domain in domains]
-    return [replace(plan, path=PREFIX + name), *by_host]
+    by_path, *by_host = keys_of(plan.key, domains)
+    return [replace(plan, path=PREFIX + by_path), *(replace(plan, key=key) for key in by_host)]

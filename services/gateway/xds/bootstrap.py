@@ -7,7 +7,7 @@ from envoy.config.bootstrap.v3.bootstrap_pb2 import Admin, Bootstrap
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.backoff_pb2 import BackoffStrategy
-from envoy.config.core.v3.base_pb2 import HeaderValue, Node, RetryPolicy
+from envoy.config.core.v3.base_pb2 import Node, RetryPolicy
 from envoy.config.core.v3.config_source_pb2 import ApiConfigSource, ApiVersion
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
 from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, KeepaliveSettings
@@ -36,9 +36,8 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from services.gateway.xds import bounds
 from services.gateway.xds.manager import OTLP_CLUSTER
-from services.gateway.xds.wire import address_of, from_ads, milliseconds, packed
+from services.gateway.xds.wire import ADS_CLUSTER, address_of, bearer, from_ads, milliseconds, packed
 
-ADS_CLUSTER = "easel_ads"
 METRICS_CLUSTER = "easel_metrics"
 _HEAP_MONITOR = "envoy.resource_monitors.fixed_heap"
 # Families of numbers in one message, far below what a message may hold.
@@ -138,7 +137,7 @@ def _stream(token: str) -> Any:
         retry_back_off=BackoffStrategy(base_interval=milliseconds(100), max_interval=milliseconds(1_000))
     )
     service = GrpcService(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=ADS_CLUSTER, retry_policy=again))
-    service.initial_metadata.extend(shown(token))
+    service.initial_metadata.extend(bearer(token))
     return ApiConfigSource(
         api_type=ApiConfigSource.ApiType.DELTA_GRPC,
         transport_api_version=ApiVersion.V3,
@@ -147,18 +146,13 @@ def _stream(token: str) -> Any:
     )
 
 
-def shown(token: str) -> list[HeaderValue]:
-    """What opens a gRPC service of Easel's; nothing where no token is needed."""
-    return [HeaderValue(key="authorization", value=f"Bearer {token}")] if token else []
-
-
 def _pushing(token: str) -> StatsSink:
-    """Counters as sums since the start, so that a lost message loses nothing; histograms of the time since the
-    message before. Names are whole, without tags."""
+    """Counters are sums since the start, so that a lost message loses nothing of them; a histogram is of the
+    time since the message before."""
     config = MetricsServiceConfig(
         transport_api_version=ApiVersion.V3,
         grpc_service=GrpcService(
-            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=METRICS_CLUSTER), initial_metadata=shown(token)
+            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=METRICS_CLUSTER), initial_metadata=bearer(token)
         ),
         report_counters_as_deltas=BoolValue(value=False),
         emit_tags_as_labels=False,

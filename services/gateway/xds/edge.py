@@ -70,6 +70,8 @@ class Reach:
     # TLS toward instances, and whether the gateway shows a certificate of its own to them.
     tls: bool = False
     shows_certificate: bool = False
+    # What opens the gateway process to Envoys that ask it; empty where that is at a socket of this machine.
+    token: str = field(default="", repr=False)
 
 
 NO_REACH = Reach()

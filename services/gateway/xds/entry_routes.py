@@ -21,6 +21,7 @@ from services.gateway.xds import matching
 from services.gateway.xds.auth import SIGNED, headers_of, looked_at_closer, shown
 from services.gateway.xds.forwarding import Forwarding
 from services.gateway.xds.grpc import preflight, readable_anywhere
+from services.gateway.xds.waiting import waiting
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class EntryRoutes:
     entry: Entry
     ways: Mapping[str, Forwarding]
     retry_of_each: bool = False
+    token: str = ""
     # Uses of a token are counted where there are several to tell apart.
     counts: bool = field(init=False)
 
@@ -89,7 +91,9 @@ class EntryRoutes:
             route.response_headers_to_add.append(_remembering(choice))
         if self.counts and door.form is not Form.SIGNATURE:
             route.stat_prefix = counted_as(door.tokens[0])
-        for name, config in {**way.filters, **looked_at_closer(door)}.items():
+        group = "" if self.entry.service else self.entry.group
+        held = waiting(choice.service, group, self.token)
+        for name, config in {**way.filters, **looked_at_closer(door), **held}.items():
             route.typed_per_filter_config[name].CopyFrom(config)
         for name, values in way.metadata.items():
             route.metadata.filter_metadata[name].update(values)

@@ -27,6 +27,7 @@ from services.gateway.xds.grpc import (
 from services.gateway.xds.limits import RATE_FILTER, rate_filter
 from services.gateway.xds.networks import turned_away
 from services.gateway.xds.samples import SAMPLE_FILTER, sample_filter
+from services.gateway.xds.waiting import WAITING_FILTER, waiting_filter
 from services.gateway.xds.wire import packed
 
 BODY_FILTER = "envoy.filters.http.body_size_limit"
@@ -38,6 +39,8 @@ BY_ROUTE: tuple[tuple[str, Callable[[], Any]], ...] = (
     (SIGNATURE_FILTER, signature_check),
     # After the signature, so that nobody without a token takes from a service's rate.
     (RATE_FILTER, rate_filter),
+    # After both, so that nobody without a token, or beyond the rate, wakes a service.
+    (WAITING_FILTER, waiting_filter),
     (STATS_FILTER, stats_filter),
     # Last, so that it sees what instances see.
     (SAMPLE_FILTER, sample_filter),

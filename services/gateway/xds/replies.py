@@ -15,13 +15,14 @@ from services.gateway.routing.arrival import too_long
 from services.gateway.routing.replies import REPLIES, TOO_LONG, Reply
 from services.gateway.xds.conditions import speaks_grpc, status_is
 from services.gateway.xds.limits import limit_replies
+from services.gateway.xds.waiting import waiting_replies
 
 
 def local_replies(body_limit: int = 0) -> Any:
     """Sentences as JSON, and as bare text where gRPC carries them in grpc-message."""
     said = (too_long(body_limit) if body_limit and reply is TOO_LONG else reply for reply in REPLIES)
     mappers = [mapper for reply in said for mapper in (_to_grpc(reply), _to_http(reply))]
-    return LocalReplyConfig(mappers=[*limit_replies(), *mappers])
+    return LocalReplyConfig(mappers=[*waiting_replies(), *limit_replies(), *mappers])
 
 
 def _to_http(reply: Reply) -> Any:

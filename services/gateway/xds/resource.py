@@ -24,12 +24,16 @@ class Key:
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource. `needs` names the clusters that must be in force before it may be sent."""
+    """One resource. `needs` names the clusters that must be in force before it may be sent.
+
+    Where an Envoy has an earlier one, it keeps that until it has what there is under the keys of `after`.
+    """
 
     key: Key
     body: bytes
     version: str
     needs: tuple[str, ...] = ()
+    after: tuple[Key, ...] = ()
 
 
 def resource(type_url: str, name: str, message: Any, needs: tuple[str, ...] = ()) -> Resource:

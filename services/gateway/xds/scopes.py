@@ -23,18 +23,21 @@ from services.gateway.xds.resource import SCOPE, Resource, resource
 _SHORT = 22
 
 
-def scopes(entries: Iterable[Entry]) -> list[Resource]:
-    """One scope an entry. Entries that lead to the same services share what is built for these."""
+def scopes(entries: Iterable[Entry], token: str = "") -> list[Resource]:
+    """One scope an entry. Entries that lead to the same services share what is built for these.
+
+    With `token` Envoy asks the gateway process which requests are to wait.
+    """
     known: dict[str, Forwarding] = {}
-    return [_scope(entry, known) for entry in entries]
+    return [_scope(entry, known, token) for entry in entries]
 
 
-def _scope(entry: Entry, known: dict[str, Forwarding]) -> Resource:
+def _scope(entry: Entry, known: dict[str, Forwarding], token: str) -> Resource:
     for choice in entry.choices:
         if choice.service.name not in known:
             known[choice.service.name] = forwarding(choice.service)
     host = VirtualHost(name=entry.key, domains=["*"])
-    _route(entry, known, host)
+    _route(entry, known, host, token)
     for name, config in _host_filters(entry).items():
         host.typed_per_filter_config[name].CopyFrom(config)
     table = RouteConfiguration(
@@ -62,14 +65,14 @@ def scope_name(key: str) -> str:
     return f"{key[: _SHORT - 11]}~{digest}"
 
 
-def _route(entry: Entry, known: dict[str, Forwarding], host: VirtualHost) -> None:
+def _route(entry: Entry, known: dict[str, Forwarding], host: VirtualHost, token: str) -> None:
     """Gives the host its routes: in a row where they are few, else in a tree."""
     retries = [known[choice.service.name].retry for choice in entry.choices]
     alike = all(each is retries[0] for each in retries)
     if retries and alike:
         # Said once for all routes where the services are retried alike.
         host.retry_policy.CopyFrom(retries[0])
-    routes = EntryRoutes(entry, known, retry_of_each=not alike)
+    routes = EntryRoutes(entry, known, retry_of_each=not alike, token=token)
     if wants_tree(entry):
         host.matcher.CopyFrom(tree(routes))
     else:

@@ -5,10 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
+from envoy.config.core.v3.base_pb2 import HeaderValue
 from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
 from envoy.config.core.v3.socket_option_pb2 import SocketOption
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
+
+# Where an Envoy finds its gateway; it is started with it.
+ADS_CLUSTER = "easel_ads"
 
 
 def packed(message: Any) -> AnyMessage:
@@ -41,6 +45,11 @@ def address_of(text: str) -> Address:
         return Address(pipe=Pipe(path=text.removeprefix("unix:")))
     host, _, port = text.rpartition(":")
     return socket(host.strip("[]"), int(port))
+
+
+def bearer(token: str) -> list[HeaderValue]:
+    """What opens a gRPC service of Easel's; nothing where no token is needed."""
+    return [HeaderValue(key="authorization", value=f"Bearer {token}")] if token else []
 
 
 def from_ads() -> ConfigSource:
