@@ -68,11 +68,13 @@ def with_more(path: Path, **more: object) -> Path:
 def call_grpc(easel: EmbeddedEasel) -> None:
     """One call that ends well and one that does not."""
     options = [("grpc.default_authority", "streams.easel.local")]
+    metadata = (("authorization", TOKEN),)
     with grpc.insecure_channel(easel.context.gateway.removeprefix("http://"), options=options) as channel:
-        call = channel.stream_stream("/test.Echo/Stream")
-        list(call(iter([b"one"]), metadata=[("authorization", TOKEN)], timeout=20))
+        echo: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/test.Echo/Stream")
+        nothing: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/test.Echo/None")
+        list(echo(iter([b"one"]), metadata=metadata, timeout=20))
         with pytest.raises(grpc.RpcError):
-            list(channel.stream_stream("/test.Echo/None")(iter([b""]), metadata=[("authorization", TOKEN)]))
+            list(nothing(iter([b"one"]), metadata=metadata, timeout=20))
 
 
 def asked() -> list[Asked]:

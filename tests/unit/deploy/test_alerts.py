@@ -8,6 +8,7 @@ import typer.main
 import yaml
 
 from cli.main import app
+from libs.domain.states import ServiceState
 from tests.support.documents import FENCE, QUOTED, ROOT
 from tests.support.promql import PROMETHEUS, Rule, rules, unknown_labels, unknown_names
 
@@ -33,6 +34,18 @@ def section(name: str) -> str:
 def test_a_rule_asks_for_metrics_and_labels_that_there_are(rule: Rule) -> None:
     assert unknown_names(rule.expr) == set()
     assert unknown_labels(rule.expr) == set()
+
+
+def test_the_states_that_rules_name_are_states_of_services() -> None:
+    named_states = {
+        state
+        for rule in ALERTS
+        for states in re.findall(r'easel_service_state\{state=~?"([^"]+)"', rule.expr)
+        for state in states.split("|")
+    }
+
+    assert named_states == {"creating", "waiting"}
+    assert named_states <= {state.lower() for state in ServiceState}
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=named)
