@@ -680,11 +680,14 @@ class GroupCapacity(_message.Message):
     FITS_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
     ON_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
     resource_group: _builtins.str
     kind: _builtins.str
     nodes: _builtins.int
     fits: _builtins.int
     """How many more such instances fit now; and one sentence for each reason why not more, with its number of nodes."""
+    tier: _builtins.str
+    """Of a service: which of the nodes that it may use these are, in the order in which they are used, in words."""
     @_builtins.property
     def shape(self) -> Global___Shape: ...
     @_builtins.property
@@ -707,10 +710,11 @@ class GroupCapacity(_message.Message):
         fits: _builtins.int = ...,
         reasons: _abc.Iterable[_builtins.str] | None = ...,
         on: _abc.Iterable[Global___NodeCapacity] | None = ...,
+        tier: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "capacity", b"capacity", "shape", b"shape"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "capacity", b"capacity", "fits", b"fits", "kind", b"kind", "nodes", b"nodes", "on", b"on", "reasons", b"reasons", "resource_group", b"resource_group", "shape", b"shape"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "capacity", b"capacity", "fits", b"fits", "kind", b"kind", "nodes", b"nodes", "on", b"on", "reasons", b"reasons", "resource_group", b"resource_group", "shape", b"shape", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
