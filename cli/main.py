@@ -10,7 +10,9 @@ import typer
 
 from cli.commands import (
     access,
+    autoscale,
     context,
+    cronscale,
     datasets,
     diagnose,
     events,
@@ -21,6 +23,7 @@ from cli.commands import (
     instance,
     instances,
     links,
+    metrics,
     mirror,
     modify,
     nodes,
@@ -34,7 +37,9 @@ from cli.commands import (
     secrets,
     services,
     tokens,
+    top,
     traffic,
+    usage,
     versions,
 )
 from cli.exits import Exit, code_of
@@ -77,6 +82,7 @@ def root(
 for part in (
     *(processes, services, modify, versions, rollout, instances, instance, diagnose, events, predict),
     *(groups, release, mirror, links, traffic, route, gateways, registries),
+    *(top, metrics, autoscale, cronscale, usage),
     *(nodes, resources, gpus, secrets, datasets, images, access, tokens, context),
 ):
     part.add_to(app)

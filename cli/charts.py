@@ -1,0 +1,74 @@
+"""Numbers over time, drawn with characters."""
+
+import math
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from easel_sdk.types import MetricPoint
+
+# One figure is shared by all of a process that draw.
+_FIGURE = threading.Lock()
+_TICKS = 5
+
+
+def chart(
+    title: str,
+    points: Sequence[MetricPoint],
+    begin: datetime,
+    end: datetime,
+    *,
+    width: int,
+    height: int,
+    steps: bool = False,
+) -> str:
+    """A line through the points, from 0 up, under its title; with `steps` each value stays until the next.
+
+    Where there is no point there is a gap.
+    """
+    import plotext  # type: ignore[import-untyped]
+
+    with _FIGURE:
+        figure = plotext.figure
+        figure.clear.all()
+        figure.plot_size(max(width, 20), max(height, 6))
+        figure.theme("clear")
+        figure.title(title)
+        whole = max((end - begin).total_seconds(), 1.0)
+        for line in _lines(points, steps):
+            ages = [(each.at - end).total_seconds() for each in line]
+            signal = figure.signal(ages, [each.value for each in line], marker="braille")
+            signal.lines()
+            figure.draw(signal)
+        at = [-whole * (_TICKS - 1 - each) / (_TICKS - 1) for each in range(_TICKS)]
+        figure.ruler("x").lim(-whole, 0)
+        figure.ruler("x").ticks(at, [_when(each, end, whole) for each in at])
+        most = max((each.value for each in points), default=0.0)
+        figure.ruler("y").lim(0, most * 1.05 if most > 0 else 1)
+        drawn: str = plotext.uncolorize(str(figure.build()))
+    return "\n".join(row.rstrip() for row in drawn.splitlines()).strip("\n")
+
+
+def _lines(points: Sequence[MetricPoint], steps: bool) -> list[list[MetricPoint]]:
+    """The points in runs without a gap; a run begins after three times the usual distance."""
+    found: list[list[MetricPoint]] = []
+    spans = [(after.at - before.at).total_seconds() for before, after in pairwise(points)]
+    usual = sorted(spans)[len(spans) // 2] if spans else math.inf
+    for each in points:
+        if steps and found:
+            found[-1].append(MetricPoint(each.at, found[-1][-1].value))
+        elif not found or (each.at - found[-1][-1].at).total_seconds() > 3 * usual:
+            found.append([])
+        found[-1].append(each)
+    return found
+
+
+def _when(age: float, end: datetime, whole: float) -> str:
+    """How long before the end, or for more than an hour the time of day in UTC."""
+    if whole > 3600:
+        return (end + timedelta(seconds=age)).strftime("%H:%M")
+    if age == 0:
+        return "now"
+    minutes, seconds = divmod(round(-age), 60)
+    return f"-{minutes}m{seconds}s" if minutes and seconds else f"-{minutes}m" if minutes else f"-{seconds}s"

@@ -1,0 +1,149 @@
+"""`easel autoscale`: when a service changes its size by itself."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.merging import Sets, read_spec, values_of
+from cli.output import Format, Output, dump, facts, put, say, show_rows, table, warn
+from cli.service_first import ServiceFirst, service_of
+from cli.session import listed, with_easel
+
+if TYPE_CHECKING:
+    from easel_sdk import AsyncEasel
+    from easel_sdk.types import Autoscaler, AutoscalerWritten, MetricValues
+
+autoscale = typer.Typer(
+    cls=ServiceFirst,
+    help="See and set when services change their size by themselves. `easel autoscale SERVICE` shows one, "
+    "`easel autoscale SERVICE -D min=2 -D max=10 -D strategies.qps=10` sets one.",
+    no_args_is_help=True,
+)
+Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")]
+PolicyFile = Annotated[
+    str, typer.Option("-f", "-s", "--file", metavar="FILE", help="A policy, or `-`: standard input.")
+]
+
+
+@autoscale.command("set")
+def set_(name: Name, file: PolicyFile = "", sets: Sets = None, output: Output = Format.TABLE) -> None:
+    """Set a policy: a file is the whole of it, -D KEY=VALUE changes single values of the one there is."""
+    if bool(file) == bool(sets):
+        raise typer.BadParameter("give either -f FILE or one or more -D KEY=VALUE, such as -D max=10")
+    service = service_of(name)
+    text, values = (read_spec(file, "a policy") if file else ""), values_of(sets)
+
+    async def work(easel: "AsyncEasel") -> "AutoscalerWritten":
+        if text:
+            return await easel.autoscalers.set(service, text)
+        from cli.policies import policy_change
+
+        return await easel.autoscalers.set(
+            service, policy_change(values, await _policy(easel, service, values)), merge=True
+        )
+
+    written = with_easel(work, "autoscale set")
+    if output is not Format.TABLE:
+        return dump(written, output)
+    from cli.policies import bounds_text
+
+    for warning in written.warnings:
+        warn(warning)
+    return say(f"{service} has {bounds_text(written.autoscaler.policy)} instances from now on, by its load")
+
+
+async def _policy(easel: "AsyncEasel", service: str, values: dict[str, object]) -> dict[str, object]:
+    """The policy as it is now, where that matters: for entries of arrays."""
+    from cli.values import reaches_into_arrays
+    from easel_sdk.errors import NotFound
+
+    if not reaches_into_arrays(values):
+        return {}
+    try:
+        return dict((await easel.autoscalers.get(service)).policy)
+    except NotFound:
+        return {}
+
+
+@autoscale.command("show")
+def show(name: Name, output: Output = Format.TABLE) -> None:
+    """Show a policy: bounds, metrics now and their thresholds, requests that wait, the last decision."""
+    service = service_of(name)
+
+    async def work(easel: "AsyncEasel") -> "tuple[Autoscaler, MetricValues | None]":
+        found = await easel.autoscalers.get(service)
+        return found, await _measured(easel, found) if output is Format.TABLE else None
+
+    found, told = with_easel(work, "autoscale show")
+    if output is not Format.TABLE:
+        return dump(found, output)
+    from cli.scaling_views import METRICS, autoscaler_lines, metrics_of
+
+    now = {(each.subject, each.measure): each.value for each in told.values} if told else {}
+    put(facts(autoscaler_lines(found)))
+    metrics = metrics_of(found, now, found.ready)
+    if metrics:
+        typer.echo()
+        put(table(metrics, METRICS))
+    return None
+
+
+async def _measured(easel: "AsyncEasel", autoscaler: "Autoscaler") -> "MetricValues | None":
+    """What the metrics of a policy are now; None, and a word about it, when nobody can say."""
+    from cli.policies import measure_seconds, strategies_of
+    from easel_sdk.errors import EaselError
+    from easel_sdk.types import Selector
+
+    window = timedelta(seconds=measure_seconds(autoscaler.policy))
+    asked = [
+        Selector(name, "service", (of or autoscaler.service,), window=window)
+        for name, _, of in strategies_of(autoscaler.policy)
+    ]
+    if not asked:
+        return None
+    try:
+        return await easel.metrics.instant(*asked)
+    except EaselError as away:
+        say(f"what its metrics are now is not known: {away}")
+        return None
+
+
+@autoscale.command("rm")
+def rm(name: Name, output: Output = Format.TABLE) -> None:
+    """Remove a policy; the service keeps the size that it has."""
+    service = service_of(name)
+    with_easel(lambda easel: easel.autoscalers.delete(service), "autoscale rm")
+    done = f"{service} does not change its size by its load any more"
+    say(done) if output is Format.TABLE else dump({"removed": service}, output)
+
+
+@autoscale.command("list", hidden=True)
+@autoscale.command("ls")
+def ls(output: Output = Format.TABLE) -> None:
+    """List the policies."""
+    from cli.scaling_views import AUTOSCALERS
+
+    found = with_easel(lambda easel: listed(easel.autoscalers.list()), "autoscale ls")
+    show_rows(found, output, AUTOSCALERS, "no service changes its size by itself")
+
+
+@autoscale.command("history")
+def history(
+    name: Name,
+    most: Annotated[int, typer.Option("-n", "--most", help="How many to show.", min=1)] = 20,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show every change of a service's size, newest first, with what was measured and why."""
+    from cli.scaling_views import SCALINGS
+
+    service = service_of(name)
+    scalings = with_easel(lambda easel: listed(easel.autoscalers.history(service), most), "autoscale history")
+    show_rows(scalings, output, SCALINGS, f"the size of {service} was never changed")
+
+
+def add_to(app: typer.Typer) -> None:
+    from cli.commands.autoscale_replay import replay
+
+    autoscale.command("replay")(replay)
+    app.add_typer(autoscale, name="autoscale", rich_help_panel="Numbers and scaling")

@@ -1,0 +1,109 @@
+"""`easel cronscale`: the sizes of a service at certain times."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.merging import read_spec
+from cli.output import Format, Output, dump, put, say, show_rows, table, warn
+from cli.service_first import ServiceFirst, service_of
+from cli.session import with_easel
+
+if TYPE_CHECKING:
+    from easel_sdk import AsyncEasel
+    from easel_sdk.types import Scaling
+
+cronscale = typer.Typer(
+    cls=ServiceFirst,
+    help="See and set the sizes of services at certain times. `easel cronscale SERVICE` shows one schedule, "
+    "`easel cronscale SERVICE -s FILE.json` sets one.",
+    no_args_is_help=True,
+)
+Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")]
+
+
+@cronscale.command("set")
+def set_(
+    name: Name,
+    file: Annotated[
+        str,
+        typer.Option(
+            "-s",
+            "-f",
+            "--file",
+            metavar="FILE",
+            help='{"ScaleJobs": [{"Name", "Schedule", "TargetSize", "TimeZone"}], "ExcludeDates": []}',
+        ),
+    ],
+    output: Output = Format.TABLE,
+) -> None:
+    """Set a schedule, in the place of the one there was."""
+    from cli.scaling_views import next_run
+
+    service, text = service_of(name), read_spec(file, "a schedule")
+    written = with_easel(lambda easel: easel.cronscalers.set(service, text), "cronscale set")
+    if output is not Format.TABLE:
+        return dump(written, output)
+    for warning in written.warnings:
+        warn(warning)
+    return say(f"{service} has a schedule; it is due next at {next_run(written.cronscaler.jobs)}")
+
+
+@cronscale.command("show")
+def show(name: Name, output: Output = Format.TABLE) -> None:
+    """Show a schedule: each job, what became of it when it was due last, and when it is due next."""
+    from cli.scaling_views import JOBS
+
+    found = with_easel(lambda easel: easel.cronscalers.get(service_of(name)), "cronscale show")
+    if output is not Format.TABLE:
+        return dump(found, output)
+    put(table(found.jobs, JOBS))
+    excluded = found.policy.get("ExcludeDates") or ()
+    return say(f"not on days of {', '.join(map(repr, excluded))}") if excluded else None
+
+
+@cronscale.command("rm")
+def rm(name: Name, output: Output = Format.TABLE) -> None:
+    """Remove a schedule; the service keeps the size that it has."""
+    service = service_of(name)
+    with_easel(lambda easel: easel.cronscalers.delete(service), "cronscale rm")
+    done = f"{service} has no schedule any more"
+    say(done) if output is Format.TABLE else dump({"removed": service}, output)
+
+
+@cronscale.command("list", hidden=True)
+@cronscale.command("ls")
+def ls(output: Output = Format.TABLE) -> None:
+    """List the schedules."""
+    from cli.scaling_views import CRONSCALERS
+    from cli.session import listed
+
+    found = with_easel(lambda easel: listed(easel.cronscalers.list()), "cronscale ls")
+    show_rows(found, output, CRONSCALERS, "no service has a schedule")
+
+
+@cronscale.command("history")
+def history(
+    name: Name,
+    most: Annotated[int, typer.Option("-n", "--most", help="How many to show.", min=1)] = 20,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show the changes of size that a schedule made, newest first."""
+    from cli.scaling_views import SCALINGS
+
+    service = service_of(name)
+
+    async def work(easel: "AsyncEasel") -> "list[Scaling]":
+        found: list[Scaling] = []
+        async for each in easel.autoscalers.history(service):
+            found += [each] if each.policy == "timed" else []
+            if len(found) == most:
+                break
+        return found
+
+    scalings = with_easel(work, "cronscale history")
+    show_rows(scalings, output, SCALINGS, f"no schedule has changed the size of {service} yet")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(cronscale, name="cronscale", rich_help_panel="Numbers and scaling")

@@ -1,0 +1,120 @@
+"""How policies, schedules and what came of them are shown. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cli.numbers import UNKNOWN, amount, measured
+from cli.output import Columns, age
+from cli.policies import bounds_text, is_total, strategies_of
+from easel_sdk.types import Autoscaler, CronJob, Cronscaler, Replay, ReplayStep, Scaling
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of a policy: what each instance shows now, None where it is not known, and the threshold."""
+
+    name: str
+    threshold: float
+    service: str
+    value: float | None
+
+
+def metrics_of(autoscaler: Autoscaler, now: Mapping[tuple[str, str], float], ready: int) -> list[Metric]:
+    """The metrics of a policy; `now` has totals and means by service and measure."""
+    found = []
+    for name, threshold, service in strategies_of(autoscaler.policy):
+        value = now.get((service or autoscaler.service, name))
+        shared = value / ready if value is not None and is_total(name) and ready else value
+        found.append(Metric(name, threshold, service, shared))
+    return found
+
+
+METRICS: Columns[Metric] = (
+    ("METRIC", lambda each: each.name + (f" of {each.service}" if each.service else "")),
+    ("AN INSTANCE", lambda each: measured(each.name, each.value)),
+    ("THRESHOLD", lambda each: measured(each.name, each.threshold)),
+)
+AUTOSCALERS: Columns[Autoscaler] = (
+    ("SERVICE", lambda each: each.service),
+    ("MIN", lambda each: each.policy.get("min", 1)),
+    ("MAX", lambda each: each.policy.get("max", 10)),
+    ("WANTED", lambda each: each.wanted),
+    ("READY", lambda each: each.ready),
+    ("WAITING", lambda each: each.waiting),
+    ("METRICS", lambda each: _thresholds(each)),
+    ("LAST", lambda each: each.last and each.last.at),
+    ("WHY", lambda each: each.last.why if each.last else None),
+)
+SCALINGS: Columns[Scaling] = (
+    ("AGE", lambda each: each.at),
+    ("FROM", lambda each: each.before),
+    ("TO", lambda each: each.after),
+    ("POLICY", lambda each: each.policy),
+    ("METRIC", lambda each: each.metric),
+    ("VALUE", lambda each: _of_metric(each, each.value)),
+    ("THRESHOLD", lambda each: _of_metric(each, each.threshold)),
+    ("WHY", lambda each: each.why),
+)
+CRONSCALERS: Columns[Cronscaler] = (
+    ("SERVICE", lambda each: each.service),
+    ("JOBS", lambda each: ", ".join(job.name for job in each.jobs)),
+    ("NEXT", lambda each: next_run(each.jobs)),
+)
+JOBS: Columns[CronJob] = (
+    ("JOB", lambda each: each.name),
+    ("SCHEDULE", lambda each: each.schedule),
+    ("ZONE", lambda each: each.time_zone or "UTC"),
+    ("SIZE", lambda each: each.target_size),
+    ("STATE", lambda each: each.state),
+    ("LAST", lambda each: each.last_run_at),
+    ("NEXT", lambda each: moment_text(each.next_run_at)),
+    ("WHY", lambda each: each.message),
+)
+STEPS: Columns[ReplayStep] = (
+    ("AT", lambda each: moment_text(each.at)),
+    ("INSTANCES", lambda each: each.instances),
+    ("POLICY", lambda each: each.policy),
+    ("WHY", lambda each: each.why),
+)
+
+
+def autoscaler_lines(autoscaler: Autoscaler) -> list[tuple[str, object]]:
+    last = autoscaler.last
+    newest = (
+        f"{last.before} to {last.after}, {age(last.at)} ago ({last.policy}): {last.why}" if last else None
+    )
+    return [
+        ("service", autoscaler.service),
+        ("bounds", bounds_text(autoscaler.policy)),
+        ("instances", f"{autoscaler.ready} of {autoscaler.wanted} ready"),
+        ("waiting", f"{autoscaler.waiting} requests" if autoscaler.waiting else None),
+        ("last", newest),
+    ]
+
+
+def replay_lines(replay: Replay) -> list[tuple[str, object]]:
+    return [
+        ("instance-hours", f"{replay.instance_hours:.2f}"),
+        ("seconds over target", amount(round(replay.seconds_over_target))),
+        ("instances", f"{replay.least_instances} to {replay.most_instances}"),
+        ("changes", max(len(replay.steps) - 1, 0)),
+    ]
+
+
+def next_run(jobs: Sequence[CronJob]) -> str:
+    return moment_text(min((each.next_run_at for each in jobs if each.next_run_at), default=None))
+
+
+def moment_text(when: object) -> str:
+    """A time that may lie ahead, in UTC."""
+    from datetime import UTC, datetime
+
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if isinstance(when, datetime) else UNKNOWN
+
+
+def _thresholds(autoscaler: Autoscaler) -> str:
+    return ", ".join(f"{name}={amount(at)}" for name, at, _ in strategies_of(autoscaler.policy))
+
+
+def _of_metric(scaling: Scaling, value: float) -> str | None:
+    return measured(scaling.metric, value) if scaling.metric else None
