@@ -37,6 +37,8 @@ class Wish:
     port: int = 8800
     admin_host: str = "127.0.0.1"
     admin_port: int = 8801
+    # Where Prometheus finds /metrics, at the address of the admin API; 0 is the third port after its port.
+    metrics_port: int = 0
     buckets: Mapping[str, Path] = field(default_factory=dict)
     host_roots: Sequence[Path] = ()
     context: str = "local"
@@ -48,15 +50,33 @@ class Wish:
         return f"http://{_reachable(self.host)}:{self.port}"
 
     @property
+    def metrics_listen(self) -> str:
+        return f"{self.admin_host}:{self.metrics_port or self.admin_port + 3}"
+
+    @property
+    def metrics(self) -> str:
+        host, _, port = self.metrics_listen.rpartition(":")
+        return f"http://{_reachable(host)}:{port}/metrics"
+
+    @property
     def scheduler(self) -> str:
         return f"{_reachable(self.admin_host)}:{self.admin_port}"
 
 
 def refuse_one_port(wish: Wish) -> None:
-    """Raises an `EaselError` when the gateway and the admin API are to listen at one and the same port."""
+    """Raises an `EaselError` when two are to listen at one and the same port."""
     everywhere = {"0.0.0.0", "::"} & {wish.host, wish.admin_host}
-    if wish.port == wish.admin_port and (everywhere or wish.host == wish.admin_host):
-        raise EaselError(f"--port and --admin-port are both {wish.port}; give each a port of its own")
+    one_host = bool(everywhere) or wish.host == wish.admin_host
+    metrics_port = int(wish.metrics_listen.rpartition(":")[2])
+    if metrics_port > 65535:
+        raise EaselError(f"--metrics-port is {metrics_port}; expected a port up to 65535")
+    for one, other, same, port in (
+        ("--port", "--admin-port", one_host and wish.port == wish.admin_port, wish.port),
+        ("--port", "--metrics-port", one_host and wish.port == metrics_port, wish.port),
+        ("--admin-port", "--metrics-port", wish.admin_port == metrics_port, metrics_port),
+    ):
+        if same:
+            raise EaselError(f"{one} and {other} are both {port}; give each a port of its own")
 
 
 def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
@@ -70,6 +90,8 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
     with locked(wish.data_dir) as lock:
         ensure_free(wish.host, wish.port, "--port", wish.data_dir / "gateway")
         ensure_free(wish.admin_host, wish.admin_port, "--admin-port", wish.data_dir / "gateway")
+        metrics_port = int(wish.metrics_listen.rpartition(":")[2])
+        ensure_free(wish.admin_host, metrics_port, "--metrics-port", wish.data_dir / "gateway")
         me = Running(os.getpid(), wish.scheduler, wish.gateway, wish.runtime)
         lock.tell(me)
         keep(wish.data_dir, wish.buckets)
@@ -94,9 +116,15 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
 
 async def _run(wish: Wish, ready: Callable[[], None]) -> None:
     # They find each other by dialling. The gateway goes first: its Envoy starts while the others load.
-    gateway, scheduler, agent = (
+    gateway, scheduler, agent, metrics, autoscaler = (
         Part(name, partial(_loaded, load, wish))
-        for name, load in (("gateway", _gateway), ("scheduler", _scheduler), ("agent", _agent))
+        for name, load in (
+            ("gateway", _gateway),
+            ("scheduler", _scheduler),
+            ("agent", _agent),
+            ("metrics", _metrics),
+            ("autoscaler", _autoscaler),
+        )
     )
 
     async def all_ready() -> None:
@@ -106,8 +134,9 @@ async def _run(wish: Wish, ready: Callable[[], None]) -> None:
     log_keeper = asyncio.create_task(_keep_log_bounded(wish.data_dir))
     try:
         await run_parts(
-            starting=(gateway, scheduler, agent),
-            stopping=(agent, gateway, scheduler),
+            starting=(gateway, scheduler, agent, metrics, autoscaler),
+            # Metrics hears of the last requests from the gateway; who decides ends before who carries out.
+            stopping=(autoscaler, agent, gateway, metrics, scheduler),
             stop=stop_requested(),
             ready=all_ready,
             patience=PATIENCE,
@@ -161,6 +190,8 @@ def _scheduler(wish: Wish) -> Run:
         join_token_file=wish.data_dir / "join.token",
         secrets_key_file=wish.data_dir / "secrets.key",
         public_url=wish.gateway,
+        metrics=_socket(wish, "metrics"),
+        autoscaler=_socket(wish, "autoscaler"),
     )
     return lambda stop, ready: run(settings, stop, ready)
 
@@ -175,6 +206,7 @@ def _gateway(wish: Wish) -> Run:
         listen=f"{wish.host}:{wish.port}",
         public_url=wish.gateway,
         data_dir=wish.data_dir / "gateway",
+        metrics=_socket(wish, "metrics"),
         otlp_endpoint=wish.otlp_endpoint,
     )
     return lambda stop, ready: run(settings, stop, ready)
@@ -194,9 +226,45 @@ def _agent(wish: Wish) -> Run:
         data_dir=wish.data_dir / "agent",
         buckets=dict(wish.buckets),
         stop_instances_on_exit=True,
+        metrics=_socket(wish, "metrics"),
         otlp_endpoint=wish.otlp_endpoint,
     )
     return lambda stop, ready: run(settings, stop, ready)
+
+
+def _metrics(wish: Wish) -> Run:
+    from services.metrics.__main__ import run
+    from services.metrics.settings import Settings
+
+    settings = Settings(
+        listen=_socket(wish, "metrics"),
+        http_listen=wish.metrics_listen,
+        scheduler=wish.scheduler,
+        join_token_file=wish.data_dir / "join.token",
+        data_dir=wish.data_dir / "metrics",
+    )
+    return lambda stop, ready: run(settings, stop, ready)
+
+
+def _autoscaler(wish: Wish) -> Run:
+    from services.autoscaler.__main__ import run
+    from services.autoscaler.settings import Settings
+
+    settings = Settings(
+        listen=_socket(wish, "autoscaler"),
+        scheduler=wish.scheduler,
+        metrics=_socket(wish, "metrics"),
+        admin_token_file=wish.data_dir / "admin.token",
+        join_token_file=wish.data_dir / "join.token",
+    )
+    return lambda stop, ready: run(settings, stop, ready)
+
+
+def _socket(wish: Wish, part: str) -> str:
+    """Where a part is found by the others, and by nobody else."""
+    from libs.rpc.sockets import socket_address
+
+    return socket_address(wish.data_dir, f"{part}.sock")
 
 
 def _write_context(wish: Wish) -> None:

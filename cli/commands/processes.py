@@ -39,6 +39,16 @@ def up(
     admin_port: Annotated[
         int, typer.Option("--admin-port", help="The admin API's port.", min=1, max=65535)
     ] = 8801,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            "--metrics-port",
+            help="The port of /metrics, for Prometheus.",
+            show_default="the admin port + 3",
+            min=1,
+            max=65535,
+        ),
+    ] = None,
     host: Annotated[str, typer.Option("--host", help="The address the gateway listens on.")] = "127.0.0.1",
     admin_host: Annotated[
         str, typer.Option("--admin-host", help="The address the admin API listens on.")
@@ -81,6 +91,7 @@ def up(
         port=port,
         admin_host=admin_host,
         admin_port=admin_port,
+        metrics_port=metrics_port or 0,
         buckets=merged(kept(where), _buckets(bucket or [])),
         host_roots=merged_roots(kept_roots(where), _roots(host_root or [])),
         context=chosen() or "local",
@@ -138,6 +149,7 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
         told: dict[str, Any] = {
             "gateway": wish.gateway,
             "scheduler": wish.scheduler,
+            "metrics": wish.metrics,
             "data_dir": str(wish.data_dir),
             "runtime": wish.runtime,
             "buckets": {name: str(path) for name, path in wish.buckets.items()},
@@ -152,6 +164,7 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
         f"Easel is up after {took:.1f} s",
         f"  gateway    {wish.gateway}",
         f"  admin API  {wish.scheduler}",
+        f"  metrics    {wish.metrics}",
         f"  data       {wish.data_dir}",
         f"  runtime    {wish.runtime}",
         *(f"  bucket     oss://{name}/ is {path}" for name, path in wish.buckets.items()),

@@ -16,6 +16,8 @@ from services.metrics.store import Store
 log = logging.getLogger(__name__)
 
 _AGAIN = timedelta(milliseconds=500)
+# Parts that start together need a moment to find each other.
+_TOLD_AFTER = 4
 
 
 class Following:
@@ -23,7 +25,8 @@ class Following:
 
     def __init__(self, store: Store, scheduler: str, token: str) -> None:
         self._facts, self._scheduler, self._token = store.facts, scheduler, token
-        self._away = False
+        # How often in a row it was not there.
+        self._failures = 0
 
     async def run(self, until: asyncio.Event) -> None:
         """Follows until stopped."""
@@ -45,9 +48,9 @@ class Following:
             following.cancel()
             return
         why = following.result()
-        if not self._away and not stopped.done():
+        self._failures += 1
+        if self._failures == _TOLD_AFTER and not stopped.done():
             log.warning("the scheduler tells no facts", extra={"why": why})
-        self._away = True
 
     async def _follow(self, stub: rpc.FactsServiceStub) -> str:
         """Returns why it came to its end."""
@@ -56,9 +59,9 @@ class Following:
             async for told in feed:
                 self._facts.take(told)
                 self._facts.connected = True
-                if self._away:
+                if self._failures >= _TOLD_AFTER:
                     log.info("the scheduler tells its facts again")
-                self._away = False
+                self._failures = 0
         except grpc.aio.AioRpcError as refused:
             return refused.details() or refused.code().name
         return "it ended the stream"

@@ -23,7 +23,7 @@ class EmbeddedEasel:
         self.data_dir = home / "data"
         self._context_file = home / "context.json"
         self._more = more
-        self._gateway_port, self._admin_port = free_port(), free_port()
+        self._gateway_port, self._admin_port, self._metrics_port = free_port(), free_port(), free_port()
 
     def easel(self, *arguments: str, within: float = 90.0) -> subprocess.CompletedProcess[str]:
         """Runs one `easel` command to its end."""
@@ -41,6 +41,7 @@ class EmbeddedEasel:
         return self.easel(
             *("up", "--detach", "--data-dir", str(self.data_dir)),
             *("--port", str(self._gateway_port), "--admin-port", str(self._admin_port)),
+            *("--metrics-port", str(self._metrics_port)),
             *self._more,
         )
 
@@ -53,6 +54,11 @@ class EmbeddedEasel:
 
     def create(self, spec: Path) -> None:
         done(self.easel("create", str(spec), "--wait"))
+
+    @property
+    def metrics(self) -> str:
+        """Where Prometheus would find the numbers."""
+        return f"http://127.0.0.1:{self._metrics_port}/metrics"
 
     @property
     def context(self) -> Context:

@@ -120,7 +120,7 @@ def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
     easel = EmbeddedEasel(tmp_path)
     command = [
         *(str(EASEL), "up", "--data-dir", str(easel.data_dir)),
-        *("--port", str(free_port()), "--admin-port", str(free_port())),
+        *("--port", str(free_port()), "--admin-port", str(free_port()), "--metrics-port", str(free_port())),
     ]
     env = {**os.environ, "EASEL_CONTEXT": str(tmp_path / "context.json")}
     with subprocess.Popen(
