@@ -61,14 +61,13 @@ def _with_entry(entries: Any, parts: list[str], value: object, path: str) -> lis
     if not isinstance(entries, list) or int(first) > len(entries):
         most = len(entries) if isinstance(entries, list) else 0
         raise InvalidRequest("-D", path, f"an entry from 0 to {most} instead of {first}")
-    place = int(first)
-    if place == len(entries):
-        entries = [*entries, {}]
+    place, listed = int(first), [*entries]
     if value is None and not rest:
-        return [*entries[:place], *entries[place + 1 :]]
-    entries = list(entries)
-    entries[place] = value if not rest else {**entries[place], ".".join(rest): value}
-    return entries
+        return [*listed[:place], *listed[place + 1 :]]
+    if place == len(listed):
+        listed.append({})
+    listed[place] = value if not rest else {**listed[place], ".".join(rest): value}
+    return listed
 
 
 def strategies_of(policy: Mapping[str, Any]) -> list[tuple[str, float, str]]:

@@ -34,7 +34,8 @@ _QUERIES = {
     "memory": "100 * avg(easel_instance_memory_bytes{of}"
     " / on(instance) group_left() easel_instance_memory_limit_bytes{of})",
     "memory_bytes": "avg(easel_instance_memory_bytes{of})",
-    "gpu": "100 * avg(easel_gpu_utilization_ratio * on(gpu) group_left() max by(gpu) (easel_gpu_assigned{of}))",
+    "gpu": "100 * avg(easel_gpu_utilization_ratio"
+    " * on(gpu) group_left() max by(gpu) (easel_gpu_assigned{of}))",
     "gpu_memory": "100 * avg(easel_gpu_memory_used_bytes / easel_gpu_memory_total_bytes"
     " * on(gpu) group_left() max by(gpu) (easel_gpu_assigned{of}))",
     "instances": 'sum(easel_service_instances{{service="{service}",state="ready"}})',

@@ -29,6 +29,10 @@ def metrics_of(autoscaler: Autoscaler, now: Mapping[tuple[str, str], float], rea
     return found
 
 
+def _thresholds(autoscaler: Autoscaler) -> str:
+    return ", ".join(f"{name}={amount(at)}" for name, at, _ in strategies_of(autoscaler.policy))
+
+
 METRICS: Columns[Metric] = (
     ("METRIC", lambda each: each.name + (f" of {each.service}" if each.service else "")),
     ("AN INSTANCE", lambda each: measured(each.name, each.value)),
@@ -41,7 +45,7 @@ AUTOSCALERS: Columns[Autoscaler] = (
     ("WANTED", lambda each: each.wanted),
     ("READY", lambda each: each.ready),
     ("WAITING", lambda each: each.waiting),
-    ("METRICS", lambda each: _thresholds(each)),
+    ("METRICS", _thresholds),
     ("LAST", lambda each: each.last and each.last.at),
     ("WHY", lambda each: each.last.why if each.last else None),
 )
@@ -110,10 +114,6 @@ def moment_text(when: object) -> str:
     from datetime import UTC, datetime
 
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if isinstance(when, datetime) else UNKNOWN
-
-
-def _thresholds(autoscaler: Autoscaler) -> str:
-    return ", ".join(f"{name}={amount(at)}" for name, at, _ in strategies_of(autoscaler.policy))
 
 
 def _of_metric(scaling: Scaling, value: float) -> str | None:

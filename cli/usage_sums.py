@@ -19,6 +19,7 @@ _PRICES = ("resource_group", "instance_type", "price_per_hour")
 _EXPECTED = (
     "a date such as 2030-01-31, a time such as 2030-01-31T12:00Z, today, yesterday, now, or 7d for ago"
 )
+_NOTHING = UsageSum("", "", "", "", "", 0, 0, 0, 0, 0.0)
 Prices = Mapping[tuple[str, str], float]
 
 
@@ -87,11 +88,8 @@ def added_up(sums: Sequence[UsageSum], costs: Sequence[float], by: Sequence[str]
     found: dict[tuple[str, ...], UsageSum] = {}
     for each, cost in zip(sums, costs, strict=True):
         keys = {name: getattr(each, name) if name in by else "" for name in BY}
-        key = tuple(keys.values())
-        before = found.get(
-            key, UsageSum(**keys, instance_ms=0, gpu_ms=0, cpu_milli_ms=0, memory_mib_ms=0, cost=0)
-        )
-        found[key] = UsageSum(
+        before = found.get(tuple(keys.values()), _NOTHING)
+        found[tuple(keys.values())] = UsageSum(
             **keys,
             instance_ms=before.instance_ms + each.instance_ms,
             gpu_ms=before.gpu_ms + each.gpu_ms,
@@ -120,9 +118,8 @@ def told(each: UsageSum, by: Sequence[str]) -> dict[str, object]:
 
 def csv_text(sums: Sequence[UsageSum], by: Sequence[str]) -> str:
     """One line a sum below the names of the columns."""
-    empty = UsageSum(*("",) * len(BY), 0, 0, 0, 0, 0.0)
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(told(empty, by)), lineterminator="\n")
+    writer = csv.DictWriter(text, list(told(_NOTHING, by)), lineterminator="\n")
     writer.writeheader()
     writer.writerows(told(each, by) for each in sums)
     return text.getvalue()

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 autoscale = typer.Typer(
     cls=ServiceFirst,
-    help="See and set when services change their size by themselves. `easel autoscale SERVICE` shows one, "
-    "`easel autoscale SERVICE -D min=2 -D max=10 -D strategies.qps=10` sets one.",
+    short_help="See and set when services change their size by themselves.",
+    help="See and set when services change their size by themselves.\n\n`easel autoscale SERVICE` shows one, "
+    "`easel autoscale SERVICE -D min=2 -D max=10 -D strategies.qps=10` sets one, and "
+    "`easel autoscale SERVICE --dry-run -f FILE --replay last:1h` tries one.",
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")]

@@ -112,7 +112,7 @@ async def _last(
     """What the policy's metrics were; each as a whole, or the mean of an instance."""
     from cli.loads import curves_of_series, load_of_curves
     from cli.policies import strategies_of
-    from easel_sdk.errors import FailedPrecondition, NotFound
+    from easel_sdk.errors import FailedPrecondition
     from easel_sdk.types import Selector
 
     # What holds a service at zero, or wakes it, is measured as well.
@@ -131,10 +131,7 @@ async def _last(
             series = await easel.metrics.range(Selector(measure, "service", (of,)), last=last)
             found.update(curves_of_series(series))
     if not any(found.values()):
-        try:
-            await easel.services.get(service)
-        except NotFound:
-            raise
+        await easel.services.get(service)  # An unknown service is what is to be said first.
         raise FailedPrecondition(
             f"nothing was measured of {service} in that time; give a CSV file to --replay"
         )

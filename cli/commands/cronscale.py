@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 cronscale = typer.Typer(
     cls=ServiceFirst,
-    help="See and set the sizes of services at certain times. `easel cronscale SERVICE` shows one schedule, "
+    short_help="See and set the sizes of services at certain times.",
+    help="See and set the sizes of services at certain times.\n\n`easel cronscale SERVICE` shows one schedule, "
     "`easel cronscale SERVICE -s FILE.json` sets one.",
     no_args_is_help=True,
 )
