@@ -16,6 +16,7 @@ from libs.spec.autoscaler import MAX_REPLICAS
 from services.autoscaler.cron import Timetable
 from services.autoscaler.curve import Curve
 from services.autoscaler.policies.decide import decide
+from services.autoscaler.policies.horizontal import TOLERANCE
 from services.autoscaler.policies.metrics import is_total
 from services.autoscaler.policies.model import (
     LOOK_GAP_S,
@@ -221,10 +222,10 @@ class _Run:
             self.steps.append(Step(now, decision.wanted, decision.policy, decision.why))
 
     def _is_over(self, now: float) -> bool:
-        """Whether some metric lies above its threshold for each ready instance, or nobody is there for it."""
+        """Whether some metric is over its threshold by more than a tenth, or nobody is there for it."""
         ready = self.model.ready(now)
         for target in self.policy.targets if self.policy else ():
             total = self.load.total(name_of(target), not is_total(target.metric), now, 1)
-            if total and total > ready * target.threshold * (1 + 1e-9):
+            if total and total > ready * target.threshold * (1 + TOLERANCE) * (1 + 1e-9):
                 return True
         return False

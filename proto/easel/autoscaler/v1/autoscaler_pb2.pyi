@@ -254,7 +254,9 @@ class ReplayResponse(_message.Message):
     MOST_INSTANCES_FIELD_NUMBER: _builtins.int
     instance_hours: _builtins.float
     seconds_over_target: _builtins.float
-    """Seconds in which a metric lay above its threshold for each ready instance."""
+    """Seconds in which a metric lay above its threshold for each ready instance by more than a tenth, which is
+    what policies tolerate.
+    """
     least_instances: _builtins.int
     most_instances: _builtins.int
     @_builtins.property
