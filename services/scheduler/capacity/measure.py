@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from libs.domain.records import PUBLIC_GROUP
+from libs.domain.records import PUBLIC_GROUP, Node
 from services.scheduler.capacity.node_fits import UNBOUNDED, NodeFits, fits_on, view_of
 from services.scheduler.placement import Ask, Placement, Snapshot, Spot, place
 from services.scheduler.placement.rules import FILTERS
 from services.scheduler.placement.words import counted
-from services.scheduler.pool.tiers import Tier, rank, used_up
+from services.scheduler.pool.tiers import Tier, used_by_tier, used_up
 
 # Instances that are put on trial at most, where a cap leaves it open on which nodes they go.
 _MOST_TRIALS = 10_000
@@ -52,14 +52,20 @@ class _Trial:
 
 
 def of_tiers(
-    tiers: Sequence[Tier], asks: Sequence[Ask], used: Sequence[int], wanted: int, snapshot: Snapshot
+    tiers: tuple[Tier, ...],
+    asks: Sequence[Ask],
+    there: Iterable[Node | None],
+    wanted: int,
+    snapshot: Snapshot,
 ) -> list[Fits]:
-    """In each tier what is left when those before it are full. `used` is how many a tier has already."""
-    trial, found = _Trial(), []
+    """In each tier what is left when those before it are full. `there` are the nodes of the instances that
+    the service has."""
+    trial, found, there = _Trial(), [], tuple(there)
     with _scratch(snapshot, trial):
         for number, (tier, ask) in enumerate(zip(tiers, asks, strict=True)):
-            ours = [p for p in trial.assumed if rank(tuple(tiers), snapshot.node(p.node)) == number]
-            found.append(_of_tier(tier, ask, used[number] + len(ours), wanted, snapshot, trial))
+            tried = (snapshot.node(placement.node) for placement in trial.assumed)
+            used = used_by_tier(tiers, (*there, *tried), wanted)[number]
+            found.append(_of_tier(tier, ask, used, wanted, snapshot, trial))
     return found
 
 

@@ -14,7 +14,6 @@ from services.scheduler.admin.views import group_view
 from services.scheduler.capacity.measure import Fits, of_shape, of_tiers
 from services.scheduler.facts import facts_of
 from services.scheduler.placement import Ask
-from services.scheduler.pool.tiers import used_by_tier
 from services.scheduler.reconcile.placing import Placer, ask_for
 from services.scheduler.world import World
 
@@ -61,8 +60,8 @@ class CapacityServicer(scaling_pb2_grpc.CapacityServiceServicer):
         tiers = self._placer.tiers(facts)
         asks = [ask_for(one, facts, tier, only=len(tiers) == 1) for tier in tiers]
         there = (i for i in self._world.instances_of(name) if i.node and i.state in LIVE_STATES)
-        used = used_by_tier(tiers, (self._world.nodes.get(i.node) for i in there))
-        return of_tiers(tiers, asks, used, service.wanted, self._placer.snapshot)
+        nodes = (self._world.nodes.get(i.node) for i in there)
+        return of_tiers(tiers, asks, nodes, service.wanted, self._placer.snapshot)
 
     def _view(self, found: Fits) -> pb.GroupCapacity:
         ask = found.ask

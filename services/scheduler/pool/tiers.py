@@ -102,12 +102,19 @@ def rank(tiers: tuple[Tier, ...], node: Node | None) -> int:
     return next((place for place, tier in enumerate(tiers) if tier.takes(node)), len(tiers))
 
 
-def used_by_tier(tiers: tuple[Tier, ...], nodes: Iterable[Node | None]) -> list[int]:
-    """How many of the instances on these nodes each tier has."""
-    used = [0] * (len(tiers) + 1)
-    for node in nodes:
-        used[rank(tiers, node)] += 1
-    return used[:-1]
+def used_by_tier(tiers: tuple[Tier, ...], nodes: Iterable[Node | None], wanted: int) -> list[int]:
+    """How many of the instances on these nodes each tier has: the first that takes the node and is not full.
+
+    The order of the instances changes nothing.
+    """
+    used = [0] * len(tiers)
+    taking = (tuple(n for n, tier in enumerate(tiers) if node and tier.takes(node)) for node in nodes)
+    for places in sorted(taking, key=lambda each: (len(each), each)):
+        for place in places:
+            if place == places[-1] or not used_up(tiers[place], used[place], wanted):
+                used[place] += 1
+                break
+    return used
 
 
 def used_up(tier: Tier, used: int, wanted: int) -> str:

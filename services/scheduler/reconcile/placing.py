@@ -144,7 +144,7 @@ class Placer:
         if tier.cap is None:
             return ""
         there = (self._world.nodes.get(i.node) for i in crowd.instances if i.node and i.state in LIVE_STATES)
-        return used_up(tier, used_by_tier(tiers, there)[place_of_tier], crowd.wanted)
+        return used_up(tier, used_by_tier(tiers, there, crowd.wanted)[place_of_tier], crowd.wanted)
 
     def undo(self) -> None:
         """Gives back what `place` held for instances that were not stored. Safe to repeat."""
