@@ -31,6 +31,7 @@ from services.scheduler.live import Live
 from services.scheduler.liveness.judge import Limits
 from services.scheduler.liveness.watch import NodeWatch
 from services.scheduler.mirrors.comparisons import Comparisons
+from services.scheduler.pool.loop import Rebalancing, Reclaims
 from services.scheduler.ramp.loop import Ramps
 from services.scheduler.reconcile.reconciler import Reconciler
 from services.scheduler.retention import retained
@@ -38,6 +39,8 @@ from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.questions import Questions
 from services.scheduler.routes.servicer import Listeners
 from services.scheduler.routes.table import RoutesTable
+from services.scheduler.scaling.begin import with_policies
+from services.scheduler.scaling.policies import may_sleep
 from services.scheduler.scaling.waiting import WaitingRequests
 from services.scheduler.secrets.opening import opened_vault
 from services.scheduler.settings import Settings
@@ -55,7 +58,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
     async with AsyncExitStack() as owned:
         traces = owned.enter_context(configure_traces("easel-scheduler", settings.otlp_endpoint))
         store = await owned.enter_async_context(open_store(settings.database_url))
-        ledger = Ledger(store, World(await store.load()), partial(_metered, now))
+        ledger = Ledger(store, World(await store.load()), partial(_amended, now))
         await _ensure_foundations(ledger, settings)
         await _place_anew(ledger)
         vault = await opened_vault(ledger, settings.keys_for_secrets, settings.secrets_key, now)
@@ -65,7 +68,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         base = (await store.next("routes_epoch")) << 32
         table = RoutesTable(ledger.world, base, vault.values, settings.public_url)
         gateways = Gateways(table, now)
-        sessions = Sessions(ledger.world, now, settings.node_suspect_after, vault)
+        sessions = Sessions(ledger.world, now, settings.node_suspect_after, vault, settings.scale_in_drain)
         limits = Limits(settings.node_suspect_after, settings.node_lost_after, settings.storm_share)
         watch = NodeWatch(ledger, sessions, now, limits)
         # The order of listeners is the order of travel: routes, then agents, then the next turn.
@@ -79,6 +82,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         reconciler = Reconciler(
             ledger, gateways.unrouted, now, settings.gateway_ack_timeout, settings.resync_every
         )
+        rebalancing = Rebalancing(ledger, reconciler.placer, now, settings.rebalance_every)
+        reclaims = Reclaims(ledger.world, reconciler.look_at)
         diagnoses = Diagnoses(ledger.world, live, gateways, sessions, watch, now, settings.delete_idle_after)
         traffic = Traffic(now)
         ramps = Ramps(ledger, traffic, now)
@@ -110,6 +115,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             autoscaler,
             feed,
             waiting,
+            reconciler.placer,
             stop,
         )
         interceptors = (
@@ -128,6 +134,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             (gateways.look, second, "gateways that are away"),
             (feed.look, second, "facts of gateways"),
             (ramps.look, second, "ramps"),
+            (reclaims.look, second, "nodes that are taken away"),
+            (rebalancing.look, settings.rebalance_every, "rebalancing"),
             (partial(_expire, ledger), second, "expiry of access tokens"),
             (used.write, minute, "uses of access tokens"),
             (partial(_prune, store, settings), 10 * minute, "event pruning"),
@@ -175,7 +183,8 @@ async def _end_when_fenced(ledger: Ledger, stop: asyncio.Event) -> None:
 async def _retain(ledger: Ledger, settings: Settings, clock: Callable[[], datetime]) -> None:
     def decide(world: World) -> Changes:
         def serving(service: str) -> bool:
-            return any(i.serves for i in world.instances_of(service))
+            sleeps = not world.services[service].wanted and may_sleep(world, service)
+            return sleeps or any(i.serves for i in world.instances_of(service))
 
         return retained(world.services.values(), serving, settings.delete_idle_after, clock())
 
@@ -187,8 +196,10 @@ async def _expire(ledger: Ledger) -> None:
         await ledger.change(lambda world: expired(world, now()))
 
 
-def _metered(clock: Callable[[], datetime], world: World, changes: Changes) -> Changes:
-    return with_usage(world, changes, clock())
+def _amended(clock: Callable[[], datetime], world: World, changes: Changes) -> Changes:
+    """Every commit keeps the book of usage, and policies in step with the versions in force."""
+    now = clock()
+    return with_usage(world, with_policies(world, changes, now), now)
 
 
 async def _prune(store: Store, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from libs.telemetry.traces import inject
 from services.scheduler.access.last_used import LastUsed
 from services.scheduler.access.opening import WebLinks
 from services.scheduler.admin.access_servicer import AccessTokenServicer
+from services.scheduler.admin.autoscaler_servicer import AutoscalerServicer
 from services.scheduler.admin.dataset_servicer import DatasetServicer
 from services.scheduler.admin.event_servicer import EventServicer
 from services.scheduler.admin.gateway_servicer import GatewayServicer
@@ -37,6 +38,7 @@ from services.scheduler.admin.usage_servicer import UsageServicer
 from services.scheduler.admin.views import ServiceViews
 from services.scheduler.agents.servicer import AgentLinkServicer
 from services.scheduler.agents.sessions import Sessions
+from services.scheduler.capacity.servicer import CapacityServicer
 from services.scheduler.diagnose.asking import Diagnoses
 from services.scheduler.facts_feed.feed import FactsFeed
 from services.scheduler.facts_feed.servicer import FactsServicer
@@ -48,9 +50,11 @@ from services.scheduler.ledger import Ledger
 from services.scheduler.live import Live
 from services.scheduler.mirrors.comparisons import Comparisons
 from services.scheduler.ramp.loop import Ramps
+from services.scheduler.reconcile.placing import Placer
 from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.servicer import Listeners, RoutesServicer
 from services.scheduler.routes.table import RoutesTable
+from services.scheduler.scaling.servicer import ScalingServicer
 from services.scheduler.scaling.waiting import WaitingRequests
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.settings import Settings
@@ -73,10 +77,13 @@ ROLES: dict[str, TokenRole | frozenset[TokenRole]] = {
             "GatewayService",
             "TrafficService",
             "UsageService",
+            "CapacityService",
+            "AutoscalerService",
         )
     },
     "easel.metrics.v1.MetricsService": TokenRole.ADMIN,
     "easel.autoscaler.v1.ReplayService": TokenRole.ADMIN,
+    "easel.autoscaler.v1.ScalingService": TokenRole.ADMIN,
     "easel.agent.v1.AgentLinkService": TokenRole.JOIN,
     "easel.gateway.v1.RoutesService": TokenRole.JOIN,
     "easel.facts.v1.FactsService": frozenset({TokenRole.JOIN, TokenRole.ADMIN}),
@@ -109,6 +116,7 @@ class Parts:
     autoscaler: Peer
     feed: FactsFeed
     waiting: WaitingRequests
+    placer: Placer
     stop: asyncio.Event
 
 
@@ -116,6 +124,7 @@ def contracts(parts: Parts) -> list[Service]:
     """Every contract with what answers it."""
     added = {
         **_of_services(parts),
+        **_of_sizes(parts),
         **_of_traffic(parts),
         **_of_storage(parts),
         **_of_links(parts),
@@ -130,7 +139,11 @@ Adders = dict[str, Callable[[Any], None]]
 def _of_services(parts: Parts) -> Adders:
     p, settings = parts, parts.settings
     views = ServiceViews(
-        p.ledger.world, p.gateways.public_url, settings.public_url, settings.delete_idle_after
+        p.ledger.world,
+        p.gateways.public_url,
+        settings.public_url,
+        settings.delete_idle_after,
+        p.waiting.of,
     )
     services = Services(p.ledger, now, inject, p.vault)
     service = ServiceServicer(p.ledger, services, views, p.diagnoses, p.stop)
@@ -138,14 +151,31 @@ def _of_services(parts: Parts) -> Adders:
     nodes = NodeServicer(p.ledger, p.sessions, now)
     events = EventServicer(p.ledger, p.store, p.stop)
     groups = GroupServicer(p.ledger, views, p.ramps.said, now)
-    usage = UsageServicer(p.ledger.world, p.store, now, settings.usage_kept)
     return {
         "easel.admin.v1.ServiceService": partial(admin.add_ServiceServiceServicer_to_server, service),
         "easel.admin.v1.InstanceService": partial(admin.add_InstanceServiceServicer_to_server, instances),
         "easel.admin.v1.NodeService": partial(admin.add_NodeServiceServicer_to_server, nodes),
         "easel.admin.v1.EventService": partial(admin.add_EventServiceServicer_to_server, events),
         "easel.admin.v1.GroupService": partial(admin.add_GroupServiceServicer_to_server, groups),
+    }
+
+
+def _of_sizes(parts: Parts) -> Adders:
+    p = parts
+    usage = UsageServicer(p.ledger.world, p.store, now, p.settings.usage_kept)
+    policies = AutoscalerServicer(p.ledger, p.store, p.waiting.of, now)
+    decisions = ScalingServicer(p.ledger, now)
+    return {
         "easel.admin.v1.UsageService": partial(scaling.add_UsageServiceServicer_to_server, usage),
+        "easel.admin.v1.CapacityService": partial(
+            scaling.add_CapacityServiceServicer_to_server, CapacityServicer(p.ledger.world, p.placer)
+        ),
+        "easel.admin.v1.AutoscalerService": partial(
+            scaling.add_AutoscalerServiceServicer_to_server, policies
+        ),
+        "easel.autoscaler.v1.ScalingService": partial(
+            autoscaler_pb2_grpc.add_ScalingServiceServicer_to_server, decisions
+        ),
     }
 
 

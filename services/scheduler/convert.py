@@ -86,6 +86,7 @@ def instance_to_proto(instance: Instance, runtime: Runtime | None) -> admin_pb2.
         run=instance.run,
         pool=instance.pool,
         instance_type=instance.instance_type,
+        phases=[common_pb2.StartPhase(name=each.name, seconds=each.seconds) for each in instance.phases],
     )
 
 

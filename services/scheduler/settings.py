@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     # Where calls about numbers, and replays of policies, are handed on to; empty: there is no such service.
     metrics: str = ""
     autoscaler: str = ""
+    # How long requests under way may hold an instance that is one too many while its service goes on.
+    scale_in_drain: timedelta = Field(default=timedelta(hours=1), ge=timedelta(), le=timedelta(days=7))
     # How often instances are looked at that could be on a better node.
     rebalance_every: timedelta = Field(default=timedelta(minutes=1), gt=timedelta())
     drain_for: timedelta = timedelta(seconds=3)

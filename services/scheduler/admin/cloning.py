@@ -12,11 +12,17 @@ from services.scheduler.world import World
 def cloned(world: World, name: str, new_name: str, change: str) -> Accepted:
     """The document in force under a new name, with `change` merged in; it gets a token of its own.
 
-    Labels, group and references to secrets are taken along. Raises NotFound, InvalidSpec, AlreadyExists.
+    Labels, group, references to secrets and the policies in force are taken along. Raises NotFound,
+    InvalidSpec, AlreadyExists.
     """
     service = world.service(name)
     document = in_force(service, world.version(name, service.version))
     document.pop("token", None)
+    records = {"autoscaler": world.autoscalers.get(name), "cronScaler": world.cronscalers.get(name)}
+    for key, record in records.items():
+        document.pop(key, None)
+        if record is not None:
+            document[key] = json.loads(record.policy_json)
     document["metadata"]["name"] = new_name
     changed = updated(json.dumps(document), change or "{}", False)
     if changed.get("token") == MASKED:

@@ -26,6 +26,10 @@ def deleted(world: World, instance_id: str, now: datetime) -> Changes:
     """
     instance = world.instance(instance_id)
     service = world.service(instance.service)
+    if instance.leaves_patiently and instance.state is InstanceState.TERMINATING:
+        hurried = replace(instance, leaves_patiently=False)
+        why = "it has its grace period from now on: its removal was asked for"
+        return _told(hurried, "InstanceHurried", why, now)
     if instance.state is InstanceState.TERMINATING or instance.replace_why:
         return Changes()
     if not service.deleting:

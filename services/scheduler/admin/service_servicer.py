@@ -153,7 +153,8 @@ class ServiceServicer(admin_pb2_grpc.ServiceServiceServicer):
     async def ScaleService(
         self, request: admin_pb2.ScaleServiceRequest, context: Context
     ) -> admin_pb2.ScaleServiceResponse:
-        service = await self._services.scale(request.name, request.instances, request.why)
+        named = tuple(request.instances_to_delete)
+        service = await self._services.scale(request.name, request.instances, request.why, named)
         return admin_pb2.ScaleServiceResponse(service=self._view(service))
 
     async def ListServiceVersions(

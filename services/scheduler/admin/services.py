@@ -21,12 +21,14 @@ from services.scheduler.admin.updating import (
     decide_update,
     warned_events,
 )
-from services.scheduler.admin.writing import changeable, resized, service_event, takeable, written
+from services.scheduler.admin.writing import changeable, service_event, takeable, written
 from services.scheduler.facts import facts
 from services.scheduler.groups.membership import placed, refuse_taken, with_groups
 from services.scheduler.ledger import Decision, Ledger
 from services.scheduler.masking import masked
 from services.scheduler.rollout.begin import Action, PlanAsked
+from services.scheduler.scaling.apply import refuse_unknown_instances
+from services.scheduler.scaling.begin import first_size, scaled_by_hand
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World
 
@@ -112,19 +114,19 @@ class Services:
             warnings=update.warnings,
         )
 
-    async def scale(self, name: str, instances: int, why: str) -> Service:
-        """Raises InvalidRequest."""
+    async def scale(self, name: str, instances: int, why: str, leave_first: tuple[str, ...] = ()) -> Service:
+        """`leave_first` are instances that go before others. Raises InvalidRequest."""
         if instances > MOST_INSTANCES:
             raise InvalidRequest("instances", instances, f"at most {MOST_INSTANCES}")
 
         def decide(world: World) -> Changes:
             service = changeable(world, name, "it cannot be scaled")
+            refuse_unknown_instances(world, service, leave_first, service.wanted - instances)
             if service.wanted == instances:
                 return Changes()
             if instances == 0:
                 takeable(world, name, "it cannot go to 0 instances")
-            reason = why or f"scaled from {service.wanted} to {instances} instances by hand"
-            return written(service, resized(service, instances), "ServiceScaled", reason, self._clock())
+            return scaled_by_hand(world, service, instances, why, leave_first, self._clock())
 
         return await self._changed(name, decide)
 
@@ -218,7 +220,7 @@ class Services:
             name=name,
             id=f"svc-{secrets.token_hex(6)}",
             version=1,
-            wanted=taken.spec.metadata.instance,
+            wanted=first_size(taken.spec),
             token=taken.token,
             created_at=now,
             updated_at=now,

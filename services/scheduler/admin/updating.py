@@ -25,6 +25,8 @@ from services.scheduler.pointer import pointed_at
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout, version_before
 from services.scheduler.rollout.situation import update_of
 from services.scheduler.rollout.staging import kept
+from services.scheduler.scaling.begin import size_asked
+from services.scheduler.scaling.history import BY_HAND, Cause, scaled
 from services.scheduler.world import World
 
 NO_EFFECT = "plan: no instance is replaced, so it has no effect"
@@ -94,8 +96,10 @@ def changes_of(update: Update, traceparent: str, now: datetime) -> Changes:
     if update.rollout is None:
         if update.changes_nothing:
             return Changes()
-        reason = "ServiceScaled" if before.wanted != after.wanted else "ServiceLabelsSet"
-        return written(before, after, reason, update.why, now)
+        if before.wanted == after.wanted:
+            return written(before, after, "ServiceLabelsSet", update.why, now)
+        told = written(before, after, "ServiceScaled", update.why, now)
+        return replace(told, events=(scaled(before, after.wanted, Cause(BY_HAND, update.why), now),))
     told = written(before, replace(after, traceparent=traceparent), "ServiceUpdated", update.why, now)
     new: tuple[Record, ...] = () if update.version.revision else (update.version,)
     warned = warned_events(after, update.warnings, now)
@@ -149,7 +153,10 @@ def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
     stored = world.version(service.name, service.version)
     before = in_force(service, stored)
     taken = _accepted(world, service, before, ask)
-    document, wanted = json.loads(taken.spec_json), taken.spec.metadata.instance
+    document, wanted = (
+        json.loads(taken.spec_json),
+        size_asked(world, service, taken.spec, stored, ask.replace),
+    )
     after = replace(resized(service, wanted), labels=dict(taken.spec.labels), token=taken.token)
     # Labels that were set apart may also go back to what the version's own document says.
     if any(same_but_for_instances(document, known) for known in (before, json.loads(stored.spec_json))):

@@ -34,10 +34,12 @@ class ServiceViews:
         gateway_url: Callable[[str], str | None],
         fallback: str,
         delete_idle_after: timedelta,
+        waiting: Callable[[str], int] = lambda service: 0,
     ) -> None:
-        """`gateway_url` is where a gateway says it is; `fallback` stands for the shared one before."""
+        """`gateway_url` is where a gateway says it is; `fallback` stands for the shared one before; `waiting`
+        is how many requests gateways hold for a service."""
         self._world, self._gateway_url, self._fallback = world, gateway_url, fallback
-        self._delete_idle_after = delete_idle_after
+        self._delete_idle_after, self._waiting = delete_idle_after, waiting
 
     def url_of(self, gateway: str) -> str:
         """Where clients reach a gateway; empty while that is not known."""
@@ -47,6 +49,7 @@ class ServiceViews:
 
     def of(self, service: Service) -> admin_pb2.Service:
         view = service_view(self._world, service, self.url_of(service.gateway))
+        view.waiting = self._waiting(service.name)
         gone_at = time_to_proto(delete_at(service, self._delete_idle_after))
         if gone_at is not None:
             view.delete_at.CopyFrom(gone_at)
@@ -85,6 +88,8 @@ def service_view(world: World, service: Service, gateway_url: str) -> admin_pb2.
         weight=service.weight,
         traffic_share=_share(world, service),
         gateway=service.gateway,
+        autoscaler_enabled=service.name in world.autoscalers,
+        cronscaler_enabled=service.name in world.cronscalers,
     )
 
 

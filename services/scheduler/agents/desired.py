@@ -16,6 +16,9 @@ from services.scheduler.secrets.vault import Vault
 from services.scheduler.secrets.wants import Wants, handed_out, wants_of
 from services.scheduler.world import World
 
+# How long is waited for requests under way in an instance that is one too many.
+PATIENCE = timedelta(hours=1)
+_MS = timedelta(milliseconds=1)
 # Keys of a store that say where it is, not what opens it.
 _NO_SECRET = frozenset({"endpoint", "region", "addressing"})
 
@@ -30,15 +33,19 @@ def order_of(instance: Instance) -> tuple[object, ...] | None:
         instance.gpu_uuids,
         instance.host_port,
         instance.stopping,
+        instance.leaves_patiently,
         instance.run,
         instance.isolated or instance.detached,
     )
 
 
-def desired_state(world: World, node: str, epoch: int, vault: Vault | None = None) -> agent_pb2.DesiredState:
+def desired_state(
+    world: World, node: str, epoch: int, vault: Vault | None = None, patience: timedelta = PATIENCE
+) -> agent_pb2.DesiredState:
     """Everything placed on `node`, in a fixed order, so that equal states are equal messages.
 
-    Datasets are resolved. Without a vault no secret is handed out.
+    Datasets are resolved. Without a vault no secret is handed out. What is one too many may end what is under
+    way in it for as long as `patience`, and for as long as its grace period at least.
     """
     vault = vault or Vault(world, Seal(()))
     desired = agent_pb2.DesiredState(epoch=epoch)
@@ -58,7 +65,7 @@ def desired_state(world: World, node: str, epoch: int, vault: Vault | None = Non
             stop=instance.stopping,
             resources=resources_to_proto(instance.resources),
             run=instance.run,
-            drain_ms=round(grace.total_seconds() * 1000),
+            drain_ms=round((max(grace, patience) if instance.leaves_patiently else grace) / _MS),
             isolated=instance.isolated or instance.detached,
             secrets=handed_out(wants, world.secrets, vault),
         )

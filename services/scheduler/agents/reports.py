@@ -7,6 +7,7 @@ from datetime import datetime
 from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes, Record
 from libs.domain.records import Event, Instance
+from libs.domain.scaling import StartPhase
 from libs.domain.states import TROUBLED_STATES, EventKind, InstanceState
 from libs.rpc.convert import INSTANCE_STATES, time_from_proto
 from services.scheduler.world import World
@@ -76,7 +77,17 @@ def _told(instance: Instance, report: agent_pb2.InstanceReport, now: datetime) -
         started_at=time_from_proto(report, "started_at") or instance.started_at,
         # What was ready may have had requests, also when its agent does not say since when.
         ready_at=time_from_proto(report, "ready_at") or instance.ready_at or (now if ready else None),
+        phases=_phases(instance, report) if report.phases else instance.phases,
     )
+
+
+def _phases(instance: Instance, report: agent_pb2.InstanceReport) -> tuple[StartPhase, ...]:
+    """How long it took to find a node, and what its agent says of the rest."""
+    told = [StartPhase(each.name, each.seconds) for each in report.phases]
+    if instance.placed_at is not None:
+        placing = max(0.0, (instance.placed_at - instance.created_at).total_seconds())
+        told.insert(0, StartPhase("placing", placing))
+    return tuple(told)
 
 
 def _returned(instance: Instance, now: datetime) -> Instance:
@@ -87,6 +98,9 @@ def _returned(instance: Instance, now: datetime) -> Instance:
         why=f"node {instance.node} is back, and was given up on meanwhile",
         drain_started_at=now,
         stopping=True,
+        leaves_patiently=False,
+        # Its stay ended when it was given up on; this is another one.
+        placed_at=now,
     )
 
 

@@ -10,7 +10,7 @@ from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, NotFound, Unavailable
 from libs.domain.records import ImagePull, Instance, Node, Secret
 from libs.domain.states import NodeState
-from services.scheduler.agents.desired import desired_state, order_of, secrets_of
+from services.scheduler.agents.desired import PATIENCE, desired_state, order_of, secrets_of
 from services.scheduler.agents.logs import LogInbox
 from services.scheduler.secrets.hiding import without
 from services.scheduler.secrets.vault import Vault
@@ -21,10 +21,17 @@ class Session:
     """One agent's open link: its newest desired state goes out when it changed, its log chunks come in."""
 
     def __init__(
-        self, node: str, epoch: int, world: World, agent: str, now: datetime, vault: Vault | None
+        self,
+        node: str,
+        epoch: int,
+        world: World,
+        agent: str,
+        now: datetime,
+        vault: Vault | None,
+        patience: timedelta,
     ) -> None:
         self.node, self.epoch, self.agent, self.heard_at = node, epoch, agent, now
-        self._world, self._vault = world, vault
+        self._world, self._vault, self._patience = world, vault, patience
         self._stale = asyncio.Event()
         self._stale.set()
         self._asks: list[agent_pb2.ConnectResponse] = []
@@ -68,7 +75,7 @@ class Session:
                 yield ask
             self._orders = {i.id: order_of(i) for i in self._world.instances_on(self.node)}
             self._group = self.group
-            desired = desired_state(self._world, self.node, self.epoch, self._vault)
+            desired = desired_state(self._world, self.node, self.epoch, self._vault, self._patience)
             if desired != self._sent:
                 self._sent = desired
                 yield agent_pb2.ConnectResponse(desired=desired)
@@ -140,9 +147,11 @@ class Sessions:
         clock: Callable[[], datetime],
         silent_after: timedelta = timedelta(seconds=10),
         vault: Vault | None = None,
+        patience: timedelta = PATIENCE,
     ) -> None:
+        """`patience`: how long is waited for requests under way in instances that are one too many."""
         self._world, self._clock, self._silent_after = world, clock, silent_after
-        self._vault = vault
+        self._vault, self._patience = vault, patience
         self._open: dict[str, Session] = {}
         # A scheduler that just started gives every node the benefit of the doubt that was not given up on.
         self.last_seen: dict[str, datetime] = {
@@ -168,7 +177,9 @@ class Sessions:
                     f"another agent is connected as node {node!r}; give this one its own name"
                 )
             older.close()
-        session = self._open[node] = Session(node, epoch, self._world, agent, self._clock(), self._vault)
+        session = self._open[node] = Session(
+            node, epoch, self._world, agent, self._clock(), self._vault, self._patience
+        )
         return session
 
     def closed(self, session: Session) -> None:

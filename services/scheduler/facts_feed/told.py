@@ -17,13 +17,13 @@ from libs.rpc.convert import (
 )
 from services.scheduler.gateways.standing import standing
 from services.scheduler.gpus.fences import active_fence
+from services.scheduler.pool.machine import machine_of
 from services.scheduler.rollout.situation import update_of
 from services.scheduler.routes.gateways import Gateway
 from services.scheduler.routes.in_force import facts_in_force
 from services.scheduler.world import World
 
 _LEAVING = (InstanceState.TERMINATING, InstanceState.LOST)
-_INSTANCE_TYPE, _SPOT = "easel/instance-type", "easel/spot"
 
 
 def service_told(world: World, service: Service, waiting: int) -> facts_pb2.ServiceFacts:
@@ -53,7 +53,7 @@ def service_told(world: World, service: Service, waiting: int) -> facts_pb2.Serv
 
 
 def node_told(world: World, node: Node) -> facts_pb2.NodeFacts:
-    group = world.resource_groups.get(node.resource_group)
+    group, machine = world.resource_groups.get(node.resource_group), machine_of(node.labels)
     return facts_pb2.NodeFacts(
         name=node.name,
         resource_group=node.resource_group,
@@ -64,8 +64,8 @@ def node_told(world: World, node: Node) -> facts_pb2.NodeFacts:
         capacity=resources_to_proto(_offer(node)),
         allocated=_held(world, node),
         fenced_gpus=sum(_fence(world, node, gpu.uuid) is not None for gpu in node.gpus),
-        instance_type=node.labels.get(_INSTANCE_TYPE, ""),
-        spot=node.labels.get(_SPOT, "").lower() == "true",
+        instance_type=machine.instance_type,
+        spot=machine.spot,
     )
 
 

@@ -7,18 +7,23 @@ from libs.domain.errors import InvalidSpec
 from libs.domain.records import Instance, Service
 from libs.domain.states import InstanceState, ServiceState
 from services.scheduler.facts import facts_of
-from services.scheduler.reconcile.state import all_ready
+from services.scheduler.reconcile.state import all_ready, asleep
 from services.scheduler.rollout.obsolete import predates_restart
 from services.scheduler.rollout.situation import update_of
+from services.scheduler.scaling.policies import may_sleep
 from services.scheduler.world import World
 
 
 def at_rest(world: World, service: Service) -> bool:
     """True only where all that is wanted is there, does its work and may stay; what is doubtful is not."""
     settled = service.state is ServiceState.RUNNING and service.stable_version == service.version
-    if not settled or service.stopped or service.deleting or service.why != all_ready(service):
+    if not settled or service.stopped or service.deleting:
         return False
     if update_of(service, world.rollouts.get(service.name)) is not None:
+        return False
+    if service.why == asleep(0):
+        return _sleeps(world, service)
+    if service.why != all_ready(service):
         return False
     instances = world.instances_of(service.name)
     count = 0
@@ -27,6 +32,11 @@ def at_rest(world: World, service: Service) -> bool:
         if not _stays(world, service, instance):
             return False
     return 0 < count == service.wanted and _can_be_read(world, service)
+
+
+def _sleeps(world: World, service: Service) -> bool:
+    gone = not service.wanted and not any(world.instances_of(service.name))
+    return gone and may_sleep(world, service.name) and _can_be_read(world, service)
 
 
 def _stays(world: World, service: Service, instance: Instance) -> bool:

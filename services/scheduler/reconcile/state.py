@@ -21,12 +21,15 @@ _SETTLED = (ServiceState.RUNNING, ServiceState.SCALING)
 
 
 def service_state(
-    service: Service, rollout: Rollout | None, instances: Iterable[Instance]
+    service: Service, rollout: Rollout | None, instances: Iterable[Instance], sleeps: bool = False
 ) -> tuple[ServiceState, str]:
-    """The state EAS would name, and why in one sentence."""
+    """The state EAS would name, and why in one sentence. One that `sleeps` is in service without any
+    instance: it answers, once one is there, and nobody has to start it."""
     remaining = [i for i in instances if i.state is not InstanceState.LOST]
     if service.deleting:
         return ServiceState.DELETING, _leaving(remaining)
+    if sleeps and not service.wanted and not service.stopped:
+        return ServiceState.RUNNING, asleep(sum(not i.detached for i in remaining))
     if service.stopped or not service.wanted:
         leaving = [i for i in remaining if not i.detached or i.state is InstanceState.TERMINATING]
         if leaving:
@@ -75,6 +78,14 @@ def _settled(service: Service, current: list[Instance]) -> tuple[ServiceState, s
     if service.state is ServiceState.CREATING:
         return ServiceState.CREATING, progress
     return ServiceState.WAITING, progress
+
+
+def asleep(leaving: int) -> str:
+    """The sentence of one that sleeps."""
+    if not leaving:
+        return "asleep: no instance until a request comes"
+    going = "1 instance is" if leaving == 1 else f"{leaving} instances are"
+    return f"asleep: no instance until a request comes; {going} still leaving"
 
 
 def _leaving(remaining: list[Instance]) -> str:

@@ -20,8 +20,11 @@ from services.scheduler.reconcile.placing import Crowd, Placer
 from services.scheduler.reconcile.rest import at_rest
 from services.scheduler.reconcile.state import service_state
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout
+from services.scheduler.rollout.groups import Removal
 from services.scheduler.rollout.plan import Creation, ServicePlan, plan_service
 from services.scheduler.rollout.situation import Situation
+from services.scheduler.scaling.patience import impatience
+from services.scheduler.scaling.policies import may_sleep
 from services.scheduler.world import World
 
 # How far the gateways are with routing around an instance.
@@ -71,10 +74,10 @@ class Turn:
             plan = ServicePlan(rollout=self.world.rollouts.get(service.name))
         self._rollout_told(service, plan.rollout, draft)
         created = [self._made(service, creation, draft) for creation in plan.create]
-        left = [self._left(removal.instance, removal.why, draft) for removal in plan.remove]
+        left = [self._left(removal, draft) for removal in plan.remove]
         mine |= {i.id: i for i in (*created, *left)}
         for instance in tuple(mine.values()):
-            mine[instance.id] = self._drained(instance, draft)
+            mine[instance.id] = self._drained(self._hurried(instance, service, draft), draft)
         if not unreadable:
             mine |= {i.id: i for i in self._placed(service, mine.values(), draft)}
         remaining = [i for i in mine.values() if i.id not in draft.gone]
@@ -137,6 +140,7 @@ class Turn:
             makes_room=lambda leaving: self._makes_room(leaving, service.wanted, instances),
             rank_of=self._rank_of(facts),
             leave_within=facts.grace + LAST_CALL if facts else LAST_CALL,
+            sleeps=may_sleep(self.world, service.name),
             port_holder=self._port_holder,
         )
 
@@ -177,18 +181,28 @@ class Turn:
         draft.of_instance(instance, "InstanceCreated", creation.why)
         return instance
 
-    def _left(self, instance: Instance, why: str, draft: Draft) -> Instance:
+    def _left(self, removal: Removal, draft: Draft) -> Instance:
         leaving = replace(
-            instance,
+            removal.instance,
             state=InstanceState.TERMINATING,
             ready=False,
-            why=why,
+            why=removal.why,
             drain_started_at=self.now,
             restart_asked_at=None,
+            leaves_patiently=removal.patient,
         )
         draft.instances[leaving.id] = leaving
-        draft.of_instance(leaving, "InstanceLeaving", why)
+        draft.of_instance(leaving, "InstanceLeaving", removal.why)
         return leaving
+
+    def _hurried(self, instance: Instance, service: Service, draft: Draft) -> Instance:
+        """Takes back the patience with one that leaves, where it cannot be had any more."""
+        node, sleeps = self.world.nodes.get(instance.node), may_sleep(self.world, service.name)
+        why = impatience(instance, service, node, sleeps)
+        if not why:
+            return instance
+        draft.of_instance(instance, "InstanceHurried", f"it has its grace period from now on: {why}")
+        return self._drafted(replace(instance, leaves_patiently=False, why=why), draft)
 
     def _drained(self, instance: Instance, draft: Draft) -> Instance:
         """Stops what left traffic, or starts its program anew, once no gateway routes to it."""
@@ -248,7 +262,7 @@ class Turn:
         if service.deleting and all(i.state is InstanceState.LOST for i in instances):
             self._deleted(service, instances, draft)
             return
-        state, why = service_state(service, rollout, instances)
+        state, why = service_state(service, rollout, instances, may_sleep(self.world, service.name))
         if unreadable:
             state, why = ServiceState.FAILED, unreadable
         before = self.world.services[service.name]

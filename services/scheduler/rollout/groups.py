@@ -11,10 +11,12 @@ from services.scheduler.rollout.situation import Situation
 
 @dataclass(frozen=True)
 class Removal:
-    """An instance that must leave, and the sentence why."""
+    """An instance that must leave, and the sentence why. One that is `patient` may end what is under way in
+    it, however long that takes: the service goes on without it."""
 
     instance: Instance
     why: str
+    patient: bool = False
 
 
 @dataclass

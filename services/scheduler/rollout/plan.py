@@ -63,16 +63,21 @@ def _everything(situation: Situation, groups: Groups) -> tuple[Removal, ...]:
         why = "the service is being deleted"
     else:
         why = "the service is stopped" if service.stopped else "no instances are wanted"
+    asleep = situation.sleeps and not (service.stopped or service.deleting)
+    if asleep:
+        why = "the service falls asleep"
     stays = [i for i in groups.apart if i.detached and not service.deleting and not must_leave(i, situation)]
     staying = {i.id for i in stays}
-    return tuple(Removal(i, why) for i in (*groups.apart, *groups.counted) if i.id not in staying)
+    going = (i for i in (*groups.apart, *groups.counted) if i.id not in staying)
+    return tuple(Removal(i, why, patient=asleep) for i in going)
 
 
 def _case(situation: Situation, groups: Groups, share: Shares, hold: str) -> Leaving:
     """Who stays, who is too many, who is to be replaced."""
     service = situation.service
     new = [*groups.held, *groups.fresh]
-    extra = surplus_order(new, situation.rank_of)[: max(0, len(new) - share.new)]
+    order = surplus_order(new, situation.rank_of, service.leave_first)
+    extra = order[: max(0, len(new) - share.new)]
     kept = {i.id for i in _kept(groups, share)}
     replaced = [
         Removal(i, of_another_version(i, service))
@@ -83,7 +88,7 @@ def _case(situation: Situation, groups: Groups, share: Shares, hold: str) -> Lea
     held = [i for i in groups.held if i.id not in goes]
     return Leaving(
         staying=[i for i in (*groups.fresh, *groups.old) if i.id not in goes],
-        surplus=[Removal(i, _too_many(situation, share)) for i in extra],
+        surplus=[Removal(i, _too_many(situation, share), patient=not share.old) for i in extra],
         stale=[*groups.moving, *replaced],
         target=max(0, situation.wanted - len(held)),
         unavailable=situation.unavailable,

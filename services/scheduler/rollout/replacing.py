@@ -46,16 +46,24 @@ def leaving(case: Leaving) -> list[Removal]:
 
 
 def surplus_order(
-    instances: Iterable[Instance], rank_of: Callable[[Instance], int] = lambda _: 0
+    instances: Iterable[Instance],
+    rank_of: Callable[[Instance], int] = lambda _: 0,
+    leave_first: Sequence[str] = (),
 ) -> list[Instance]:
-    """Who goes first when there are too many: what does not serve, then what is on the lowest tier, then the
-    youngest, isolated ones late. `rank_of` is an instance's tier, higher for a lower one.
+    """Who goes first when there are too many: what does not serve, then what is on the lowest tier, then who
+    is named to leave first, in that order, then the youngest; isolated ones late.
+
+    `rank_of` is an instance's tier, higher for a lower one.
 
     Of those that serve the oldest goes last of all, so that what is kept for inspection outlives no service.
     """
-    ranked = sorted(
-        instances, key=lambda i: (i.isolated, i.serves, -rank_of(i), -i.created_at.timestamp(), i.id)
-    )
+    named = {instance: place for place, instance in enumerate(leave_first)}
+
+    def place(i: Instance) -> tuple[bool, bool, int, int, float, str]:
+        asked = named.get(i.id, len(named))
+        return i.isolated, i.serves, -rank_of(i), asked, -i.created_at.timestamp(), i.id
+
+    ranked = sorted(instances, key=place)
     oldest = next((place for place in reversed(range(len(ranked))) if ranked[place].serves), None)
     return ranked if oldest is None else [*ranked[:oldest], *ranked[oldest + 1 :], ranked[oldest]]
 

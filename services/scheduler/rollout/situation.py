@@ -33,6 +33,8 @@ class Situation:
     port_holder: Callable[[Instance], str] = lambda _: ""
     rank_of: Callable[[Instance], int] = lambda _: 0
     leave_within: timedelta = timedelta()
+    # Whether it is in service without any instance, too: one is started when a request comes.
+    sleeps: bool = False
 
     @property
     def wanted(self) -> int:

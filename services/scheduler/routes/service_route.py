@@ -14,6 +14,7 @@ from services.scheduler.facts import Facts
 from services.scheduler.routes.address import Address
 from services.scheduler.routes.in_force import facts_in_force
 from services.scheduler.routes.mirror_routes import mirrors_of
+from services.scheduler.scaling.policies import autoscaler_of
 from services.scheduler.world import World
 
 # Of services that name no metadata.rpc.keepalive, where their gateway says nothing else.
@@ -36,6 +37,7 @@ def route_of(world: World, service: Service, around: Surroundings) -> gateway_pb
     facts = facts_in_force(world, service)
     tokens = tokens_of(world, Owner("service", service.name))
     ready = sorted((i for i in world.instances_of(service.name) if i.routed), key=lambda i: (i.version, i.id))
+    hold = hold_of(world, service)
     return gateway_pb2.ServiceRoute(
         name=service.name,
         tokens=[token.value for token in tokens],
@@ -46,7 +48,9 @@ def route_of(world: World, service: Service, around: Surroundings) -> gateway_pb
         webservice=facts.webservice,
         limits=_limits(facts),
         group=service.group,
-        backends=_backends(ready),
+        # One that sleeps keeps a place for the instance that is waited for.
+        backends=_backends(ready) or ([gateway_pb2.Backend(version=service.version)] if hold else []),
+        hold=hold,
         mirrors=mirrors_of(world, service),
         direct=direct_endpoints(service.gateway, ready, around),
         tcp_listeners=[gateway_pb2.TcpListener(id=lb, port=port) for lb, port in facts.edge.listeners],
@@ -69,6 +73,17 @@ def on_nodes(route: gateway_pb2.ServiceRoute) -> gateway_pb2.ServiceRoute:
     same.CopyFrom(route)
     del same.tcp_listeners[:]
     return same
+
+
+def hold_of(world: World, service: Service) -> gateway_pb2.Hold | None:
+    """How requests wait for an instance; None where they are refused while there is none."""
+    scaler = autoscaler_of(world, service.name)
+    if scaler is None or scaler.min or service.stopped or service.deleting:
+        return None
+    zero = scaler.behavior.on_zero
+    return gateway_pb2.Hold(
+        requests=zero.hold_requests, mib=zero.hold_mebibytes, within_ms=zero.hold_seconds * 1000
+    )
 
 
 def own_endpoints(route: gateway_pb2.ServiceRoute | None) -> set[str]:

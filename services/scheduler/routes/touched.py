@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from libs.db.changes import Record
 from libs.domain.records import Instance, Secret, Service, ServiceVersion
+from libs.domain.scaling import Autoscaler
 from libs.domain.traffic import AccessToken, Gateway, Group, Mirror, Ramp, Registry
 from services.scheduler.world import World
 
@@ -32,7 +33,7 @@ def touched_by(
                 touched.services |= {record.name, *_copied_to(world, record.name)}
             case Instance() | ServiceVersion():
                 touched.services |= {record.service, *_copied_to(world, record.service)}
-            case Mirror():
+            case Mirror() | Autoscaler():
                 touched.services.add(record.service)
             case AccessToken():
                 owners = touched.services if record.owner_kind == "service" else touched.groups

@@ -79,7 +79,8 @@ def test_both_forms_of_thresholds_count() -> None:
         (
             {"scaleStrategies": [{"metric_name": "qps", "threshold": 1}]},
             "autoscaler.scaleStrategies[0].metricName: got nothing, "
-            "expected a metric such as qps, rt[p99] or custom[NAME]@TAG[VALUE]; the key is written metricName, not metric_name",
+            "expected a metric such as qps, rt[p99] or custom[NAME]@TAG[VALUE]; "
+            "the key is written metricName, not metric_name",
         ),
         (
             {"behavior": {"burst": {"thresholdPercent": 100}}},

@@ -1,0 +1,104 @@
+"""What is kept of how a service changes its size: read, set, moved and removed. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from libs.domain.scaling import Autoscaler, CronJobState, Cronscaler
+from libs.spec import cron, parse_autoscaler, parse_cronscaler
+from libs.spec.autoscaler import Autoscaler as AutoscalerSpec
+from libs.spec.autoscaler import CronScaler as CronscalerSpec
+from libs.spec.autoscaler import ScaleJob
+from services.scheduler.world import World
+
+# No schedule rests for longer than this.
+_LONGEST_REST = timedelta(days=366)
+
+
+@lru_cache(maxsize=8192)
+def autoscaler_read(policy_json: str) -> AutoscalerSpec:
+    """What a stored policy says; it was accepted before, so it parses."""
+    return parse_autoscaler(policy_json).autoscaler
+
+
+@lru_cache(maxsize=8192)
+def cronscaler_read(policy_json: str) -> CronscalerSpec:
+    """What a stored schedule says."""
+    return parse_cronscaler(policy_json).cronscaler
+
+
+def autoscaler_of(world: World, service: str) -> AutoscalerSpec | None:
+    """The policy in force of a service."""
+    record = world.autoscalers.get(service)
+    return autoscaler_read(record.policy_json) if record is not None else None
+
+
+def may_sleep(world: World, service: str) -> bool:
+    """Whether the service may have no instance and be in service all the same."""
+    scaler = autoscaler_of(world, service)
+    return scaler is not None and scaler.min == 0
+
+
+def autoscaler_record(
+    service: str, document: Mapping[str, Any], known: Autoscaler | None, now: datetime
+) -> Autoscaler:
+    """The record of an accepted policy in the place of what is `known`: that one where nothing differs."""
+    text = json.dumps(document, sort_keys=True)
+    if known is None:
+        return Autoscaler(service, text, now, now)
+    return known if known.policy_json == text else replace(known, policy_json=text, updated_at=now)
+
+
+def cronscaler_record(
+    service: str, scaler: CronscalerSpec, known: Cronscaler | None, now: datetime
+) -> Cronscaler:
+    """The record of an accepted schedule in the place of what is `known`; jobs that stay keep their state."""
+    text = json.dumps(scaler.to_json(), sort_keys=True)
+    if known is None:
+        return Cronscaler(service, text, now, now, _begun(scaler))
+    if known.policy_json == text:
+        return known
+    before = {job.name: job for job in cronscaler_read(known.policy_json).scale_jobs}
+    states = {state.name: state for state in known.jobs if state.name in before}
+    kept = {
+        job.name: states[job.name]
+        for job in scaler.scale_jobs
+        if job.name in states and before[job.name] == job
+    }
+    jobs = tuple(kept.get(state.name, state) for state in _begun(scaler))
+    return replace(known, policy_json=text, updated_at=now, jobs=jobs)
+
+
+def moved(record: Autoscaler, least: int, most: int) -> Autoscaler:
+    """With other bounds, as the schedule asks; what a user has set stays as old as it is."""
+    document = {**json.loads(record.policy_json), "min": least, "max": most}
+    return replace(record, policy_json=json.dumps(document, sort_keys=True))
+
+
+def next_run(scaler: CronscalerSpec, job: ScaleJob, after: datetime) -> datetime | None:
+    """When a job is due next, past the days on which the schedule rests; None when that is never."""
+    schedule, zone = cron.parse(job.schedule), cron.zone_of(job.time_zone)
+    resting = [cron.parse(each) for each in scaler.exclude_dates]
+    due = schedule.next_after(after, zone)
+    while due is not None and due - after <= _LONGEST_REST:
+        day = due.astimezone(zone).date()
+        if not any(each.fires_on(day, zone) for each in resting):
+            return due
+        # The rest of that day is over with it.
+        end = cron.instant(datetime.combine(day + timedelta(days=1), datetime.min.time()), zone)
+        due = schedule.next_after(end - timedelta(seconds=1), zone)
+    return due if not resting else None
+
+
+def in_words(scaler: AutoscalerSpec) -> str:
+    """Such as "1 to 10 instances, by qps 10 and cpu 50"."""
+    named = " and ".join(f"{each.metric_name} {each.threshold:g}" for each in scaler.thresholds)
+    bounds = f"{scaler.min} to {scaler.max} instances"
+    return f"{bounds}, by {named}" if named else bounds
+
+
+def _begun(scaler: CronscalerSpec) -> tuple[CronJobState, ...]:
+    return tuple(CronJobState(job.name) for job in scaler.scale_jobs)
