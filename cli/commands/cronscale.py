@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 cronscale = typer.Typer(
     cls=ServiceFirst,
     short_help="See and set the sizes of services at certain times.",
-    help="See and set the sizes of services at certain times.\n\n`easel cronscale SERVICE` shows one schedule, "
-    "`easel cronscale SERVICE -s FILE.json` sets one.",
+    help="See and set the sizes of services at certain times.\n\n"
+    "`easel cronscale SERVICE` shows one schedule, `easel cronscale SERVICE -s FILE.json` sets one.",
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")]

@@ -29,7 +29,7 @@ from libs.domain.errors import (
 from libs.domain.states import TokenRole
 from libs.rpc.interceptors import BearerTokens, Refusals
 from libs.rpc.server import Service, serving
-from tests.support.fake_admin_rows import TrafficRows
+from tests.support.fake_admin_rows import ScalingRows, TrafficRows
 
 ADMIN_TOKEN = "an-admin-token"
 JOIN_TOKEN = "a-join-token"
@@ -62,6 +62,7 @@ class FakeAdmin:
         self.datasets: dict[tuple[str, str], pb.Dataset] = {}
         self.pulls: dict[str, pb.ImagePull] = {}
         self.traffic = TrafficRows()
+        self.scaling = ScalingRows()
         self.findings: dict[str, list[pb.Finding]] = {}
         self.updates: list[pb.UpdateServiceRequest] = []
         self.fate = Fate.READY

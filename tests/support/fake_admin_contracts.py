@@ -4,8 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from easel.admin.v1 import admin_pb2_grpc as rpc
+from easel.admin.v1 import scaling_pb2_grpc
+from easel.autoscaler.v1 import autoscaler_pb2_grpc
+from easel.metrics.v1 import metrics_pb2_grpc
 from tests.support.fake_admin import FakeAdmin
 from tests.support.fake_admin_gateways import AccessTokens, Gateways
+from tests.support.fake_admin_scaling import Autoscalers, Capacity, Metrics, Replays, Usage
 from tests.support.fake_admin_servicers import Events, Instances, Nodes, Services, Tokens
 from tests.support.fake_admin_storage import Datasets, Images, Secrets
 from tests.support.fake_admin_traffic import Groups, Traffic
@@ -23,4 +27,12 @@ CONTRACTS: dict[str, tuple[Callable[..., None], Callable[[FakeAdmin], Any]]] = {
     "easel.admin.v1.TrafficService": (rpc.add_TrafficServiceServicer_to_server, Traffic),
     "easel.admin.v1.GatewayService": (rpc.add_GatewayServiceServicer_to_server, Gateways),
     "easel.admin.v1.AccessTokenService": (rpc.add_AccessTokenServiceServicer_to_server, AccessTokens),
+    "easel.metrics.v1.MetricsService": (metrics_pb2_grpc.add_MetricsServiceServicer_to_server, Metrics),
+    "easel.autoscaler.v1.ReplayService": (autoscaler_pb2_grpc.add_ReplayServiceServicer_to_server, Replays),
+    "easel.admin.v1.AutoscalerService": (
+        scaling_pb2_grpc.add_AutoscalerServiceServicer_to_server,
+        Autoscalers,
+    ),
+    "easel.admin.v1.CapacityService": (scaling_pb2_grpc.add_CapacityServiceServicer_to_server, Capacity),
+    "easel.admin.v1.UsageService": (scaling_pb2_grpc.add_UsageServiceServicer_to_server, Usage),
 }

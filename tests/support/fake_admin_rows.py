@@ -1,9 +1,13 @@
-"""What the in-memory admin API keeps of how requests travel."""
+"""What the in-memory admin API keeps of how requests travel, and of sizes and numbers."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from easel.admin.v1 import admin_pb2 as pb
+from easel.admin.v1 import scaling_pb2 as scaling
+from easel.autoscaler.v1 import autoscaler_pb2
 from easel.common.v1 import common_pb2 as common
+from libs.domain.errors import EaselError
 
 
 @dataclass
@@ -28,3 +32,27 @@ class TrafficRows:
     traffic: dict[str, list[pb.GetTrafficResponse]] = field(default_factory=dict)
     links: list[pb.CreateWebLinkRequest] = field(default_factory=list)
     gateway_updates: list[pb.UpdateGatewayRequest] = field(default_factory=list)
+
+
+@dataclass
+class ScalingRows:
+    """What is told of numbers by (kind, subject, measure), of sizes and of usage; tests write all of it.
+
+    `watches` are the numbers that a watch tells, one after the other; then it ends with `watch_end`.
+    """
+
+    numbers: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    service_of: dict[str, str] = field(default_factory=dict)
+    series: dict[tuple[str, str, str], list[tuple[float, float]]] = field(default_factory=dict)
+    watches: list[dict[tuple[str, str, str], float]] = field(default_factory=list)
+    watch_end: EaselError | None = None
+    refuses: EaselError | None = None
+    asked: list[Any] = field(default_factory=list)
+    autoscalers: dict[str, scaling.Autoscaler] = field(default_factory=dict)
+    cronscalers: dict[str, scaling.Cronscaler] = field(default_factory=dict)
+    scalings: list[scaling.Scaling] = field(default_factory=list)
+    merges: list[scaling.SetAutoscalerRequest] = field(default_factory=list)
+    replays: list[autoscaler_pb2.ReplayRequest] = field(default_factory=list)
+    replayed: autoscaler_pb2.ReplayResponse = field(default_factory=autoscaler_pb2.ReplayResponse)
+    capacity: list[scaling.GroupCapacity] = field(default_factory=list)
+    usage: scaling.GetUsageResponse = field(default_factory=scaling.GetUsageResponse)
