@@ -1,0 +1,185 @@
+"""Totals: nothing is lost and nothing doubled, whoever is started anew."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.metrics import totals
+from services.metrics.durations import Durations
+from services.metrics.envoy_source import EnvoyLife, Remembered, same_life
+from services.metrics.keeping import Kept, decoded, encoded, kept
+from services.metrics.totals import Key, Totals, by_class, growth
+from tests.support.counting_envoy import CountingEnvoy
+
+CLUSTERS = ("echo/1", "echo/2", "sleepy/1")
+
+
+@dataclass
+class Metrics:
+    """One process of metrics, as far as totals go."""
+
+    totals: Totals = field(default_factory=Totals)
+    lives: list[Remembered] = field(default_factory=list)
+    open: dict[int, EnvoyLife] = field(default_factory=dict)
+
+    def hear(self, envoy: CountingEnvoy, at: float) -> None:
+        """One message of an Envoy, on a stream of its own."""
+        life = self.open.get(id(envoy))
+        if life is None:
+            life = self.open[id(envoy)] = EnvoyLife(envoy.node)
+            life.read(envoy.families())
+            before = same_life(self.lives, life, at)
+            life.begin(at)
+            if before is not None:
+                self.lives.remove(before)
+                life.continue_from(before)
+        else:
+            life.read(envoy.families())
+        life.settle(self.totals, at)
+
+    def hang_up(self, envoy: CountingEnvoy) -> None:
+        life = self.open.pop(id(envoy), None)
+        if life is not None:
+            self.lives.append(life.remembered())
+
+    def checkpoint(self) -> bytes:
+        lives = [*self.lives, *(life.remembered() for life in self.open.values())]
+        return encoded(kept(self.totals, Durations(), lives))
+
+    @staticmethod
+    def restored(content: bytes) -> "Metrics":
+        found: Kept = decoded(content)
+        again = Metrics(lives=found.lives)
+        places = [again.totals.place(key) for key in found.keys]
+        again.totals.raw[places], again.totals.shown[places] = found.raw, found.shown
+        return again
+
+    def answered(self, cluster: str) -> float:
+        place = self.totals.find(Key("gateway", "cluster", cluster))
+        return 0.0 if place < 0 else float(self.totals.shown[place, totals.STATUS_2XX])
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("serve"), st.sampled_from(CLUSTERS), st.integers(1, 50)),
+        st.tuples(st.just("tell"), st.just(""), st.just(0)),
+        st.tuples(st.just("cut"), st.just(""), st.just(0)),
+        st.tuples(st.just("checkpoint"), st.just(""), st.just(0)),
+        st.tuples(st.just("metrics dies"), st.just(""), st.just(0)),
+        st.tuples(st.just("envoy dies"), st.just(""), st.just(0)),
+        st.tuples(st.just("time passes"), st.just(""), st.integers(1, 100)),
+    ),
+    max_size=60,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(STEPS)
+def test_no_restart_at_any_moment_loses_or_doubles_a_request(steps: list[tuple[str, str, int]]) -> None:
+    metrics, envoy, at = Metrics(), CountingEnvoy(), 1_000.0
+    file = metrics.checkpoint()
+    served = dict.fromkeys(CLUSTERS, 0)
+    for step, cluster, number in steps:
+        if step == "serve":
+            envoy.serve(cluster, times=number)
+            served[cluster] += number
+        elif step == "tell":
+            metrics.hear(envoy, at)
+        elif step == "cut":
+            metrics.hang_up(envoy)
+        elif step == "checkpoint":
+            file = metrics.checkpoint()
+        elif step == "metrics dies":
+            # Without a word: it wrote the file some time ago, and has counted since.
+            metrics = Metrics.restored(file)
+        elif step == "envoy dies":
+            # Its last numbers were told and kept; what dies unsaid nobody can know.
+            metrics.hear(envoy, at)
+            metrics.hang_up(envoy)
+            file = metrics.checkpoint()
+            at += 10
+            envoy = CountingEnvoy()
+        elif step == "time passes":
+            at += number
+            envoy.uptime += number
+
+    metrics.hear(envoy, at)
+
+    assert {cluster: metrics.answered(cluster) for cluster in CLUSTERS} == served
+
+
+def test_a_cluster_that_is_put_up_anew_counts_from_nothing() -> None:
+    metrics, envoy = Metrics(), CountingEnvoy()
+    envoy.serve("echo/1", times=7)
+    metrics.hear(envoy, 1_000.0)
+    envoy.drop("echo/1")
+    for second in range(12):
+        metrics.hear(envoy, 1_001.0 + second)
+
+    envoy.serve("echo/1", times=9)
+    metrics.hear(envoy, 1_020.0)
+
+    assert metrics.answered("echo/1") == 16
+
+
+def test_a_block_of_which_one_counter_fell_began_anew() -> None:
+    last, now = np.array([[5.0, 9.0], [5.0, 9.0]]), np.array([[6.0, 2.0], [6.0, 9.0]])
+
+    grown = growth(last, now)
+
+    assert grown.tolist() == [[6.0, 2.0], [1.0, 0.0]]
+
+
+def test_two_envoys_of_one_name_count_beside_each_other() -> None:
+    metrics, first, second = Metrics(), CountingEnvoy(), CountingEnvoy()
+    second.uptime = 500.0
+    for envoy in (first, second):
+        envoy.serve("echo/1", times=10)
+        metrics.hear(envoy, 1_000.0)
+    metrics.hang_up(first)
+    metrics.hang_up(second)
+    first.uptime, second.uptime = 60.0, 560.0
+    for envoy in (second, first):
+        envoy.serve("echo/1", times=1)
+        metrics.hear(envoy, 1_060.0)
+
+    assert metrics.answered("echo/1") == 22
+
+
+def test_a_limit_is_told_from_a_fault_of_an_instance() -> None:
+    raw = np.zeros((1, totals.WIDTH))
+    raw[0, totals.STATUS_5XX], raw[0, totals.OVERFLOWED], raw[0, totals.TIMED_OUT] = 9, 4, 3
+
+    shown = by_class(raw)
+
+    assert shown[0, totals.STATUS_4XX] == 7
+    assert shown[0, totals.STATUS_5XX] == 2
+
+
+def test_what_is_shown_never_falls_though_two_counters_are_not_read_at_one_moment() -> None:
+    kept_totals = Totals()
+    place = np.array([kept_totals.place(Key("gateway", "cluster", "echo/1"))])
+    grown = np.zeros((3, 1, totals.WIDTH))
+    grown[0, 0, totals.STATUS_5XX] = 1
+    # The overflow is there before the status that it causes.
+    grown[1, 0, totals.OVERFLOWED] = 1
+    grown[2, 0, totals.STATUS_5XX] = 1
+    shown = []
+    for each in grown:
+        kept_totals.add(place, each)
+        shown.append(kept_totals.shown[place[0], totals.STATUS_5XX])
+
+    assert shown == [1, 1, 1]
+
+
+def test_a_forgotten_service_takes_no_place() -> None:
+    kept_totals = Totals()
+    kept_totals.place(Key("gateway", "cluster", "echo/1"))
+    old = kept_totals.place(Key("gateway", "cluster", "gone/1"))
+
+    kept_totals.forget(lambda key: key.service == "gone")
+
+    assert kept_totals.find(Key("gateway", "cluster", "gone/1")) == -1
+    assert kept_totals.place(Key("gateway", "cluster", "new/1")) == old
