@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -23,6 +24,7 @@ from services.agent.health.remembered import Remembered
 from services.agent.images import ImageKeeper
 from services.agent.link import Link
 from services.agent.memory import Memory
+from services.agent.reclaim import ReclaimSignal
 from services.agent.reconciler import Reconciler
 from services.agent.runtime.cgroups import ControlGroups
 from services.agent.runtime.port import Runtime
@@ -32,6 +34,9 @@ from services.agent.settings import Settings, handed_on, own_environment
 from services.agent.storage.node_storage import NodeStorage
 from services.agent.tidying import keep_tidy
 from services.agent.warm_up import WarmUp
+
+if TYPE_CHECKING:
+    from services.agent.telemetry.wiring import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         owned.callback(storage.close)
         runtime = await owned.enter_async_context(_runtime(settings, storage))
         board, memory = Board(), Memory(settings.data_dir)
+        telemetry = _telemetry(settings, runtime, nvml)
         reconciler = Reconciler(
             runtime,
             board,
@@ -58,10 +64,12 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             warm_up=WarmUp(runtime),
             patience=settings.patience(),
             remembered=Remembered(settings.data_dir / "health"),
+            post_url=telemetry.url_of if telemetry is not None else None,
         )
         images = ImageKeeper(runtime)
         obedience = Obedience(memory, reconciler, images, settings.directories())
-        voice = Voice(View(settings, runtime, nvml, board), memory)
+        reclaim = ReclaimSignal(settings.reclaim_file)
+        voice = Voice(View(settings, runtime, nvml, board, reclaim), memory)
         link = Link(partial(_dial, settings), voice, board, images, obedience.obey, settings.heartbeat_every)
         here = partial(_here, runtime, memory)
         alone = settings.act_alone_after.total_seconds()
@@ -79,6 +87,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
                     images.run(),
                     keep_tidy(runtime),
                     storage.run(here),
+                    reclaim.run(link.beat_now),
+                    *(telemetry.loops(reconciler, stop) if telemetry is not None else ()),
                 )
             ]
             if ready is not None:
@@ -106,6 +116,16 @@ async def _until_signalled(settings: Settings) -> None:
 
 def _dial(settings: Settings) -> grpc.aio.Channel:
     return dial(settings.scheduler, settings.token())
+
+
+def _telemetry(settings: Settings, runtime: Runtime, nvml: Nvml) -> "Telemetry | None":
+    """None without metrics to tell."""
+    if not settings.metrics:
+        return None
+    # Imported when it is used: the HTTP server takes long to load.
+    from services.agent.telemetry.wiring import Telemetry
+
+    return Telemetry(settings, runtime, nvml)
 
 
 @asynccontextmanager

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeAlias
 
 from libs.domain.errors import EaselError
 from libs.domain.states import InstanceState
@@ -19,6 +21,7 @@ from services.agent.stalling import Patience, while_it_moves
 log = logging.getLogger(__name__)
 
 _AGAIN_AFTER = 1.0
+PostUrl: TypeAlias = Callable[[str], Awaitable[str]]
 
 
 class Acts:
@@ -31,9 +34,11 @@ class Acts:
         traces: Traces,
         clock: Callable[[], datetime],
         patience: Patience,
+        post_url: PostUrl | None = None,
     ) -> None:
+        """`post_url` says where the program of an instance may post its metrics."""
         self._runtime, self._showing, self._traces = runtime, showing, traces
-        self._clock, self._patience = clock, patience
+        self._clock, self._patience, self._post_url = clock, patience, post_url
 
     async def start(self, step: Start, before: Trouble | None) -> Running | Trouble:
         """What runs then, or the trouble of this try; `before` is that of the try before it."""
@@ -70,11 +75,14 @@ class Acts:
         phase = Reporting(
             partial(self._showing.phase, workload, step.attempt), partial(self._showing.progress, workload.id)
         )
+        self._showing.begins(workload.id)
         try:
             phase(InstanceState.PREPARING if workload.prepares else InstanceState.STARTING, step.why)
             with self._traces.span("agent.prepare", workload.traceparent, about):
                 await while_it_moves(self._runtime.prepare(workload, phase), phase, self._patience)
             phase(InstanceState.STARTING, step.why)
+            if self._post_url is not None:
+                workload = replace(workload, metrics_url=await self._post_url(workload.id))
             with self._traces.span("agent.start", workload.traceparent, about):
                 return await self._runtime.ensure_running(workload, step.attempt)
         finally:

@@ -5,7 +5,8 @@ import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from easel.agent.v1 import agent_pb2 as pb
@@ -17,6 +18,7 @@ from services.agent.images import ImageKeeper, wishes_of
 from services.agent.inventory import Inventory, Reserve, cuda_versions, host_capacity
 from services.agent.memory import Memory
 from services.agent.mounts import HostDirectories
+from services.agent.reclaim import ReclaimSignal
 from services.agent.reconciler import Reconciler
 from services.agent.runtime.listeners import listening_sockets
 from services.agent.runtime.port import Runtime
@@ -76,6 +78,7 @@ class View:
     runtime: Runtime
     nvml: Nvml
     board: Board
+    reclaim: ReclaimSignal = field(default_factory=partial(ReclaimSignal, None))
 
     async def inventory(self) -> Inventory:
         """What is free is for the scheduler to tell; this is what there is."""
@@ -107,6 +110,7 @@ class View:
             last_port=settings.last_port if process else 0,
             busy_ports=tuple(others) if process else (),
             cuda_versions=cuda_versions(settings.cuda_root),
+            reclaim=self.reclaim.announced,
         )
 
 

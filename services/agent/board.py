@@ -7,6 +7,7 @@ from datetime import datetime
 
 from libs.domain.causes import Cause
 from libs.domain.progress import Progress
+from libs.domain.scaling import StartPhase
 from libs.domain.states import InstanceState
 
 
@@ -35,6 +36,8 @@ class Status:
     run: int = 0
     # Connections to its port that are open while it waits for them to end.
     connections: int = 0
+    # How long each phase of its start took, once it was ready in this run.
+    phases: tuple[StartPhase, ...] = ()
 
 
 class Board:

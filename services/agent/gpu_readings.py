@@ -75,7 +75,7 @@ def reading_of(card: str, gpu: Gpu, xids: Mapping[int, int]) -> GpuReading:
 
 
 def told(ask: Callable[..., T], *arguments: Any) -> T | None:
-    """The answer; None from a card, or a driver, that does not know. Raises NVMLError for one that is lost."""
+    """The answer; None from a card or driver that does not know. Raises NVMLError for a card that is lost."""
     try:
         return ask(*arguments)
     except pynvml.NVMLError as refused:

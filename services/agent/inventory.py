@@ -9,6 +9,7 @@ import psutil
 
 from libs.domain.records import Gpu, Resources
 from libs.domain.states import Runtime
+from services.agent.reclaim import Reclaim
 
 _CUDA = re.compile(r"cuda-(\d+\.\d+)")
 _LARGE_CORES = 4
@@ -32,6 +33,8 @@ class Inventory:
     last_port: int = 0
     busy_ports: tuple[int, ...] = ()
     cuda_versions: tuple[str, ...] = ()
+    # When the node is taken away, as its owner has announced.
+    reclaim: Reclaim | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
@@ -63,12 +64,17 @@ class Link:
     ) -> None:
         self._dial, self._voice, self._board, self._pulls, self._obey = dial, voice, board, pulls, obey
         self._every = heartbeat_every.total_seconds()
+        self._urgent = asyncio.Event()
+
+    def beat_now(self) -> None:
+        """The next heartbeat goes at once: it carries something that others act on."""
+        self._urgent.set()
 
     async def run(self) -> None:
         """Until cancelled. An outage is said once, and not while it is young: it may just start."""
         wait, began, said = FIRST_WAIT, 0.0, False
         while True:
-            session = _Session(self._voice, self._board, self._pulls, self._obey, self._every)
+            session = _Session(self._voice, self._board, self._pulls, self._obey, self._every, self._urgent)
             try:
                 async with self._dial() as channel:
                     await session.run(channel)
@@ -97,9 +103,10 @@ class _Session:
         pulls: Pulls,
         obey: Callable[[pb.DesiredState], None],
         every: float,
+        urgent: asyncio.Event,
     ) -> None:
         self._voice, self._board, self._pulls, self._obey = voice, board, pulls, obey
-        self._every = every
+        self._every, self._urgent = every, urgent
         self._chunks: asyncio.Queue[pb.LogChunk] = asyncio.Queue(_QUEUED_CHUNKS)
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._writing = asyncio.Lock()
@@ -176,7 +183,10 @@ class _Session:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(self._every)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._every):
+                    await self._urgent.wait()
+            self._urgent.clear()
             beat = await self._voice.heartbeat()
             await self._say(pb.ConnectRequest(heartbeat=beat))
 

@@ -144,10 +144,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Busy:
-    """Something is being done to an instance right now: it is stopped, or started from `spec_hash`."""
+    """Something is being done to an instance right now: it is stopped, or started from `spec_hash`.
+
+    `drain` is how long what is stopped is given for its connections.
+    """
 
     stopping: bool
     spec_hash: str = ""
+    drain: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,9 @@ def plan_node(seen: Observed, now: datetime) -> Plan:
             gone.append(wanted.id)
     known = seen.running.keys() | seen.busy.keys()
     for unwanted in sorted(known - seen.wanted.keys()):
-        if not _is_stopping(unwanted, seen):
-            steps.append(_stop(unwanted, seen, "no longer assigned to this node"))
+        stop = _stop(unwanted, seen, "no longer assigned to this node")
+        if not _is_stopping(unwanted, seen) or stop.drain < seen.busy[unwanted].drain:
+            steps.append(stop)
     return Plan(
         stop=tuple(step for step in steps if isinstance(step, Stop)),
         end=tuple(step for step in steps if isinstance(step, End)),
@@ -191,7 +196,8 @@ def plan_node(seen: Observed, now: datetime) -> Plan:
 def _step(wanted: Wanted, seen: Observed, now: datetime) -> Step | None:
     running, busy = seen.running.get(wanted.id), seen.busy.get(wanted.id)
     if busy is not None and busy.stopping:
-        return None
+        # It may be told to hurry while it waits for its connections to end.
+        return _end_of(wanted, seen) if wanted.stop and wanted.drain < busy.drain else None
     if wanted.workload is None and running is not None and _runs_as_wanted(running, wanted):
         return Leave(running, wanted.epoch) if busy is None else None
     if wanted.stop or wanted.workload is None:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from libs.domain.errors import EaselError
 from libs.telemetry.traces import Traces
-from services.agent.acts import Acts
+from services.agent.acts import Acts, PostUrl
 from services.agent.board import Board
 from services.agent.health.remembered import Readiness, Remembered
 from services.agent.health.verdict import Health
@@ -47,12 +48,13 @@ class Reconciler:
         patience: Patience | None = None,
         remembered: Remembered | None = None,
         warm_up: WarmUp | None = None,
+        post_url: PostUrl | None = None,
     ) -> None:
         patience = patience or Patience()
         self._runtime, self._board, self._traces, self._clock = runtime, board, traces, clock
         self._remembered = remembered or Remembered()
         self._showing = Showing(board)
-        self._acts = Acts(runtime, self._showing, traces, clock, patience)
+        self._acts = Acts(runtime, self._showing, traces, clock, patience, post_url)
         self._means = Means(runtime, warm_up, patience.start)
         self._wanted: Mapping[str, Wanted] | None = None
         self._running: dict[str, Running] = {}
@@ -64,6 +66,15 @@ class Reconciler:
         self._wake = asyncio.Event()
         # Set once what runs has been seen: before that, nothing true can be said about this node.
         self.observed = asyncio.Event()
+
+    def running(self) -> list[Running]:
+        """What ran at the last look."""
+        return [running for running in self._running.values() if running.exit is None]
+
+    def workload(self, instance: str) -> Workload | None:
+        """What this instance is to run; None for one that is not wanted here."""
+        wanted = (self._wanted or {}).get(instance)
+        return wanted.workload if wanted is not None else None
 
     def want(self, wanted: Mapping[str, Wanted]) -> None:
         """The full set from now on."""
@@ -131,7 +142,8 @@ class Reconciler:
             self._stop_watching(hold.id)
             self._showing.held(hold, wanted[hold.id])
         for stop in plan.stop:
-            self._work_on(stop.id, Busy(stopping=True), self._stop(stop, self._work.get(stop.id)))
+            busy = Busy(stopping=True, drain=stop.drain)
+            self._work_on(stop.id, busy, self._stop(stop, self._work.get(stop.id)))
         for end in plan.end:
             workload = end.workload
             self._work_on(workload.id, Busy(stopping=False, spec_hash=workload.spec_hash), self._end(end))
@@ -230,10 +242,13 @@ class Reconciler:
         if health.ready and before is None:
             about = {"easel.instance": running.id}
             self._traces.record("agent.ready", workload.traceparent, running.started_at, now, about)
-        ready_at = before.ready_at if before is not None else now if health.ready else None
-        self._showing.health(running, health, ready_at)
-        if ready_at is not None:
-            self._remembered.keep(running.id, Readiness(running.started_at, ready_at, health.ready))
+        readiness = replace(before, ready=health.ready) if before is not None else None
+        if readiness is None and health.ready:
+            phases = self._showing.started_up(running.id)
+            readiness = Readiness(running.started_at, now, True, phases)
+        self._showing.health(running, health, readiness)
+        if readiness is not None:
+            self._remembered.keep(running.id, readiness)
         if health.condemned and health.finding is not None:
             self._failing[running.id] = Failing(running.started_at, health.finding)
             self._wake.set()

@@ -87,6 +87,13 @@ class Settings(BaseSettings):
     # Containers join this network and are reached by their own addresses; nothing is published then.
     docker_network: str = ""
     stop_instances_on_exit: bool = False
+    # While this file is there, the node is about to be taken away; it says when and why.
+    reclaim_file: Path | None = None
+    # Of the metrics service; nothing is measured without it.
+    metrics: str = ""
+    # Where instances post their own metrics: found out where not set.
+    metrics_host: str = ""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
     # One variable for every service.
     otlp_endpoint: str = Field(default="", validation_alias="EASEL_OTLP_ENDPOINT")
     log_level: str = "INFO"

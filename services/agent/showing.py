@@ -1,15 +1,16 @@
 """How what happens to an instance becomes the status that the scheduler is told."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from libs.domain.progress import Progress
+from libs.domain.scaling import StartPhase
 from libs.domain.states import InstanceState
 from services.agent.board import Board, Status
 from services.agent.health.remembered import Readiness
 from services.agent.health.verdict import Health
 from services.agent.plan import End, Hold, Wanted
 from services.agent.runtime.port import Attempt, Running
+from services.agent.start_phases import StartPhases
 from services.agent.workload import Workload
 
 
@@ -17,9 +18,18 @@ class Showing:
     """Puts statuses on the board. Each says all there is to say of the instance, but for its last exit."""
 
     def __init__(self, board: Board) -> None:
-        self._board = board
+        self._board, self._starts = board, StartPhases()
+
+    def begins(self, instance: str) -> None:
+        """Its program is to be started; from here on its phases are measured."""
+        self._starts.begin(instance)
+
+    def started_up(self, instance: str) -> tuple[StartPhase, ...]:
+        """It is ready for the first time in its run: how long each phase took."""
+        return self._starts.ready(instance)
 
     def phase(self, workload: Workload, attempt: Attempt, state: InstanceState, why: str) -> None:
+        self._starts.enter(workload.id, state)
         self._board.put(
             Status(
                 id=workload.id,
@@ -66,6 +76,7 @@ class Showing:
                 last_exit=self._board.get(running.id).last_exit,
                 started_at=running.started_at,
                 ready_at=before.ready_at if before is not None else None,
+                phases=before.phases if before is not None else (),
                 spec_hash=running.spec_hash,
                 run=running.run,
             )
@@ -77,8 +88,11 @@ class Showing:
             replace(self._board.get(running.id), epoch=epoch, address=running.address, port=running.port)
         )
 
-    def health(self, running: Running, health: Health, ready_at: datetime | None) -> None:
-        state = InstanceState.RUNNING if ready_at is not None else running.phase
+    def health(self, running: Running, health: Health, readiness: Readiness | None) -> None:
+        """`readiness` is None for a run that was never ready."""
+        state = InstanceState.RUNNING if readiness is not None else running.phase
+        if health.warming_up:
+            self._starts.enter(running.id, InstanceState.WARMING_UP)
         self._board.put(
             replace(
                 self._board.get(running.id),
@@ -86,7 +100,8 @@ class Showing:
                 ready=health.ready,
                 why=health.finding.why if health.finding is not None else health.doing,
                 cause=health.finding.cause if health.finding is not None else None,
-                ready_at=ready_at,
+                ready_at=readiness.ready_at if readiness is not None else None,
+                phases=readiness.phases if readiness is not None else (),
             )
         )
 
@@ -144,4 +159,5 @@ class Showing:
         self._board.put(replace(self._board.get(instance), connections=connections))
 
     def gone(self, instance: str, epoch: int | None = None) -> None:
+        self._starts.forget(instance)
         self._board.put_gone(instance, self._board.get(instance).epoch if epoch is None else epoch)

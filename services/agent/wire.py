@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from easel.agent.v1 import agent_pb2 as pb
+from easel.common.v1 import common_pb2 as common
 from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
 from libs.rpc.convert import (
@@ -64,6 +65,7 @@ def report_of(status: Status) -> pb.InstanceReport:
         progress=progress_to_proto(status.progress) if status.progress is not None else None,
         run=status.run,
         connections=status.connections,
+        phases=[common.StartPhase(name=each.name, seconds=each.seconds) for each in status.phases],
     )
 
 
@@ -82,6 +84,8 @@ def inventory_to_proto(inventory: Inventory) -> pb.Inventory:
         busy_ports=inventory.busy_ports,
         cuda_versions=inventory.cuda_versions,
         gpu_driver_version=inventory.gpu_driver_version,
+        reclaim_at=time_to_proto(inventory.reclaim.at) if inventory.reclaim is not None else None,
+        reclaim_why=inventory.reclaim.why if inventory.reclaim is not None else "",
     )
 
 

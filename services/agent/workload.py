@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from easel.agent.v1 import agent_pb2 as pb
+from libs.spec.autoscaler import CustomMetric
 from libs.spec.containers import Container
 from libs.spec.parsing import parse_service
 from libs.spec.probe import Probe
@@ -77,6 +79,10 @@ class Workload:
     warm_up_origin: Path | StoreSource | None = None
     # The path of a request that a gateway would send to it as "/".
     base_path: str = "/"
+    # The metrics that its program may post: the names of the tags of each by its name.
+    metrics: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
+    # Where it may post them from wherever it runs; empty where nobody takes them.
+    metrics_url: str = field(default="", repr=False)
 
     @property
     def prepares(self) -> bool:
@@ -126,6 +132,7 @@ def workload_of(assignment: pb.Assignment, directories: HostDirectories) -> Work
         warm_up_path=spec.warm_up_data_path or "",
         warm_up_origin=_warm_up_origin(spec, resolver),
         base_path=_base_path(spec, assignment.service),
+        metrics={metric.name: _tags(metric) for metric in spec.metrics},
     )
 
 
@@ -169,6 +176,10 @@ def _cuda(spec: ServiceSpec, directories: HostDirectories) -> tuple[Mount, ...]:
 def _warm_up_origin(spec: ServiceSpec, resolver: Resolver) -> Path | StoreSource | None:
     path = spec.warm_up_data_path or ""
     return resolver.file(path, "warm_up_data_path") if path.startswith("oss://") else None
+
+
+def _tags(metric: CustomMetric) -> frozenset[str]:
+    return frozenset(tag.strip() for tag in (metric.tags or "").split(",") if tag.strip())
 
 
 def _base_path(spec: ServiceSpec, service: str) -> str:

@@ -49,14 +49,16 @@ class FakeScheduler(rpc.AgentLinkServiceServicer):
 
     def assign(self, instance: str, script: str, **changes: Any) -> None:
         """One more instance to run. `changes` are fields of the assignment or keys of the container, and
-        `metadata` and `storage` those of its service.json."""
+        `metadata`, `storage` and `metrics` those of its service.json."""
         known = {field.name for field in pb.Assignment.DESCRIPTOR.fields}
         storage, metadata = changes.pop("storage", []), changes.pop("metadata", {})
+        metrics = changes.pop("metrics", [])
         container = {key: value for key, value in changes.items() if key not in known}
         spec = {
             "metadata": {"name": "digits", "instance": 1, "cpu": 1, "memory": 256, **metadata},
             "containers": [{"image": "python:3.11-slim", "script": script, "port": 8000, **container}],
             "storage": storage,
+            "metrics": metrics,
         }
         fields = {key: value for key, value in changes.items() if key in known}
         fields.setdefault("resources", common.Resources(cpu_milli=1000, memory_mib=256))

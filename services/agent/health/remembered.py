@@ -6,16 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from libs.domain.scaling import StartPhase
 from libs.files import replace_file
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Of one run, told by when it started: since when it was ready, and whether it is."""
+    """Of one run, told by when it started: since when it was ready, and whether it is.
+
+    `phases` are those of the way there, where they were measured.
+    """
 
     started_at: datetime
     ready_at: datetime
     ready: bool
+    phases: tuple[StartPhase, ...] = ()
 
 
 class Remembered:
@@ -47,6 +52,7 @@ class Remembered:
             "started_at": readiness.started_at.timestamp(),
             "ready_at": readiness.ready_at.timestamp(),
             "ready": readiness.ready,
+            "phases": [[each.name, each.seconds] for each in readiness.phases],
         }
         with suppress(OSError):
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -63,4 +69,5 @@ def _read(path: Path) -> Readiness:
     stamps = json.loads(path.read_bytes())
     started_at = datetime.fromtimestamp(stamps["started_at"], UTC)
     ready_at = datetime.fromtimestamp(stamps["ready_at"], UTC)
-    return Readiness(started_at, ready_at, bool(stamps["ready"]))
+    phases = tuple(StartPhase(name, seconds) for name, seconds in stamps.get("phases", ()))
+    return Readiness(started_at, ready_at, bool(stamps["ready"]), phases)

@@ -33,6 +33,7 @@ class Within:
         self._engine = engine
         # Commands that could not be killed, by container.
         self._left: dict[str, str] = {}
+        self._node = ""
 
     async def connections(self, name: str) -> int | None:
         """Connections to the declared port; 0 for a container that is gone. Raises Unavailable."""
@@ -56,6 +57,17 @@ class Within:
         found = [each for each in await asyncio.to_thread(listeners, net) if not _is_engines(each)]
         advice = f"containers[0].port says {port}: let it read the environment variable PORT"
         return finding_of(found, port, advice, from_outside=True)
+
+    async def node_address(self, network: str) -> str:
+        """The gateway of the containers' network: the node's own address in it. Raises Unavailable."""
+        if not self._node:
+            try:
+                seen = await self._engine.ask(lambda api: api.inspect_network(network or "bridge"))
+            except EngineNotFound as missing:
+                raise Unavailable(f"the network {network or 'bridge'} is not there") from missing
+            parts = (seen.get("IPAM") or {}).get("Config") or ()
+            self._node = next((part["Gateway"] for part in parts if part.get("Gateway")), "127.0.0.1")
+        return self._node
 
     async def open_loopback(self, name: str, port: int) -> list[socket]:
         """See `Runtime`. Raises Unavailable."""

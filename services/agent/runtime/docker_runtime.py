@@ -194,6 +194,9 @@ class DockerRuntime:
         known = ((each.id, self._containers.get(each.id)) for each in running)
         return await self._meter.use_of({instance: container for instance, container in known if container})
 
+    async def node_address(self) -> str:
+        return await self._within.node_address(self._settings.network)
+
     async def open_loopback(self, running: Running, port: int) -> Sequence[socket]:
         return await self._within.open_loopback(name_of(running.id), port)
 

@@ -88,6 +88,8 @@ def environment_of(workload: Workload) -> dict[str, str]:
     env |= {"EASEL_SERVICE": workload.service, "EASEL_INSTANCE": workload.id}
     if workload.port:
         env["PORT"] = str(workload.port)
+    if workload.metrics_url:
+        env["EASEL_METRICS_URL"] = workload.metrics_url
     if not workload.gpu_uuids:
         env["NVIDIA_VISIBLE_DEVICES"] = "void"
     return env

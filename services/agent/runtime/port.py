@@ -226,6 +226,10 @@ class Runtime(Protocol):
         """
         ...
 
+    async def node_address(self) -> str:
+        """Under which its programs reach this node. Raises Unavailable."""
+        ...
+
     async def open_loopback(self, running: Running, port: int) -> Sequence[socket]:
         """Sockets that listen at `port` of the loopback that its program alone sees.
 

@@ -69,6 +69,8 @@ def environment_of(workload: Workload, inherited: Mapping[str, str], place: Plac
     }
     if workload.port:
         env["PORT"] = str(place.port)
+    if workload.metrics_url:
+        env["EASEL_METRICS_URL"] = workload.metrics_url
     if place.venv is not None:
         env["VIRTUAL_ENV"] = str(place.venv)
         env["PATH"] = f"{place.venv / 'bin'}:{env.get('PATH', '/usr/bin:/bin')}"

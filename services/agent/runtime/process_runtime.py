@@ -184,6 +184,9 @@ class ProcessRuntime:
     async def usage(self, running: Sequence[Running]) -> Mapping[str, Use]:
         return await in_own_thread(partial(self._meter, running))
 
+    async def node_address(self) -> str:
+        return "127.0.0.1"
+
     async def open_loopback(self, running: Running, port: int) -> Sequence[socket]:
         return ()
 

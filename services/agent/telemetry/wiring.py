@@ -1,0 +1,46 @@
+"""The parts of the agent's telemetry, put together."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import grpc
+
+from libs.rpc.client import dial
+from libs.telemetry.reporting import Reporter
+from services.agent.gpu import Nvml
+from services.agent.runtime.port import Runtime
+from services.agent.settings import Settings
+from services.agent.telemetry.address import kept_address
+from services.agent.telemetry.doors import Doors, Instances
+from services.agent.telemetry.entrance import Desk
+from services.agent.telemetry.posted import Posted
+from services.agent.telemetry.telling import Sampler, Telling
+
+
+class Telemetry:
+    """What there is to run, once it is known who knows the instances. Blocks shortly when it is made."""
+
+    def __init__(self, settings: Settings, runtime: Runtime, nvml: Nvml) -> None:
+        self._settings, self._runtime, self._nvml = settings, runtime, nvml
+        self._posted = Posted()
+        self._address = kept_address(settings.data_dir, settings.metrics_port, settings.metrics_host)
+
+    async def url_of(self, instance: str) -> str:
+        """Where this instance may post from wherever it runs. Raises Unavailable."""
+        return self._address.url(instance, self._address.host or await self._runtime.node_address())
+
+    def loops(self, instances: Instances, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+        settings, posted = self._settings, self._posted
+        desk = Desk(instances.workload, posted)
+        sampler = Sampler(
+            settings.node, settings.data_dir, self._runtime, self._nvml, instances.running, posted
+        )
+        return [
+            Doors(self._address, self._runtime, instances, desk).run(),
+            Telling(self._dial, sampler).run(),
+            Reporter(settings.metrics, settings.token(), "agent", settings.node).run(stop),
+        ]
+
+    def _dial(self) -> grpc.aio.Channel:
+        return dial(self._settings.metrics, self._settings.token())
