@@ -12,7 +12,6 @@ from services.gateway.routing.waiting import RETRY_AFTER
 from services.gateway.waiting.room import Asked, WaitingRoom
 
 AUTHORIZATION_SERVICE = "envoy.service.auth.v3.Authorization"
-SERVICE, GROUP = "service", "group"
 # Envoy looks for the route anew only where an answer changes a header of the request; nobody sends this one.
 _NO_HEADER = "x-easel-waited"
 
@@ -27,7 +26,9 @@ class WaitingServicer(external_auth_pb2_grpc.AuthorizationServicer):  # type: ig
         attributes = request.attributes
         named, asked = attributes.context_extensions, attributes.request
         came = asked.time.seconds + asked.time.nanos / 1e9
-        refusal = await self._room.enter(Asked(named[SERVICE], named[GROUP], came, asked.http.size))
+        length = asked.http.headers["content-length"]
+        told = Asked(named["service"], named["group"], came, int(length) if length.isdecimal() else -1)
+        refusal = await self._room.enter(told)
         return _refused(refusal) if refusal else _go_on()
 
 

@@ -39,8 +39,8 @@ def waiting_filter() -> Any:
             status_on_error=HttpStatus(code=503),
             # Whoever waited is led where the routes lead then.
             clear_route_cache=True,
-            # The gateway process is told none of the headers.
-            allowed_headers=ListStringMatcher(patterns=[StringMatcher(exact="x-easel-waited")]),
+            # All that the gateway process needs to be told of the headers.
+            allowed_headers=ListStringMatcher(patterns=[StringMatcher(exact="content-length")]),
         )
     )
 
