@@ -114,10 +114,10 @@ class Look:
             return np.where(whole > 0, 100 * self.levels(table, used, seconds) / whole, np.nan)
 
     def _mean(self, table: Table, column: str, seconds: float) -> Floats:
-        """Of a row that has said nothing in the shortest time, over all the time in which it is fresh."""
+        """Of a row that has said nothing in a short time, over all the time in which it is fresh."""
         at = table.column(column)
         found: Floats = self.window(table, seconds or NEWEST_S).means[at]
-        if not seconds and np.isnan(found).any():
+        if self.live and seconds < STALE_AFTER_S and np.isnan(found).any():
             found = np.where(np.isnan(found), self.window(table, STALE_AFTER_S).means[at], found)
         return found
 
