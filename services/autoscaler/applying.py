@@ -8,6 +8,7 @@ import grpc
 from easel.autoscaler.v1 import autoscaler_pb2 as pb
 from easel.autoscaler.v1 import autoscaler_pb2_grpc
 from easel.metrics.v1 import metrics_pb2, metrics_pb2_grpc
+from libs.rpc.errors import easel_error
 from services.autoscaler.facts import Subject
 from services.autoscaler.policies.model import Decision
 
@@ -28,15 +29,18 @@ class Applying:
         self._metrics: metrics_pb2_grpc.MetricsServiceAsyncStub = metrics_pb2_grpc.MetricsServiceStub(metrics)
         self._refused: dict[str, str] = {}
 
-    async def apply(self, subject: Subject, decision: Decision) -> int | None:
-        """How many the service has from now on; None when the decision was not taken."""
+    async def apply(self, subject: Subject, decision: Decision) -> int:
+        """How many the service has from now on.
+
+        Raises Conflict when what it was made from does not hold any more, and EaselError when it is refused.
+        """
         if decision.wanted < subject.wanted:
             decision = replace(decision, leave_first=await self._emptiest_first(subject))
         try:
             done = await self._scaling.Apply(request_of(subject, decision), timeout=_APPLY_WITHIN_S)
         except grpc.aio.AioRpcError as refused:
             self._say(subject.name, refused)
-            return None
+            raise easel_error(refused) from None
         self._refused.pop(subject.name, None)
         log.info(
             "scaled",

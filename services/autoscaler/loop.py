@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
+from libs.domain.errors import Conflict, EaselError
 from libs.lifecycle import wait_until_any
 from services.autoscaler.board import Board
 from services.autoscaler.facts import Facts, Subject
@@ -12,10 +13,11 @@ from services.autoscaler.observing import Numbers, observed
 from services.autoscaler.policies.decide import decide
 from services.autoscaler.policies.model import Decision, State
 
-Apply = Callable[[Subject, Decision], Awaitable[int | None]]
+Apply = Callable[[Subject, Decision], Awaitable[int]]
 
-# A decision that was not taken is tried again after this.
+# A decision that was refused is made again after this; one that was overtaken, when the facts have caught up.
 _AGAIN_S = 1.0
+_OVERTAKEN_S = 0.1
 
 
 class Autoscaling:
@@ -81,12 +83,12 @@ class Autoscaling:
         name = subject.name
         try:
             wanted = await self._apply(subject, decision)
-            if wanted is None:
-                self._not_before[name] = self._clock() + _AGAIN_S
-            else:
-                self._not_before.pop(name, None)
-                self._facts.assume(name, wanted, decision)
-                self._board.applied(subject, decision)
+            self._facts.assume(name, wanted, decision)
+            self._board.applied(subject, decision)
+        except Conflict:
+            self._not_before[name] = self._clock() + _OVERTAKEN_S
+        except EaselError:
+            self._not_before[name] = self._clock() + _AGAIN_S
         finally:
             del self._carried_out[name]
             self._facts.touch(name)
