@@ -11,6 +11,7 @@ import typer
 from cli.commands import (
     access,
     autoscale,
+    capacity,
     context,
     cronscale,
     datasets,
@@ -83,7 +84,7 @@ for part in (
     *(processes, services, modify, versions, rollout, instances, instance, diagnose, events, predict),
     *(groups, release, mirror, links, traffic, route, gateways, registries),
     *(top, metrics, autoscale, cronscale, usage),
-    *(nodes, resources, gpus, secrets, datasets, images, access, tokens, context),
+    *(nodes, resources, capacity, gpus, secrets, datasets, images, access, tokens, context),
 ):
     part.add_to(app)
 

@@ -126,10 +126,18 @@ def instance_columns(instances: Sequence[Instance]) -> Columns[Instance]:
 
 
 def node_marks(node: Node) -> list[str]:
-    """What a user did with the node: cordoned, or draining, which is over when nothing runs there."""
+    """What was done with the node: cordoned, or draining, which is over when nothing runs there; and whether
+    its owner takes it away."""
+    going = ["going"] if node.reclaim_at is not None else []
     if node.draining:
-        return ["draining" if node.instances else "drained"]
-    return [] if node.schedulable else ["cordoned"]
+        return ["draining" if node.instances else "drained", *going]
+    return going if node.schedulable else ["cordoned", *going]
+
+
+def machine_text(node: Node) -> str:
+    """The type of machine with what it costs: "ecs.gn6i, spot, 0.35 an hour"."""
+    price = f"{node.price:g} an hour" if node.price else ""
+    return ", ".join(each for each in (node.instance_type, "spot" if node.spot else "", price) if each)
 
 
 SERVICES: Columns[Service] = (
@@ -164,6 +172,7 @@ NODES: Columns[Node] = (
     ("RUNTIME", lambda each: each.runtime),
     ("USED", lambda each: used_of(each.allocated, each.capacity)),
     ("INSTANCES", lambda each: each.instances),
+    ("MACHINE", machine_text),
     ("SEEN", lambda each: each.last_seen),
     ("LABELS", lambda each: labels_text(each.labels)),
     ("WHY", lambda each: each.why),
@@ -279,6 +288,8 @@ def node_lines(node: Node) -> list[tuple[str, object]]:
         ("used", used_of(node.allocated, node.capacity)),
         ("disk", f"{gib(node.allocated.disk_mib)}/{gib(node.capacity.disk_mib)}"),
         ("instances", node.instances),
+        ("machine", machine_text(node)),
+        ("taken away", f"at {node.reclaim_at:%Y-%m-%d %H:%M:%S}Z" if node.reclaim_at else ""),
         ("labels", labels_text(node.labels)),
         ("agent", node.agent_version),
         ("seen", node.last_seen),

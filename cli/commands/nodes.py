@@ -6,6 +6,7 @@ import typer
 
 from cli.output import Format, Output, dump, facts, put, say, show_rows
 from cli.pairs import pairs
+from cli.quantities import length_of, length_text
 from cli.session import listed, with_easel
 
 nodes = typer.Typer(help="See and manage the nodes.", no_args_is_help=True)
@@ -60,6 +61,29 @@ def drain(name: Name, why: Why = "", output: Output = Format.TABLE) -> None:
     moving = draining.moving
     moves = f"draining: {moving} {'instance moves' if moving == 1 else 'instances move'} elsewhere"
     _done(draining, output, f"{name} is {moves if moving else 'drained: no instance is on it'}")
+
+
+@nodes.command("reclaim")
+def reclaim(
+    name: Name,
+    notice: Annotated[str, typer.Option("--in", help="How long until it goes: 30s, 2m, 1h.")] = "",
+    why: Why = "",
+    force: Annotated[bool, typer.Option("--force", help="Also within an instance's protected hour.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="It stays after all.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Say that a node is taken away: its instances are replaced before, successors first."""
+    if cancel == bool(notice):
+        raise typer.BadParameter("give either --in TIME or --cancel")
+    if cancel:
+        node = with_easel(lambda easel: easel.nodes.keep(name), "node reclaim")
+        return _done(node, output, f"{name} stays")
+    length = length_of("--in", notice)
+    going = with_easel(lambda easel: easel.nodes.reclaim(name, length, why=why, force=force), "node reclaim")
+    moves = "instance moves" if going.moving == 1 else "instances move"
+    return _done(
+        going, output, f"{name} is taken away in {length_text(length)}: {going.moving} {moves} before"
+    )
 
 
 @nodes.command("label")

@@ -174,6 +174,8 @@ def instance(message: pb.Instance) -> t.Instance:
         progress=_progress(message),
         connections=message.connections,
         run=message.run,
+        pool=message.pool,
+        instance_type=message.instance_type,
     )
 
 
@@ -203,6 +205,10 @@ def node(message: pb.Node) -> t.Node:
         instances=message.instances,
         agent_version=message.agent_version,
         last_seen=moment(message, "last_seen"),
+        instance_type=message.instance_type,
+        price=message.price,
+        spot=message.spot,
+        reclaim_at=moment(message, "reclaim_at"),
     )
 
 

@@ -165,6 +165,7 @@ def group_capacity(message: pb.GroupCapacity) -> t.GroupCapacity:
         fits=message.fits,
         reasons=tuple(message.reasons),
         on=tuple(t.NodeCapacity(each.node, each.fits, each.why) for each in message.on),
+        tier=message.tier,
     )
 
 

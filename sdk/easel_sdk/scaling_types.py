@@ -199,6 +199,8 @@ class GroupCapacity:
     fits: int
     reasons: tuple[str, ...]
     on: tuple[NodeCapacity, ...]
+    # Of a service: which of the nodes that it may use these are, in the order in which they are used.
+    tier: str = ""
 
 
 @dataclass(frozen=True)

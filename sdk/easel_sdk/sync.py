@@ -212,6 +212,8 @@ class Nodes(Waiting[AsyncNodes]):
     cordon = awaited(AsyncNodes.cordon)
     uncordon = awaited(AsyncNodes.uncordon)
     drain = awaited(AsyncNodes.drain)
+    reclaim = awaited(AsyncNodes.reclaim)
+    keep = awaited(AsyncNodes.keep)
     fence_gpu = awaited(AsyncNodes.fence_gpu)
     lift_gpu_fence = awaited(AsyncNodes.lift_gpu_fence)
     list = collected(AsyncNodes.list)

@@ -251,6 +251,9 @@ class Instance:
     connections: int = 0
     # Soft restarts asked for so far.
     run: int = 0
+    # Where it was placed: "dedicated", "public" or "spot", and the type of its node.
+    pool: str = ""
+    instance_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -287,6 +290,12 @@ class Node:
     agent_version: str
     last_seen: datetime | None
     draining: bool = False
+    # As its labels say: the type of machine, what it costs an hour, whether it is a spot machine.
+    instance_type: str = ""
+    price: float = 0.0
+    spot: bool = False
+    # When its owner takes it away.
+    reclaim_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from easel.admin.v1 import admin_pb2 as pb
@@ -228,6 +229,17 @@ class Nodes(Servicer, rpc.NodeServiceServicer):
         node.schedulable, node.draining, node.why = False, True, request.why or "drained by admin"
         moving = sum(each.node == node.name for each in self.fake.instances.values())
         return pb.DrainNodeResponse(node=node, moving=moving)
+
+    async def ReclaimNode(self, request, context):
+        node = self.fake.node(request.name)
+        if request.cancel:
+            node.ClearField("reclaim_at")
+        elif node.spot and not request.force:
+            raise FailedPrecondition(f"an instance on node {node.name!r} is protected; force it")
+        else:
+            node.reclaim_at.FromDatetime(datetime.now(UTC) + request.notice.ToTimedelta())
+        moving = sum(each.node == node.name for each in self.fake.instances.values())
+        return pb.ReclaimNodeResponse(node=node, moving=moving)
 
     def _fenced(self, request: Any, why: str) -> pb.Node:
         node = self.fake.node(request.node)
