@@ -31,6 +31,7 @@ from services.scheduler.live import Live
 from services.scheduler.liveness.judge import Limits
 from services.scheduler.liveness.watch import NodeWatch
 from services.scheduler.mirrors.comparisons import Comparisons
+from services.scheduler.own_numbers import reporter
 from services.scheduler.pool.loop import Rebalancing, Reclaims
 from services.scheduler.ramp.loop import Ramps
 from services.scheduler.reconcile.reconciler import Reconciler
@@ -42,6 +43,7 @@ from services.scheduler.routes.table import RoutesTable
 from services.scheduler.scaling.begin import with_policies
 from services.scheduler.scaling.policies import may_sleep
 from services.scheduler.scaling.waiting import WaitingRequests
+from services.scheduler.scaling.waking import Wakes
 from services.scheduler.secrets.opening import opened_vault
 from services.scheduler.settings import Settings
 from services.scheduler.story import DeploymentStory
@@ -92,9 +94,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         owned.push_async_callback(metrics.close)
         owned.push_async_callback(autoscaler.close)
         waiting = WaitingRequests()
-        feed = FactsFeed(ledger.world, gateways, waiting.of)
-        ledger.subscribe(feed.heard)
-        waiting.on_changed(feed.waits)
+        feed = FactsFeed(ledger, gateways, waiting)
+        woken = Wakes(ledger, waiting, now)
         told = Listeners(traffic, Questions(), used.heard, comparisons.report, waiting.said)
         parts = Parts(
             settings,
@@ -133,6 +134,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             (watch.look, second, "node liveness"),
             (gateways.look, second, "gateways that are away"),
             (feed.look, second, "facts of gateways"),
+            (woken.look, second, "services that woke"),
             (ramps.look, second, "ramps"),
             (reclaims.look, second, "nodes that are taken away"),
             (rebalancing.look, settings.rebalance_every, "rebalancing"),
@@ -143,6 +145,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         )
         async with asyncio.TaskGroup() as loops:
             loops.create_task(reconciler.run(until=stop))
+            loops.create_task(reporter(settings, ledger, reconciler, sessions).run(until=stop))
             for step, every, name in periodic:
                 loops.create_task(repeat(step, every, stop, name))
             if ready is not None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from libs.db.changes import Changes
 from libs.db.store import Store
@@ -17,6 +20,28 @@ Listener = Callable[[Changes], None]
 Amendment = Callable[[World, Changes], Changes]
 
 
+@dataclass
+class Work:
+    """What was done since the start: how often, for how many seconds, and how often in vain."""
+
+    times: int = 0
+    seconds: float = 0.0
+    failures: int = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Counts what is done inside."""
+        begun = time.monotonic()
+        try:
+            yield
+        except Exception:
+            self.failures += 1
+            raise
+        finally:
+            self.times += 1
+            self.seconds += time.monotonic() - begun
+
+
 class Ledger:
     """Serialises writes, so that a decision is always committed against the picture it was made from.
 
@@ -29,6 +54,7 @@ class Ledger:
         self.world = world
         self._amend = amend
         self.fenced = asyncio.Event()
+        self.commits = Work()
         self._store = store
         self._turn = asyncio.Lock()
         self._listeners: list[Listener] = []
@@ -64,7 +90,8 @@ class Ledger:
 
     async def _commit(self, wanted: Changes) -> Changes:
         try:
-            done = await self._store.commit(wanted)
+            with self.commits.counted():
+                done = await self._store.commit(wanted)
         except (Unavailable, Conflict):
             self._in_doubt = True
             raise

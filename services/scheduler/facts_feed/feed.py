@@ -5,7 +5,7 @@ So a commit costs what it touches, and a slow reader gets the newest state once,
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from collections.abc import Iterable, Iterator, MutableSequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -17,8 +17,9 @@ from libs.domain.scaling import Autoscaler, Cronscaler
 from libs.domain.traffic import SHARED_GATEWAY
 from libs.domain.traffic import Gateway as GatewayRecord
 from services.scheduler.facts_feed.told import gateway_told, node_told, service_told
+from services.scheduler.ledger import Ledger
 from services.scheduler.routes.gateways import Gateways
-from services.scheduler.world import World
+from services.scheduler.scaling.waiting import WaitingRequests
 
 T = TypeVar("T")
 
@@ -39,10 +40,11 @@ class Follower:
 class FactsFeed:
     """Marks what changed for those who follow, and says it in their words."""
 
-    def __init__(self, world: World, gateways: Gateways, waiting: Callable[[str], int]) -> None:
-        """`waiting` tells how many requests gateways hold for a service."""
-        self._world, self._gateways, self._waiting = world, gateways, waiting
+    def __init__(self, ledger: Ledger, gateways: Gateways, waiting: WaitingRequests) -> None:
+        self._world, self._gateways, self._waiting = ledger.world, gateways, waiting
         self._followers: set[Follower] = set()
+        ledger.subscribe(self._heard)
+        waiting.on_changed(self._waits)
 
     @contextmanager
     def following(self) -> Iterator[Follower]:
@@ -54,14 +56,13 @@ class FactsFeed:
         finally:
             self._followers.discard(follower)
 
-    def heard(self, changes: Changes) -> None:
-        """A ledger listener."""
+    def _heard(self, changes: Changes) -> None:
         if not self._followers:
             return
         for record in (*changes.put, *changes.delete):
             self._mark(record)
 
-    def waits(self, services: Iterable[str]) -> None:
+    def _waits(self, services: Iterable[str]) -> None:
         """Other numbers of requests wait for these services."""
         names = set(services)
         for follower in self._followers if names else ():
@@ -111,7 +112,7 @@ class FactsFeed:
 
     def _service(self, name: str) -> facts_pb2.ServiceFacts | None:
         service = self._world.services.get(name)
-        return service_told(self._world, service, self._waiting(name)) if service is not None else None
+        return service_told(self._world, service, self._waiting.of(name)) if service is not None else None
 
     def _gateway(self, name: str) -> facts_pb2.GatewayFacts:
         return gateway_told(name, self._world.gateways.get(name), self._gateways.named(name))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from libs.db.changes import Changes, Record
 from libs.domain.errors import Conflict, FailedPrecondition, Unavailable
 from libs.domain.records import GpuFence, Instance, Node, Rollout, Service
-from services.scheduler.ledger import Ledger
+from services.scheduler.ledger import Ledger, Work
 from services.scheduler.reconcile.placing import Placer
 from services.scheduler.reconcile.turn import Turn, UnroutedOf
 from services.scheduler.reconcile.waiting import Waiting
@@ -45,6 +45,7 @@ class Reconciler:
         self._dirty = set(ledger.world.services)
         self._wake = asyncio.Event()
         self._outage = ""
+        self.turns = Work()
         for listener in (self._placer.heard, self._waiting.heard, self._heard):
             ledger.subscribe(listener)
 
@@ -52,6 +53,11 @@ class Reconciler:
     def placer(self) -> Placer:
         """What places instances for every loop, so that none is given what another was."""
         return self._placer
+
+    @property
+    def pending(self) -> int:
+        """How many instances have no node."""
+        return self._waiting.pending
 
     def look_at(self, services: Iterable[str]) -> None:
         """These may need something that no change announces."""
@@ -87,7 +93,8 @@ class Reconciler:
 
         def decide(world: World) -> Changes:
             turn = Turn(world, self._placer, self._unrouted, self._ack_timeout, self._clock())
-            return turn.changes(names)
+            with self.turns.counted():
+                return turn.changes(names)
 
         try:
             return await self._ledger.change(decide)

@@ -28,6 +28,11 @@ class Waiting:
         return self._pending.keys()
 
     @property
+    def pending(self) -> int:
+        """How many instances have no node."""
+        return sum(map(len, self._pending.values()))
+
+    @property
     def for_gateways(self) -> KeysView[str]:
         """Services with an instance that is out of the routes and was not told yet what to do."""
         return self._draining.keys()
