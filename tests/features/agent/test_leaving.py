@@ -117,7 +117,7 @@ async def test_who_leaves_patiently_and_is_forgotten_has_its_grace_period(
     scheduler: FakeScheduler, agent: AgentProcess
 ) -> None:
     agent.start()
-    grace = {"rpc": {"enable_sigterm": True}, "termination_grace_period": 1}
+    grace = {"rpc": {"enable_sigterm": True}, "eas": {"termination_grace_period": 1}}
     scheduler.assign("i-1", MODEL, drain_ms=AN_HOUR, metadata=grace)
     report = await scheduler.sees_ready("i-1")
 

@@ -113,6 +113,8 @@ async def test_a_metric_that_was_not_declared_is_refused_with_what_was(
         body = [{"name": "tokens", "value": 1}, {"name": "cost", "value": 1}]
         scheduler.assign("i-1", POST, env=[{"name": "BODY", "value": json.dumps(body)}], metrics=DECLARED)
 
+        await scheduler.sees("i-1", lambda r: r.HasField("started_at"), "to run")
+
         async def refusal() -> str:
             said = await scheduler.log_of("i-1")
             return said if "400" in said else ""

@@ -309,3 +309,27 @@ def test_every_instance_gets_at_most_one_step(
     assert sorted(touched) == sorted({f"i-{n}" for n in want | run})
     due = plan.next_due()
     assert due is None or timedelta(0) < due - (NOON + timedelta(seconds=seconds)) <= LONGEST_DELAY
+
+
+def test_what_waits_for_its_connections_can_be_told_to_hurry() -> None:
+    patient = Busy(stopping=True, drain=timedelta(hours=1))
+    hurried = replace(wanted(), stop=True, drain=timedelta(seconds=5))
+
+    plan = planned(want=[hurried], run=[running()], busy={"i-1": patient})
+
+    assert [(step.id, step.drain) for step in plan.stop] == [("i-1", timedelta(seconds=5))]
+
+
+def test_what_waits_for_its_connections_is_not_made_to_wait_longer() -> None:
+    stopping = Busy(stopping=True, drain=timedelta(seconds=5))
+    patient = replace(wanted(), stop=True, drain=timedelta(hours=1))
+
+    assert planned(want=[patient], run=[running()], busy={"i-1": stopping}).stop == ()
+
+
+def test_what_waits_patiently_and_is_not_assigned_any_more_has_its_grace_period() -> None:
+    patient = Busy(stopping=True, drain=timedelta(hours=1))
+
+    plan = planned(want=[], run=[running(grace=timedelta(seconds=7))], busy={"i-1": patient})
+
+    assert [(step.id, step.drain) for step in plan.stop] == [("i-1", timedelta(seconds=7))]
