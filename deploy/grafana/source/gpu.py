@@ -121,12 +121,14 @@ _HEALTH = Row(
         ),
         graph(
             "XID errors",
-            "Of the driver, in an hour, by the number that it names them by.",
+            "How often the driver named each, as its agent has seen.",
             Unit.COUNT,
+            # A code is counted from when it is first seen: growth from nothing would not be shown.
             Query(
-                f"sum by (node, index, xid) (increase(easel_gpu_xid_errors_total{{{_OF}}}[1h]))",
+                f"max by (node, index, xid) (easel_gpu_xid_errors_total{{{_OF}}})",
                 f"{_ONE} XID {{{{xid}}}}",
             ),
+            steps=True,
         ),
         table(
             "Who has them",
