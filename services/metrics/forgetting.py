@@ -15,6 +15,8 @@ def forget_what_is_gone(store: Store) -> None:
     facts, now = store.facts, store.now()
     for service in _gone(store, store.services, lambda name: name in facts.services):
         store.forget_service(service)
+    for service in _gone_meanwhile(store):
+        store.forget_service(service)
     for instance in _gone(store, store.instances, lambda name: name in facts.instances):
         store.instances.forget(instance)
         store.custom.forget(instance)
@@ -38,6 +40,16 @@ def _gone(store: Store, table: Table, there: Callable[[str], bool]) -> list[str]
         for row, key in enumerate(table.keys)
         if key and table.heard[row] < silent_since and not (known and there(key))
     ]
+
+
+def _gone_meanwhile(store: Store) -> set[str]:
+    """Services of which there are totals from before the start, and that were removed by then."""
+    if not store.facts.known:
+        return set()
+    counted = {key.service for key, _ in store.totals.items()} | set(store.durations.rows)
+    return {
+        name for name in counted if name and name not in store.facts.services and name not in store.services
+    }
 
 
 def _node_of(store: Store, uuid: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 EVERY = timedelta(seconds=2)
 _FORMAT = 1
+# What a file raises that is cut off, or something else.
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def encoded(what: Kept) -> bytes:
 
 
 def decoded(content: bytes) -> Kept:
-    """Raises ValueError, KeyError or OSError when it is not what `encoded` makes."""
+    """Raises one of `_UNREADABLE` when it is not what `encoded` makes."""
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         words = json.loads(file["words"].tobytes())
         if words["format"] != _FORMAT:
@@ -122,7 +125,7 @@ class Keeping:
             found = decoded(self._path.read_bytes())
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError) as refused:
+        except _UNREADABLE as refused:
             log.warning("totals begin anew", extra={"file": str(self._path), "why": str(refused)})
             return
         totals = self._store.totals

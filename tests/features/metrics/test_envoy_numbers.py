@@ -1,0 +1,144 @@
+"""What a real Envoy counts, in a metrics process of its own, over every restart."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+
+from easel.common.v1 import common_pb2
+from easel.facts.v1 import facts_pb2 as pb
+from easel.metrics.v1 import metrics_pb2
+from easel.metrics.v1 import metrics_pb2_grpc as rpc
+from libs.rpc.client import dial
+from services.metrics.exposition import CONTENT_TYPE
+from tests.support.counting_envoy import CountingEnvoy
+from tests.support.gateway_harness import Harness, bearer, echo_backend, harness, service
+from tests.support.metrics_harness import (
+    TOKEN,
+    Metrics,
+    ScriptedFacts,
+    facts_feed,
+    families,
+    metrics_process,
+    stream_metrics,
+)
+from tests.support.waiting import until
+
+ECHO = pb.ServiceFacts(
+    name="echo",
+    version=1,
+    gateway="gateway",
+    wanted=1,
+    state=common_pb2.SERVICE_STATE_RUNNING,
+    instances=[pb.InstanceFacts(id="echo-1", node="n1", ready=True)],
+)
+GATEWAY = pb.GatewayFacts(name="gateway", connected=True, envoys=1)
+
+
+@dataclass
+class Stage:
+    """A gateway that pushes to metrics, and an echo behind it."""
+
+    metrics: Metrics
+    facts: ScriptedFacts
+    gateway: Harness
+
+    async def request(self, times: int, path: str = "") -> None:
+        for _ in range(times):
+            await self.gateway.http.get(
+                f"{self.gateway.url}/api/predict/echo/{path}", headers=bearer(), timeout=5
+            )
+
+    async def answered(self, code_class: str = "2xx") -> float | None:
+        return await self.metrics.value("easel_service_requests_total", service="echo", code_class=code_class)
+
+
+@asynccontextmanager
+async def stage(directory: Path) -> AsyncIterator[Stage]:
+    facts = ScriptedFacts()
+    facts.tell(services=[ECHO], gateways=[GATEWAY])
+    async with (
+        facts_feed(facts) as scheduler,
+        metrics_process(directory / "metrics", scheduler) as metrics,
+        echo_backend() as backend,
+        harness(directory / "gateway", metrics=metrics.address, join_token=TOKEN) as gateway,
+    ):
+        await gateway.serve(service("echo", backend.port))
+        yield Stage(metrics, facts, gateway)
+
+
+async def test_every_request_is_counted_over_restarts_of_metrics(tmp_path: Path) -> None:
+    async with stage(tmp_path) as scene:
+        assert await scene.answered() == 0
+        await scene.request(20)
+        await until(_is(scene, 20), "20 requests to be counted")
+
+        assert await scene.metrics.stop() == 0
+        await scene.request(15)
+        await scene.metrics.start()
+        await until(_is(scene, 35), "35 requests to be counted")
+
+        await scene.request(5)
+        await scene.metrics.stop(kill=True)
+        await scene.metrics.start()
+        await scene.request(5)
+        await until(_is(scene, 45), "45 requests to be counted")
+        gateway = await scene.metrics.value("easel_gateway_requests_total", gateway="gateway")
+
+    assert gateway == 45
+
+
+async def test_classes_durations_and_rates_are_told_in_openmetrics(tmp_path: Path) -> None:
+    async with stage(tmp_path) as scene:
+        await scene.request(4, "status/404")
+        await scene.request(3, "status/503")
+        await scene.request(10)
+        await until(_is(scene, 10), "the requests to be counted")
+        classes = [await scene.answered(each) for each in ("4xx", "5xx")]
+        durations = await scene.metrics.value("easel_service_request_duration_seconds_count", service="echo")
+        response = await scene.metrics.text()
+        async with dial(scene.metrics.address, TOKEN) as channel:
+            selector = metrics_pb2.Selector(measure="qps", kind="service", subjects=["echo"], window_s=30)
+            answer = await rpc.MetricsServiceStub(channel).Instant(
+                metrics_pb2.InstantRequest(selectors=[selector])
+            )
+
+    names = {family.name for family in families(response.text)}
+    assert response.headers["content-type"] == CONTENT_TYPE
+    assert response.text.endswith("# EOF\n")
+    assert {"easel_service_requests", "easel_gateway_uptime_seconds", "easel_component_up"} <= names
+    assert classes == [4, 3]
+    assert durations == 17
+    # As many as came, over the seconds that Envoy told of.
+    assert 0 < answer.values[0].value <= 17
+
+
+async def test_numbers_need_the_join_token(tmp_path: Path) -> None:
+    async with (
+        facts_feed(ScriptedFacts()) as scheduler,
+        metrics_process(tmp_path, scheduler) as metrics,
+        dial(metrics.address, "another") as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stream_metrics(channel)(iter(CountingEnvoy().messages()))
+
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def _is(scene: Stage, number: int) -> "_Reached":
+    return _Reached(scene, number)
+
+
+@dataclass
+class _Reached:
+    scene: Stage
+    number: int
+
+    async def __call__(self) -> bool:
+        answered = await self.scene.answered()
+        # More than there were is wrong, whenever it is seen.
+        assert answered is None or answered <= self.number
+        return answered == self.number
