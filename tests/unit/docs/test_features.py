@@ -8,10 +8,12 @@ from google.protobuf.descriptor import FileDescriptor
 
 from easel.admin.v1 import admin_pb2
 from easel.agent.v1 import agent_pb2
+from easel.autoscaler.v1 import autoscaler_pb2
 from easel.gateway.v1 import gateway_pb2
 from tests.support.documents import ROOT, missing_paths
 
 FEATURES = ROOT / "docs" / "FEATURES.md"
+CONTRACTS = (admin_pb2, agent_pb2, autoscaler_pb2, gateway_pb2)
 CALL = re.compile(r"`(\w+Service)\.(\w+)`")
 
 
@@ -52,13 +54,13 @@ def test_a_feature_names_its_rule_and_a_test_and_both_exist(row: Row) -> None:
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.feature)
 def test_a_feature_names_calls_that_the_contracts_have(row: Row) -> None:
-    known = {call for module in (admin_pb2, agent_pb2, gateway_pb2) for call in calls_of(module.DESCRIPTOR)}
+    known = {call for module in CONTRACTS for call in calls_of(module.DESCRIPTOR)}
 
     assert set(CALL.findall(row.call)) <= known
 
 
 def test_every_call_of_the_contracts_belongs_to_a_feature() -> None:
-    known = {call for module in (admin_pb2, agent_pb2, gateway_pb2) for call in calls_of(module.DESCRIPTOR)}
+    known = {call for module in CONTRACTS for call in calls_of(module.DESCRIPTOR)}
 
     named = {call for row in rows() for call in CALL.findall(row.call)}
 
