@@ -137,6 +137,19 @@ GOALS = (
     Goal(
         "Deploy → first 200, p50, process runtime", "deploy", _deploy_p50("process"), at_most=0.8, unit=" s"
     ),
+    Goal(
+        "Step from 5 to 200 requests/s → first decision",
+        "scaling",
+        lambda raw: float(raw["step"]["first_decision_s"]),
+        at_most=3,
+        unit=" s",
+    ),
+    Goal(
+        "Requests that failed in that step, up and down",
+        "scaling",
+        lambda raw: float(raw["step"]["failed"]),
+        at_most=0,
+    ),
     Goal("Deploy → first 200, p50, Docker", "deploy", _deploy_p50("docker"), at_most=0.8, unit=" s"),
     Goal(
         "Ready at the agent → first request served, p99",

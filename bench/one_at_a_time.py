@@ -15,6 +15,8 @@ _turn, _begun = threading.Lock(), itertools.count()
 
 class OneAtATime(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body of an answer leave together.
+    wbufsize = -1
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))

@@ -42,6 +42,7 @@ BENCHES = (
     Bench("disturbance", ("--rounds", "1", "--seconds", "1")),
     Bench("platforms"),
     Bench("deploy"),
+    Bench("scaling"),
     Bench("xds", ("--services", "10", "100", "--changes", "10")),
     Bench("placement", ("--decisions", "200")),
     Bench("store", ("--placements", "200")),

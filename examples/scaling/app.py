@@ -15,6 +15,8 @@ _done = 0
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body of an answer leave together.
+    wbufsize = -1
 
     def do_GET(self) -> None:
         global _done  # noqa: PLW0603
