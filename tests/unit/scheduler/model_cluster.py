@@ -135,7 +135,8 @@ class Cluster:
         for node in NODES:
             self.bring_back(node)
             self.stored(node_rules.uncordoned(self.world, node, self.now))
-            self.stored(Changes(put=(replace(self.world.nodes[node], capacity=room),)))
+            known = replace(self.world.nodes[node], capacity=room, reclaim_at=None, reclaim_why="")
+            self.stored(Changes(put=(known,)))
         if self.service.stopped:
             self.set(stopped=False, state=ServiceState.CREATING)
 

@@ -18,6 +18,7 @@ from services.scheduler.admin import instances as by_hand
 from services.scheduler.admin import nodes as node_rules
 from services.scheduler.admin import rollouts
 from services.scheduler.admin.updating import UpdateAsk
+from services.scheduler.pool.reclaim import Announcement, asked
 from services.scheduler.rollout.begin import Action, PlanAsked
 from services.scheduler.rollout.groups import is_apart
 from services.scheduler.world import World
@@ -116,6 +117,15 @@ class History(RuleBasedStateMachine):
             self._asked(lambda world: node_rules.drained(world, node, "", now))
         else:
             self._asked(lambda world: node_rules.uncordoned(world, node, now))
+
+    @rule(node=nodes, seconds=st.sampled_from([1, 60, 700]))
+    def a_node_is_to_be_taken_away(self, node: str, seconds: int) -> None:
+        going = Announcement(node, timedelta(seconds=seconds))
+        self._asked(lambda world: asked(world, going, self.cluster.now))
+
+    @rule(node=nodes)
+    def a_node_stays_after_all(self, node: str) -> None:
+        self._asked(lambda world: asked(world, Announcement(node, cancel=True), self.cluster.now))
 
     @rule(node=nodes, lost=st.booleans())
     def a_node_is_lost_or_back(self, node: str, lost: bool) -> None:

@@ -56,6 +56,7 @@ AROUND = (
     replace(UPDATE, phase=RolloutPhase.FAILED, why="failed"),
     GpuFence("n1", "GPU-0", "Xid79", "it fell off the bus", NOON),
     a_node("n1", draining=True),
+    a_node("n1", reclaim_at=at(120)),
     a_version(spec={"written": "by another release"}),
 )
 
