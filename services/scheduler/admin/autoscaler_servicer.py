@@ -164,6 +164,7 @@ def cronscaler_view(record: Cronscaler, now: datetime) -> pb.Cronscaler:
     )
     for job in scaler.scale_jobs:
         state = states.get(job.name, CronJobState(job.name))
+        over = job.run_once and state.last_run_ms
         view.jobs.add(
             name=job.name,
             schedule=job.schedule,
@@ -172,7 +173,7 @@ def cronscaler_view(record: Cronscaler, now: datetime) -> pb.Cronscaler:
             state=state.state,
             message=state.message,
             last_run_at=time_to_proto(_moment(state.last_run_ms)),
-            next_run_at=time_to_proto(next_run(scaler, job, now)),
+            next_run_at=time_to_proto(None if over else next_run(scaler, job, now)),
         )
     return view
 

@@ -1,0 +1,162 @@
+"""A decision of the autoscaler is stored if what it was made from still holds, and refused otherwise."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from libs.domain.errors import Conflict, EaselError, FailedPrecondition, InvalidRequest, NotFound
+from libs.domain.records import Service
+from libs.domain.scaling import Autoscaler, CronJobState, Cronscaler
+from libs.domain.states import EventKind, SafetyLock
+from services.scheduler.scaling.apply import Decision, JobRun, applied
+from services.scheduler.scaling.history import Cause
+from services.scheduler.world import World
+from tests.support.builders import NOON, a_ready_instance, a_service, a_world, at
+
+POLICY = json.dumps({"max": 10, "min": 1, "scaleStrategies": [{"metricName": "qps", "threshold": 10}]})
+SCHEDULE = json.dumps({"ScaleJobs": [{"Name": "day", "Schedule": "0 0 8 * * *", "TargetSize": 5}]})
+BUSY = Cause("horizontal", "qps is 42 for each instance, over 10", "qps", 42.0, 10.0)
+
+
+def an_autoscaler(**changes: Any) -> Autoscaler:
+    return replace(Autoscaler("digits", POLICY, NOON, NOON, revision=4), **changes)
+
+
+def a_schedule(**changes: Any) -> Cronscaler:
+    jobs = (CronJobState("day"),)
+    return replace(Cronscaler("digits", SCHEDULE, NOON, NOON, jobs, revision=2), **changes)
+
+
+def a_decision(**changes: Any) -> Decision:
+    return replace(Decision("digits", 5, 1, 4, 0, BUSY), **changes)
+
+
+def a_scaled_world(*more: Any, **service: Any) -> World:
+    return a_world(a_service(**service), an_autoscaler(), *more)
+
+
+def refused(kind: type[EaselError], world: World, decision: Decision) -> str:
+    with pytest.raises(kind) as refusal:
+        applied(world, decision, at(1))
+    return str(refusal.value)
+
+
+def test_a_decision_is_stored_with_its_sentence_and_numbers_in_one_commit() -> None:
+    changes = applied(a_scaled_world(), a_decision(), at(1))
+
+    (service,), (event,) = changes.put, changes.events
+    assert isinstance(service, Service)
+    assert service.wanted == 5
+    assert (event.reason, event.why) == ("Scaled", BUSY.why)
+    assert event.details == {
+        "policy": "horizontal",
+        "before": "1",
+        "after": "5",
+        "metric": "qps",
+        "value": "42",
+        "threshold": "10",
+    }
+
+
+def test_who_changes_a_service_by_hand_is_not_told_that_the_autoscaler_did_so_before() -> None:
+    changes = applied(a_scaled_world(edits=3), a_decision(), at(1))
+
+    assert [each.edits for each in changes.put if isinstance(each, Service)] == [3]
+
+
+def test_a_decision_that_was_made_from_something_older_is_refused() -> None:
+    grown = refused(Conflict, a_scaled_world(wanted=3), a_decision())
+    other_policy = refused(Conflict, a_scaled_world(), a_decision(autoscaler_revision=3))
+    other_schedule = refused(Conflict, a_scaled_world(a_schedule()), a_decision())
+    removed = refused(Conflict, a_world(a_service()), a_decision())
+
+    assert grown == "service 'digits' has 3 wanted instances by now, not 1"
+    assert other_policy == "the autoscaler of service 'digits' has revision 4 by now, not 3"
+    assert other_schedule == "the schedule of service 'digits' has revision 2 by now, not 0"
+    assert removed == "the autoscaler of service 'digits' has revision 0 by now, not 4"
+
+
+def test_a_service_that_may_not_change_is_left_alone() -> None:
+    assert "is stopped" in refused(FailedPrecondition, a_scaled_world(stopped=True), a_decision())
+    assert "being deleted" in refused(FailedPrecondition, a_scaled_world(deleting=True), a_decision())
+    locked = a_scaled_world(safety_lock=SafetyLock.ALL)
+    assert "is locked (all)" in refused(FailedPrecondition, locked, a_decision())
+    refused(NotFound, a_scaled_world(), a_decision(service="another"))
+
+
+def test_a_lock_against_taking_the_service_away_lets_it_sleep() -> None:
+    world = a_scaled_world(safety_lock=SafetyLock.DANGEROUS)
+
+    changes = applied(world, a_decision(wanted=0, cause=Cause("zero", "no request for 600 s")), at(1))
+
+    assert [each.wanted for each in changes.put if isinstance(each, Service)] == [0]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"wanted": 3001},
+        {"cause": Cause("user", "by hand")},
+        {"cause": Cause("horizontal", "")},
+        {"bounds": (5, 3)},
+        {"bounds": (0, 0)},
+        {"jobs": (JobRun("day", 0, "Done"),)},
+        {"jobs": (JobRun("night", 0, "Succeed"),)},
+    ],
+)
+def test_a_decision_that_makes_no_sense_is_refused(odd: dict[str, Any]) -> None:
+    refused(InvalidRequest, a_scaled_world(), a_decision(**odd))
+
+
+def test_those_that_leave_first_are_kept_as_far_as_they_are_there() -> None:
+    world = a_scaled_world(a_ready_instance("digits-a"), a_ready_instance("digits-b"), wanted=2)
+    decision = a_decision(wanted=1, expected_wanted=2, leave_first=("digits-b", "gone", "digits-a"))
+
+    changes = applied(world, decision, at(1))
+
+    assert [each.leave_first for each in changes.put if isinstance(each, Service)] == [
+        ("digits-b", "digits-a")
+    ]
+
+
+def test_the_schedule_moves_bounds_and_keeps_what_became_of_its_jobs() -> None:
+    world = a_scaled_world(a_schedule())
+    due_ms = 1_700_000_000_000
+    decision = a_decision(
+        cronscaler_revision=2,
+        cause=Cause("timed", "day: 5 instances from now on"),
+        bounds=(5, 10),
+        jobs=(JobRun("day", due_ms, "Succeed", "from 1 to 5"),),
+    )
+
+    changes = applied(world, decision, at(1))
+
+    (policy,) = (each for each in changes.put if isinstance(each, Autoscaler))
+    (schedule,) = (each for each in changes.put if isinstance(each, Cronscaler))
+    assert (json.loads(policy.policy_json)["min"], policy.updated_at) == (5, NOON)
+    assert schedule.jobs == (CronJobState("day", "Succeed", "from 1 to 5", due_ms),)
+    assert [event.reason for event in changes.events] == ["Scaled"]
+
+
+def test_a_run_that_changes_no_size_is_an_event_of_its_own() -> None:
+    world = a_scaled_world(a_schedule())
+    decision = a_decision(
+        wanted=1,
+        cronscaler_revision=2,
+        cause=Cause("timed", "day was missed"),
+        jobs=(JobRun("day", 1, "Missed", "the autoscaler was away"),),
+    )
+
+    changes = applied(world, decision, at(1))
+
+    assert [(event.reason, event.kind) for event in changes.events] == [("ScheduleRan", EventKind.WARNING)]
+    assert not any(isinstance(each, Service) for each in changes.put)
+
+
+def test_bounds_without_an_autoscaler_are_refused() -> None:
+    world = a_world(a_service(), a_schedule())
+    decision = a_decision(autoscaler_revision=0, cronscaler_revision=2, bounds=(1, 5))
+
+    assert "bounds" in refused(InvalidRequest, world, decision)
