@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,10 @@ class Rule:
     severity: str
 
 
-def rules() -> list[Rule]:
+@cache
+def rules() -> tuple[Rule, ...]:
     """All that Prometheus is told to evaluate, in the order of the files."""
-    return [
+    return tuple(
         Rule(
             path.name,
             each.get("alert") or each["record"],
@@ -53,9 +55,10 @@ def rules() -> list[Rule]:
         for path in sorted((PROMETHEUS / "rules").glob("*.yml"))
         for group in _read(path)["groups"]
         for each in group["rules"]
-    ]
+    )
 
 
+@cache
 def samples() -> dict[str, set[str]]:
     """The labels of every name that a query may use: samples of the catalogue, and what is recorded."""
     exposed = {name: set(metric.labels) | more for metric in CATALOGUE for name, more in _names(metric)}
