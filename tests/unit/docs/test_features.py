@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import pytest
 from google.protobuf.descriptor import FileDescriptor
 
-from easel.admin.v1 import admin_pb2
+from easel.admin.v1 import admin_pb2, scaling_pb2
 from easel.agent.v1 import agent_pb2
 from easel.autoscaler.v1 import autoscaler_pb2
+from easel.facts.v1 import facts_pb2
 from easel.gateway.v1 import gateway_pb2
+from easel.metrics.v1 import metrics_pb2
 from tests.support.documents import ROOT, missing_paths
 
 FEATURES = ROOT / "docs" / "FEATURES.md"
-CONTRACTS = (admin_pb2, agent_pb2, autoscaler_pb2, gateway_pb2)
+CONTRACTS = (admin_pb2, scaling_pb2, agent_pb2, autoscaler_pb2, facts_pb2, gateway_pb2, metrics_pb2)
 CALL = re.compile(r"`(\w+Service)\.(\w+)`")
 
 
