@@ -30,7 +30,7 @@ class Desk:
     def __init__(self, workload: Callable[[str], Workload | None], posted: Posted) -> None:
         self._workload, self._posted = workload, posted
 
-    def door(self, identify: Identify) -> Callable[[], asyncio.Protocol]:
+    def inlet(self, identify: Identify) -> Callable[[], asyncio.Protocol]:
         """What makes the protocol of each connection of one listening socket."""
 
         async def answer(request: web.BaseRequest) -> web.Response:

@@ -12,8 +12,8 @@ from services.agent.gpu import Nvml
 from services.agent.runtime.port import Runtime
 from services.agent.settings import Settings
 from services.agent.telemetry.address import kept_address
-from services.agent.telemetry.doors import Doors, Instances
 from services.agent.telemetry.entrance import Desk
+from services.agent.telemetry.inlets import Inlets, Instances
 from services.agent.telemetry.posted import Posted
 from services.agent.telemetry.telling import Sampler, Telling
 
@@ -37,7 +37,7 @@ class Telemetry:
             settings.node, settings.data_dir, self._runtime, self._nvml, instances.running, posted
         )
         return [
-            Doors(self._address, self._runtime, instances, desk).run(),
+            Inlets(self._address, self._runtime, instances, desk).run(),
             Telling(self._dial, sampler).run(),
             Reporter(settings.metrics, settings.token(), "agent", settings.node).run(stop),
         ]

@@ -12,8 +12,8 @@ import pytest
 from libs.domain.states import Runtime as RuntimeName
 from services.agent.runtime.port import Running
 from services.agent.telemetry.address import kept_address
-from services.agent.telemetry.doors import Doors
 from services.agent.telemetry.entrance import Desk
+from services.agent.telemetry.inlets import Inlets
 from services.agent.telemetry.posted import Posted
 from services.agent.workload import Workload
 from tests.support.free_ports import free_port
@@ -57,13 +57,13 @@ class Here:
 
 
 @contextlib.asynccontextmanager
-async def open_doors(
+async def open_inlets(
     here: Here, directory: Path, usual_port: int
 ) -> AsyncIterator[tuple[Posted, "asyncio.Task[None]"]]:
     posted = Posted()
     address = kept_address(directory)
-    doors = Doors(address, here.stage.runtime, here, Desk(here.workload, posted), usual_port)
-    task = asyncio.create_task(doors.run())
+    inlets = Inlets(address, here.stage.runtime, here, Desk(here.workload, posted), usual_port)
+    task = asyncio.create_task(inlets.run())
     try:
         yield posted, task
     finally:
@@ -90,7 +90,7 @@ async def test_programs_that_post_to_localhost_are_told_apart(stage: Stage, tmp_
     url = f'"http://localhost:{port}/api/builtin/realtime_metrics"'
     workloads = [stage.a_workload(name, script=POST.format(url=url), metrics=DECLARED) for name in ("a", "b")]
 
-    async with open_doors(here, tmp_path, port) as (posted, _):
+    async with open_inlets(here, tmp_path, port) as (posted, _):
         for workload in workloads:
             await here.start(workload)
         found = await who_posted(posted, 2)
@@ -103,7 +103,7 @@ async def test_programs_post_to_the_address_they_are_given(stage: Stage, tmp_pat
     workload = stage.a_workload(script=POST.format(url='os.environ["EASEL_METRICS_URL"]'), metrics=DECLARED)
     url = address.url(workload.id, await stage.runtime.node_address())
 
-    async with open_doors(here, tmp_path, free_port()) as (posted, _):
+    async with open_inlets(here, tmp_path, free_port()) as (posted, _):
         await here.start(replace(workload, metrics_url=url))
         found = await who_posted(posted, 1)
 

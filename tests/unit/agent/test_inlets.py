@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.agent.runtime.port import Attempt, Running
-from services.agent.telemetry.doors import is_shared_open, wishes
+from services.agent.telemetry.inlets import is_shared_open, wishes
 from services.agent.workload import Workload
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -40,7 +40,7 @@ class Instances(Protocol):
 
 @dataclass(frozen=True)
 class Wish:
-    """A run whose localhost is to be opened. Its door closes with it."""
+    """A run whose localhost is to be opened. Its inlet closes with it."""
 
     instance: str
     run: float
@@ -61,7 +61,7 @@ def is_shared_open(running: list[Running], workloads: Mapping[str, Workload | No
     return not taken and any(workload is not None and workload.metrics for workload in workloads.values())
 
 
-class Doors:
+class Inlets:
     """Opens and closes them as instances come and go. What cannot be opened is tried again."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Doors:
                 try:
                     await self.look()
                 except (EaselError, OSError) as refused:
-                    log.debug("doors for metrics wait", extra={"why": str(refused)})
+                    log.debug("inlets for metrics wait", extra={"why": str(refused)})
                 await asyncio.sleep(LOOK_EVERY)
         finally:
             for key in list(self._open):
@@ -122,10 +122,10 @@ class Doors:
 
     async def _open_own(self) -> None:
         host = self._address.host or await self._runtime.node_address()
-        door, loop = self._desk.door(self._by_address), asyncio.get_running_loop()
+        inlet, loop = self._desk.inlet(self._by_address), asyncio.get_running_loop()
         for bind in (host, "0.0.0.0"):
             with suppress(OSError):
-                self._open[_OWN] = [await loop.create_server(door, bind, self._address.port)]
+                self._open[_OWN] = [await loop.create_server(inlet, bind, self._address.port)]
                 return
         self._postpone(_OWN, f"port {self._address.port} of the node is taken")
 
@@ -134,8 +134,8 @@ class Doors:
         if not sockets:
             self._postpone(key, f"localhost:{self._port} cannot be had")
             return
-        door = self._desk.door(who)
-        self._open[key] = [await loop.create_server(door, sock=each) for each in sockets]
+        inlet = self._desk.inlet(who)
+        self._open[key] = [await loop.create_server(inlet, sock=each) for each in sockets]
 
     def _postpone(self, key: str | Wish, why: str) -> None:
         self._waits[key] = _AGAIN_AFTER
