@@ -112,6 +112,24 @@ async def test_every_rule_is_evaluated_on_metrics_that_are_there(prometheus: Pro
     assert sorted(rule["name"] for rule in prometheus.rules()) == sorted(rule.name for rule in rules())
 
 
+async def test_only_what_is_wrong_is_about_to_be_told(prometheus: Prometheus) -> None:
+    wrong = {
+        "EaselAutoscalerAtMax": "busy",
+        "EaselRequestsRefused": "limited",
+        # The stand-in of the driver says that heat holds both down.
+        "EaselGpuThrottled": "",
+    }
+
+    def active() -> dict[str, str]:
+        labels = [sample["metric"] for sample in prometheus.query("ALERTS")]
+        return {each["alertname"]: each.get("service", "") for each in labels}
+
+    with suppress(AssertionError):
+        await until(lambda: active() == wrong, within=30)
+
+    assert active() == wrong
+
+
 async def test_the_instance_of_a_metric_is_that_of_a_service(prometheus: Prometheus) -> None:
     found = await until(lambda: prometheus.query("easel_instance_ready"), "instances")
 
