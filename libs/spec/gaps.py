@@ -12,7 +12,6 @@ _PART = re.compile(r'\[(?:"([^"]*)")?\]|\.?([A-Za-z0-9_-]+)')
 _PROCESSOR = "services that a processor runs are not carried out yet; use an image under containers"
 _BATCHING = "requests are not batched yet"
 _ENGINE = "the threads of the engine are not set yet; the program in the image chooses its own"
-_ELASTIC = "rented machines are not used; instances are placed on the nodes of this installation only"
 
 
 def _always(spec: ServiceSpec) -> bool:
@@ -55,17 +54,11 @@ GAPS: tuple[Gap, ...] = (
         "metadata.quota_id",
         "quotas are not carried out yet; instances use the public nodes or metadata.resource",
     ),
-    Gap(
-        "metadata.resource_burstable",
-        "the elastic pool is not carried out yet; instances stay in their group",
-    ),
-    Gap("metadata.resource_rebalancing", "instances are not moved to better nodes yet"),
     Gap("metadata.rpc.batching", _BATCHING),
     Gap("metadata.rpc.max_batch_size", _BATCHING),
     Gap("metadata.rpc.max_batch_timeout", _BATCHING),
     Gap("metadata.rpc.io_threads", _ENGINE),
     Gap("metadata.rpc.enable_jemalloc", "jemalloc is not loaded; use an image that brings it"),
-    Gap("cloud.computing", _ELASTIC),
     Gap(
         "cloud.networking", "instances join the network of their node; private networks are kept and ignored"
     ),
@@ -95,7 +88,6 @@ GAPS: tuple[Gap, ...] = (
     Gap("options.enable_ram_role", "there are no cloud roles here; the option is kept and ignored"),
     Gap("options.enableCache", "model files are not cached on the node yet"),
     Gap("properties", "dynamic parameters are not handed to instances yet"),
-    Gap("metrics", "metrics that a program reports are not collected yet"),
     Gap("queue", "asynchronous queues are not carried out yet"),
     Gap("front_end", "the process in front of a scalable job is not started yet"),
 )
