@@ -95,7 +95,9 @@ class Feed:
     async def _follow(self) -> None:
         call = self._stub.Connect(self._requests(self._outbox.connected()))
         try:
-            first = await asyncio.wait_for(call.read(), _PATIENCE.total_seconds())
+            # Unlike wait_for, this never takes an end that comes with the answer for the answer.
+            async with asyncio.timeout(_PATIENCE.total_seconds()):
+                first = await call.read()
             message = first
             while isinstance(message, pb.ConnectResponse):
                 if message.HasField("update"):

@@ -15,7 +15,7 @@ from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.json_format import MessageToJson
 
-from services.gateway.routes import Backend, Endpoint, Limits, Mirror, Service, Token
+from services.gateway.routes import Backend, Endpoint, Hold, Limits, Mirror, Service, Token
 from services.gateway.xds.bootstrap import Dial, bootstrap
 from services.gateway.xds.build import service_resources
 from services.gateway.xds.edge import Edge
@@ -45,6 +45,7 @@ FEATURES = {
     "one_version_ready": replace(PLAIN, backends=(Backend(1), TWO)),
     "no_instance": replace(PLAIN, backends=(Backend(1),)),
     "no_version": replace(PLAIN, backends=()),
+    "hold": replace(PLAIN, backends=(Backend(1),), hold=Hold()),
     "rate_limit": replace(PLAIN, backends=(TWO,), limits=Limits(rate_per_instance=5)),
     "concurrency": replace(PLAIN, backends=(ONE, TWO), limits=Limits(concurrency=9)),
     "mirror": replace(PLAIN, mirrors=(SHADOW, replace(SHADOW, service="other", ratio=100))),
@@ -102,6 +103,16 @@ def test_the_edge_becomes_this_listener(name: str, edge: Edge, rewrite_golden: b
             "bootstrap_over_tcp_with_traces",
             Dial("gateway-envoy", "gateway:18000", "127.0.0.1:9901", "join-token", "http://collector:4317"),
         ),
+        (
+            "bootstrap_with_metrics",
+            Dial(
+                "gateway-envoy",
+                "unix:/data/xds.sock",
+                "unix:/data/admin.sock",
+                metrics="metrics:8803",
+                metrics_token="join-token",
+            ),
+        ),
     ],
 )
 def test_an_envoy_is_started_with_this(name: str, dial: Dial, rewrite_golden: bool) -> None:
@@ -109,7 +120,8 @@ def test_an_envoy_is_started_with_this(name: str, dial: Dial, rewrite_golden: bo
 
 
 def test_every_golden_file_belongs_to_a_feature() -> None:
-    others = {"listener", "listener_with_traces_and_log", "bootstrap", "bootstrap_over_tcp_with_traces"}
+    others = {"listener", "listener_with_traces_and_log"}
+    others |= {"bootstrap", "bootstrap_over_tcp_with_traces", "bootstrap_with_metrics"}
 
     assert {file.stem for file in HERE.glob("*.yaml")} == FEATURES.keys() | others
 
@@ -121,3 +133,9 @@ def test_a_change_of_one_service_changes_only_what_it_touches() -> None:
     after = {each.key: each.version for each in service_resources(moved, ("easel.local",))}
 
     assert [key.type_url for key in before if before[key] != after[key]] == [ENDPOINTS]
+
+
+def test_a_service_that_is_awake_has_nothing_of_holding() -> None:
+    holding = replace(PLAIN, hold=Hold())
+
+    assert service_resources(holding, ("easel.local",)) == service_resources(PLAIN, ("easel.local",))

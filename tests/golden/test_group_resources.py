@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.routes import Backend, Endpoint, Group, GroupMember, MemberRule, Service, Token
+from services.gateway.routes import Backend, Endpoint, Group, GroupMember, Hold, MemberRule, Service, Token
 from services.gateway.xds.build import group_resources, service_resources
 from services.gateway.xds.resource import SCOPE, Resource
 from tests.golden.test_gateway_resources import readable
@@ -31,6 +31,10 @@ GROUPS = {
     ),
     "one_member_ready": (AUTO, (STABLE, replace(CANARY, backends=(Backend(1),)))),
     "no_member_ready": (AUTO, ()),
+    "all_members_asleep": (
+        AUTO,
+        tuple(replace(each, backends=(Backend(1),), hold=Hold()) for each in (STABLE, CANARY)),
+    ),
     "rules": (
         replace(
             AUTO,

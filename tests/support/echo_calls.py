@@ -14,6 +14,8 @@ class EchoCalls(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.port = 0
         self.asked: list[str] = []
+        # What unary calls brought, in the order in which they came.
+        self.brought: list[bytes] = []
         # What was left of a call's deadline when it arrived, in seconds.
         self.left: list[float | None] = []
 
@@ -30,6 +32,7 @@ class EchoCalls(grpc.GenericRpcHandler):
 
     async def unary(self, request: bytes, context: Any) -> bytes:
         self.asked.append("Unary")
+        self.brought.append(request)
         self.left.append(context.time_remaining())
         context.set_trailing_metadata((("x-trailer", "seen"),))
         return request

@@ -78,10 +78,12 @@ class WaitingRoom:
         self.on_changed()
         if isinstance(place, str):
             return place
-        answer = self._answers[place.number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answers[place.number] = answer
         self._woken.set()
         try:
-            return await asyncio.wait_for(answer, hold.within.total_seconds())
+            async with asyncio.timeout(hold.within.total_seconds()):
+                return await answer
         except TimeoutError:
             self._queue.refuse(place)
             return too_long(asked.service, hold)

@@ -50,7 +50,7 @@ def waiting(service: Service, group: str, token: str) -> dict[str, Any]:
     if not service.holds or service.hold is None:
         return {}
     settings = CheckSettings(
-        context_extensions={"service": service.name, "group": group},
+        context_extensions={"service": service.name, **({"group": group} if group else {})},
         grpc_service=_asking(token, service.hold.within + _MARGIN),
     )
     return {WAITING_FILTER: packed(ExtAuthzPerRoute(check_settings=settings))}

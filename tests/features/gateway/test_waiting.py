@@ -151,23 +151,20 @@ async def test_beyond_a_bound_requests_are_503_with_a_sentence_and_told_when_to_
     assert level(gateway.scheduler, "soon").refused == 1
 
 
-async def test_requests_go_in_the_order_in_which_they_came(gateway: Harness, echo: EchoBackend) -> None:
-    await gateway.serve(sleeper("svc"))
-    asking = []
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(timeout=20, limits=limits) as http:
-        for number in range(120):
-            asking.append(asyncio.create_task(ask(replace(gateway, http=http), f"svc/{number}")))
-            if number % 10 == 9:
-                await waiting(gateway, number + 1)
+async def test_requests_go_in_the_order_in_which_they_came(gateway: Harness) -> None:
+    options = [("grpc.default_authority", "model.easel.local"), ("grpc.use_local_subchannel_pool", 1)]
+    numbers = [str(number).encode() for number in range(500)]
+    async with echo_calls() as model, grpc.aio.insecure_channel(gateway.settings.listen, options) as channel:
+        await gateway.serve(sleeper("model", grpc=True, requests=500))
+        await channel.channel_ready()
+        call = channel.unary_unary("/echo.Echo/Unary")
+        calling = [asyncio.ensure_future(call(each, metadata=OPENED)) for each in numbers]
+        await waiting(gateway, 500, "model")
 
-        await gateway.serve(sleeper("svc", echo.port))
-        answers = await asyncio.gather(*asking)
+        await gateway.serve(sleeper("model", model.port, grpc=True))
 
-    assert {answer.status_code for answer in answers} == {200}
-    # Connections to an instance are many, and may overtake each other a little.
-    came = [int(path.removeprefix("/")) for path in echo.requests]
-    assert max(abs(at - number) for at, number in enumerate(came)) < 50
+        assert await asyncio.gather(*calling) == numbers
+        assert model.brought == numbers
 
 
 async def test_falling_asleep_and_waking_under_load_fails_no_request(

@@ -1,6 +1,7 @@
 """What an Envoy is sent, and when: the delta protocol without an Envoy."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -420,3 +421,65 @@ def test_a_secret_is_sent_to_those_that_ask_for_it_and_each_time_it_changes() ->
     wire.settle()
 
     assert wire.sent == ["+listener edge", "+secret domain/a", "+secret domain/a"]
+
+
+def asleep(name: str, scope: str = "asleep", version: int = 1) -> list[Resource]:
+    """A service whose instances leave after its routes have changed."""
+    *both, routes = a_service(name, endpoints="none", scope=scope, version=version)
+    return [*(replace(each, after=(routes.key,)) for each in both), routes]
+
+
+def test_instances_leave_only_after_the_routes_that_led_to_them() -> None:
+    wire = Wire()
+    wire.change("a", a_service("a"))
+    wire.settle()
+    wire.sent.clear()
+
+    change = wire.change("a", asleep("a"))
+    [first] = wire.view.responses()
+    before = wire.view.applied()
+    wire.answer(first)
+    wire.settle()
+
+    assert wire.sent == ["+scope a", "+endpoints a/1"]
+    assert (before < change, wire.view.applied()) == (True, change)
+
+
+def test_a_service_that_was_never_awake_waits_for_nothing() -> None:
+    wire = Wire()
+
+    wire.change("a", asleep("a"))
+    wire.settle()
+
+    assert wire.sent == ["+listener edge", "+cluster a/1", "+endpoints a/1", "+scope a"]
+
+
+def test_an_envoy_that_refuses_the_routes_of_a_sleeper_gives_up_its_instances_all_the_same() -> None:
+    wire = Wire()
+    wire.change("a", a_service("a"))
+    wire.settle()
+    wire.sent.clear()
+    wire.refuses.add("a@asleep")
+
+    change = wire.change("a", asleep("a"))
+    wire.settle()
+
+    assert wire.sent[-1] == "+endpoints a/1"
+    assert wire.view.applied() == change
+
+
+def test_an_envoy_has_what_is_under_some_keys_once_it_has_acknowledged_all_of_it() -> None:
+    wire = Wire()
+    keys = [each.key for each in a_service("a")]
+    wire.change("a", a_service("a"))
+    wire.settle()
+    wire.change("b", a_service("b"))
+
+    assert wire.view.has(keys)
+    assert not EnvoyView(wire.store).has(keys)
+
+    wire.change("a", a_service("a", endpoints="2"))
+
+    assert not wire.view.has(keys)
+    wire.settle()
+    assert wire.view.has(keys)

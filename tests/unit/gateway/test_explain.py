@@ -9,6 +9,7 @@ from services.gateway.routes import (
     Endpoint,
     Group,
     GroupMember,
+    Hold,
     Limits,
     MemberRule,
     Mirror,
@@ -209,3 +210,23 @@ def test_the_body_limit_is_one_of_the_limits_but_not_of_grpc() -> None:
 )
 def test_the_hash_is_the_one_that_envoy_computes(content: bytes, expected: int) -> None:
     assert xxh64(content) == expected
+
+
+def test_a_request_that_would_wait_is_told_so_and_which_bounds_there_are() -> None:
+    asleep = replace(STABLE, backends=(Backend(2),), hold=Hold(requests=10))
+    woken = replace(CANARY, backends=(Backend(1, (ENDPOINT,)),), hold=Hold())
+    sleeping = replace(WORLD, services={"stable": asleep})
+
+    alone = ask(world=sleeping)
+    beside_another = ask(world=replace(WORLD, services={"stable": asleep, "canary": woken}))
+
+    assert (alone.status, alone.service) == (0, "stable")
+    assert alone.why == (
+        "waits for an instance of stable: none is ready, and a request that waits has one started"
+    )
+    assert (
+        "autoscaler.behavior.onZero: 503 when 10 requests or 256 MiB of them wait already, or after 300 s"
+        in alone.limits
+    )
+    assert "stable is left out: it has no ready instance" in beside_another.steps
+    assert beside_another.service == "canary"
