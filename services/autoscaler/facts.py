@@ -68,17 +68,16 @@ class Facts:
         self._touched.add(name)
         self._wake()
 
-    def assume(self, name: str, wanted: int, decision: Decision) -> None:
-        """What was carried out holds here until the scheduler tells it."""
-        subject = self.subjects.get(name)
-        if subject is None:
+    def assume(self, subject: Subject, wanted: int, decision: Decision) -> None:
+        """What was carried out holds here until the scheduler tells it; what it told meanwhile is newer."""
+        if self.subjects.get(subject.name) is not subject:
             return
         policy, timetable = subject.policy, subject.timetable
         if policy is not None and decision.bounds is not None:
             policy = replace(policy, min=decision.bounds.min, max=decision.bounds.max)
         if timetable is not None and decision.jobs:
             timetable = timetable.with_runs({run.name: run.due_at for run in decision.jobs})
-        self.subjects[name] = replace(subject, wanted=wanted, policy=policy, timetable=timetable)
+        self.subjects[subject.name] = replace(subject, wanted=wanted, policy=policy, timetable=timetable)
 
     def _wake(self) -> None:
         for wake in self._wakes:
@@ -103,6 +102,7 @@ class Facts:
     def _forget(self, names: Iterable[str]) -> None:
         for name in names:
             if self.subjects.pop(name, None) is not None:
+                self._touched.add(name)
                 self.policies += 1
 
 

@@ -36,9 +36,7 @@ class Outage:
 
     def began(self, why: str) -> None:
         if not self._away:
-            log.warning(
-                "a part is away; nothing is decided without it", extra={"what": self._what, "why": why}
-            )
+            log.warning("a part is away and is dialled again", extra={"what": self._what, "why": why})
         self._away = True
 
 
@@ -100,7 +98,9 @@ class FollowingNumbers:
                 self._changed.clear()
             for stream in streams:
                 stream.cancel()
-            await asyncio.gather(*streams, return_exceptions=True)
+            for result in await asyncio.gather(*streams, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
             if ended.is_set() and not until.is_set():
                 await pause(until, _AGAIN)
 

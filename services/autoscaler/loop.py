@@ -1,23 +1,27 @@
 """The loop of the autoscaler: looks at services, asks the policies, has their decisions carried out."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 
 from libs.domain.errors import Conflict, EaselError
 from libs.lifecycle import wait_until_any
 from services.autoscaler.board import Board
 from services.autoscaler.facts import Facts, Subject
-from services.autoscaler.observing import Numbers, observed
+from services.autoscaler.observing import Key, Numbers, observed
 from services.autoscaler.policies.decide import decide
 from services.autoscaler.policies.model import Decision, State
+
+log = logging.getLogger(__name__)
 
 Apply = Callable[[Subject, Decision], Awaitable[int]]
 
 # A decision that was refused is made again after this; one that was overtaken, when the facts have caught up.
 _AGAIN_S = 1.0
 _OVERTAKEN_S = 0.1
+_BROKEN_S = 30.0
 
 
 class Autoscaling:
@@ -54,8 +58,9 @@ class Autoscaling:
             if self._batch.is_set() or time.monotonic() - whole_at >= every.total_seconds():
                 self._batch.clear()
                 whole_at = time.monotonic()
-                self.look(list(self._facts.subjects))
-                self._board.looked(self._clock(), time.monotonic() - whole_at)
+                self.look(touched.union(self._facts.subjects))
+                if self._facts.connected:
+                    self._board.looked(self._clock(), time.monotonic() - whole_at)
             else:
                 self.look(touched)
         if self._carried_out:
@@ -65,30 +70,38 @@ class Autoscaling:
         """One look at these services. Without the scheduler's facts there is nothing to decide on."""
         if not self._facts.connected:
             return
-        now, known = self._clock(), self._numbers.fresh()
+        now, known, moment = self._clock(), self._numbers.fresh(), time.monotonic()
         for name in names:
             subject = self._facts.subjects.get(name)
             if subject is None:
                 self._forget(name)
-            elif name not in self._carried_out and self._not_before.get(name, 0.0) <= now:
-                state = self._states.get(name, State())
-                decision, self._states[name] = decide(
-                    subject.policy, subject.timetable, observed(subject, known), subject.wanted, now, state
-                )
-                self._board.decided(subject, decision)
-                if decision.changes(subject.wanted):
-                    self._carried_out[name] = asyncio.create_task(self._carry_out(subject, decision))
+            elif name not in self._carried_out and self._not_before.get(name, 0.0) <= moment:
+                try:
+                    self._look_at(subject, known, now)
+                except Exception:  # one service whose numbers break a policy must not stop all others
+                    log.exception("a service could not be decided on", extra={"service": name})
+                    self._not_before[name] = moment + _BROKEN_S
+
+    def _look_at(self, subject: Subject, known: Mapping[Key, float], now: float) -> None:
+        name = subject.name
+        state = self._states.get(name, State())
+        decision, self._states[name] = decide(
+            subject.policy, subject.timetable, observed(subject, known), subject.wanted, now, state
+        )
+        self._board.decided(subject, decision)
+        if decision.changes(subject.wanted):
+            self._carried_out[name] = asyncio.create_task(self._carry_out(subject, decision))
 
     async def _carry_out(self, subject: Subject, decision: Decision) -> None:
         name = subject.name
         try:
             wanted = await self._apply(subject, decision)
-            self._facts.assume(name, wanted, decision)
+            self._facts.assume(subject, wanted, decision)
             self._board.applied(subject, decision)
         except Conflict:
-            self._not_before[name] = self._clock() + _OVERTAKEN_S
+            self._not_before[name] = time.monotonic() + _OVERTAKEN_S
         except EaselError:
-            self._not_before[name] = self._clock() + _AGAIN_S
+            self._not_before[name] = time.monotonic() + _AGAIN_S
         finally:
             del self._carried_out[name]
             self._facts.touch(name)

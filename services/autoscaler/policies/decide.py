@@ -28,6 +28,8 @@ from services.autoscaler.policies.stabilise import (
 )
 
 _BEGINNING = State()
+# A clock that is put right by no more than this disturbs nothing.
+_CLOCK_STEP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _with_recommendations(look: _Look, asked: Recommendation, at_once: Recommend
 def _begun(policy: Policy, current: int, now: float, state: State, gap_s: float) -> State:
     """The state, or a new one: at the first look, after a gap, for other windows or targets."""
     same = replace(policy, min=0, max=1)
-    if state.policy != same or not 0 <= now - state.seen <= gap_s:
+    if state.policy != same or not -_CLOCK_STEP_S <= now - state.seen <= gap_s:
         return State(since=now, current=current, policy=same)
     return state
 

@@ -12,10 +12,18 @@ import grpc
 import pytest
 
 from easel.autoscaler.v1 import autoscaler_pb2, autoscaler_pb2_grpc
+from easel.facts.v1 import facts_pb2
+from easel.metrics.v1 import metrics_pb2
 from libs.domain.errors import Conflict, EaselError, FailedPrecondition
 from libs.rpc.client import dial
 from services.autoscaler.__main__ import run
+from services.autoscaler.board import Board
+from services.autoscaler.facts import Facts, Subject
+from services.autoscaler.loop import Autoscaling
+from services.autoscaler.observing import Numbers
+from services.autoscaler.policies.model import Decision
 from services.autoscaler.settings import Settings
+from services.metrics.catalogue import BY_NAME
 from tests.support.fake_scaling import FakeScaling, serving_scaling
 from tests.support.free_ports import free_port
 from tests.support.waiting import until
@@ -180,3 +188,37 @@ async def test_a_replay_of_nothing_is_refused_and_takes_the_join_token(tmp_path:
 
 def request_of_one() -> autoscaler_pb2.ReplayRequest:
     return autoscaler_pb2.ReplayRequest(load=[autoscaler_pb2.LoadPoint()])
+
+
+async def test_it_tells_metrics_of_decisions_and_forgets_a_service_without_a_policy(tmp_path: Path) -> None:
+    facts, numbers, board = Facts(), Numbers(lambda: 0.0), Board()
+
+    async def taken(subject: Subject, decision: Decision) -> int:
+        return decision.wanted
+
+    scaling = Autoscaling(facts, numbers, taken, board, clock=lambda: 1_800_000_000.0)
+    facts.take(facts_pb2.WatchResponse(full=True, services=[a_service(a_policy())]))
+    numbers.take(a_batch(65.0))
+    scaling.look(facts.touched())
+    await until(lambda: facts.subjects["chat"].wanted == 7, "the decision to be applied")
+    told = {each.name: (each.value, dict(each.labels)) for each in board.samples()}
+
+    assert told["easel_autoscaler_wanted_instances"] == (7, {"service": "chat", "policy": "horizontal"})
+    assert told["easel_autoscaler_metric_value"] == (32.5, {"service": "chat", "metric": "qps"})
+    assert told["easel_autoscaler_metric_missing"] == (0, {"service": "chat", "metric": "qps"})
+    assert told["easel_autoscaler_decisions"][0] == 1
+    assert set(told) <= set(BY_NAME)
+
+    facts.take(facts_pb2.WatchResponse(services=[a_service("")]))
+    scaling.look(facts.touched())
+    assert not [each for each in board.samples() if each.labels]
+
+
+def a_service(policy: str) -> facts_pb2.ServiceFacts:
+    ready = [facts_pb2.InstanceFacts(id=f"chat-{number}", ready=True) for number in range(2)]
+    return facts_pb2.ServiceFacts(name="chat", wanted=2, instances=ready, autoscaler_json=policy)
+
+
+def a_batch(qps: float) -> metrics_pb2.InstantResponse:
+    value = metrics_pb2.Value(measure="qps", kind="service", subject="chat", window_s=1, value=qps)
+    return metrics_pb2.InstantResponse(values=[value])
