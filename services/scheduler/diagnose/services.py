@@ -10,6 +10,7 @@ from services.scheduler.diagnose.picture import Picture
 from services.scheduler.live import duration
 from services.scheduler.retention import WARNINGS, delete_at
 from services.scheduler.rollout.staging import standing
+from services.scheduler.scaling.policies import may_sleep
 from services.scheduler.secrets.wants import wants_of
 
 
@@ -21,8 +22,9 @@ def of_service(picture: Picture, service: Service) -> Iterator[Finding]:
     yield from _secrets(picture, service)
     yield from _update(picture, service)
     instances = [i for i in picture.world.instances_of(service.name) if i.state in LIVE_STATES]
-    yield from _size(service, instances)
-    if service.wanted:
+    sleeps = may_sleep(picture.world, service.name)
+    yield from _size(service, instances, sleeps)
+    if service.wanted or sleeps:
         yield from _gateway(picture, service)
 
 
@@ -93,17 +95,21 @@ def _update(picture: Picture, service: Service) -> Iterator[Finding]:
         yield finding(severity, Cause.ROLLOUT_PAUSED, service.name, what)
 
 
-def _size(service: Service, instances: list[Instance]) -> Iterator[Finding]:
+def _size(service: Service, instances: list[Instance], sleeps: bool) -> Iterator[Finding]:
+    """One that `sleeps` has callers that wait, where others have callers that are refused."""
+    callers = "callers wait" if sleeps else "callers get 503"
     counted = [i for i in instances if not i.detached]
     ready = sum(i.serves for i in counted)
     name = service.name
+    if not service.wanted and sleeps:
+        return
     if not service.wanted:
         what = f"{name} is scaled to 0 instances: callers get 503"
         yield finding(Severity.WARNING, Cause.SCALED_TO_ZERO, name, what)
     elif not ready:
         one = f"the instance of {name} takes no requests"
         none = f"none of the {service.wanted} instances of {name} takes requests"
-        what = f"{one if service.wanted == 1 else none}: callers get 503"
+        what = f"{one if service.wanted == 1 else none}: {callers}"
         yield finding(Severity.ERROR, Cause.NOTHING_READY, name, what)
     elif ready < service.wanted:
         what = f"{ready} of the {service.wanted} instances of {name} take requests"
