@@ -33,7 +33,7 @@ from services.autoscaler.policies.stabilise import mean_ready, remembered_ready
 from services.autoscaler.policies.zero import QUIET_WINDOW_S
 
 # A look each second, as long as that makes no more looks than this.
-_MOST_LOOKS = 172_800
+_MOST_LOOKS = 86_400
 _KEPT_READY_S = 3600.0
 MOST_POINTS = 200_000
 _LONGEST_S = 31 * 86_400.0
