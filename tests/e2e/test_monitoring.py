@@ -96,7 +96,7 @@ async def test_every_panel_has_something_to_draw(prometheus: Prometheus) -> None
         return left == []
 
     with suppress(AssertionError):
-        await until(are_all_drawn, within=30)
+        await until(are_all_drawn, within=60)
 
     assert [str(query) for query in left] == []
 
@@ -105,7 +105,7 @@ async def test_every_rule_is_evaluated_on_metrics_that_are_there(prometheus: Pro
     named = {name for rule in rules() for name in names_in(rule.expr)}
 
     with suppress(AssertionError):
-        await until(lambda: named <= prometheus.names(), within=30)
+        await until(lambda: named <= prometheus.names(), within=60)
 
     assert named - prometheus.names() == set()
     assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
@@ -125,7 +125,7 @@ async def test_only_what_is_wrong_is_about_to_be_told(prometheus: Prometheus) ->
         return {each["alertname"]: each.get("service", "") for each in labels}
 
     with suppress(AssertionError):
-        await until(lambda: active() == wrong, within=30)
+        await until(lambda: active() == wrong, within=60)
 
     assert active() == wrong
 
