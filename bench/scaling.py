@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from bench.scaling_rules import Point, horizontal_pod_autoscaler, knative_pod_autoscaler
 
+from bench.scaling_rules import Point, horizontal_pod_autoscaler, knative_pod_autoscaler
 from easel_sdk import Easel
 from easel_sdk.types import Event
 from tests.support.embedded import EmbeddedEasel, embedded_easel
@@ -185,8 +185,8 @@ def others(found: dict[str, Any]) -> dict[str, Any]:
     before, busy = 60, found["busy_s"]
     load = [Point(t, LOW if t < 0 or t >= busy else HIGH) for t in range(-before, int(busy) + 400)]
     rules = {
-        "Kubernetes HPA": horizontal_pod_autoscaler(load, TARGET, start_s, least=1, most=MOST),
-        "Knative KPA": knative_pod_autoscaler(load, TARGET, start_s, least=1, most=MOST),
+        "HPA of Kubernetes": horizontal_pod_autoscaler(load, TARGET, start_s, least=1, most=MOST),
+        "KPA of Knative": knative_pod_autoscaler(load, TARGET, start_s, least=1, most=MOST),
     }
     return {
         name: {
@@ -199,19 +199,35 @@ def others(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def plot(found: dict[str, Any], beside: dict[str, Any]) -> str:
-    """Ready instances over the seconds around the step, in characters."""
+    """Ready instances over the seconds around the step, in characters: the first letter of each name."""
     import plotext
 
-    plotext.clear_figure()
-    plotext.theme("clear")
-    plotext.plot_size(100, 22)
-    last = found["busy_s"] + 60
-    for name, curve in (("Easel, measured", found["curve"]), *((n, b["curve"]) for n, b in beside.items())):
-        points = [(t, ready) for t, _, ready in curve if -10 <= t <= last]
-        plotext.plot([t for t, _ in points], [r for _, r in points], label=name)
-    plotext.xlabel("seconds after the step to 200 requests/s")
-    plotext.ylabel("ready instances")
-    return "\n".join(line.rstrip() for line in plotext.uncolorize(plotext.build()).splitlines())
+    last = found["busy_s"] + 40
+    curves = {"Easel": found["curve"], **{name: each["curve"] for name, each in beside.items()}}
+    figure = plotext.figure
+    figure.clear.all()
+    figure.plot_size(100, 24)
+    figure.theme("clear")
+    # What is drawn later lies on top.
+    for name, curve in reversed(curves.items()):
+        line = _by_the_second(curve, last)
+        figure.draw(figure.signal([t for t, _ in line], [r for _, r in line], marker=name[0].lower()))
+    figure.ruler("x").lim(-10, last)
+    figure.title("ready instances, by seconds after the step")
+    drawn: str = plotext.uncolorize(str(figure.build()))
+    legend = "   ".join(f"{name[0].lower()} {name}" for name in curves)
+    rows = [row.rstrip() for row in drawn.splitlines()]
+    return "\n".join([*rows, legend])
+
+
+def _by_the_second(curve: Sequence[Sequence[float]], last: float) -> list[tuple[float, float]]:
+    """The newest ready number at each half second from ten before the step."""
+    line, known, points = [], curve[0][2], list(curve)
+    for half in range(-20, int(last * 2) + 1):
+        while points and points[0][0] <= half / 2:
+            known = points.pop(0)[2]
+        line.append((half / 2, known))
+    return line
 
 
 def table(found: dict[str, Any], beside: dict[str, Any], zero: dict[str, Any]) -> str:
@@ -270,9 +286,9 @@ def main() -> None:
         found = step(easel, client, seconds)
         zero = asleep(easel, client)
     beside = others(found)
-    print(table(found, beside, zero))
     if given.json:
         given.json.write_text(json.dumps({"step": found, "others": beside, "zero": zero}))
+    print(table(found, beside, zero))
 
 
 if __name__ == "__main__":
