@@ -87,6 +87,9 @@ class Inlets:
                     await self.look()
                 except (EaselError, OSError) as refused:
                     log.debug("inlets for metrics wait", extra={"why": str(refused)})
+                except Exception:
+                    # Instances go on without their metrics.
+                    log.exception("inlets for metrics broke and are tried again")
                 await asyncio.sleep(LOOK_EVERY)
         finally:
             for key in list(self._open):

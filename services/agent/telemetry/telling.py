@@ -64,7 +64,7 @@ class Sampler:
         return report_of(self._node, datetime.now(UTC), read, self._running(), self._posted.untold())
 
     def begin(self) -> None:
-        """For a listener that knows nothing yet: new readings only, and all that was posted and still counts."""
+        """For a listener that knows nothing yet: new readings, and all that was posted and still counts."""
         self._posted.tell_again()
         for look in (self._use, self._uses, self._gpus):
             look.drop()
