@@ -2,9 +2,9 @@
 
     python -m bench.gateway [--rounds 9] [--seconds 1] [--json FILE]
 
-Slices of the three are interleaved in one run, so that a noisy machine hits all of them alike. Read the
-ratios. "plain" has one route and Envoy's defaults; "easel" has the token, the keepalive, retries, outlier
-ejection and statistics that every service has.
+Slices of all are interleaved in one run, so that a noisy machine hits all of them alike. Read the ratios.
+"plain" has one route and Envoy's defaults; "easel" has the token, the keepalive, retries, outlier ejection and
+statistics that every service has; "easel, metrics pushed" sends these statistics on every second as well.
 """
 
 import argparse
@@ -21,11 +21,13 @@ from pathlib import Path
 from statistics import median
 
 from bench.gateway_rig import answering, cpu_seconds, forwarding, gateway_rig, pin, plain_envoy
+from bench.metrics_sink import metrics_sink
 from services.gateway.routes import Backend, Endpoint, Service, Token, Update
 from tests.support.free_ports import free_port
 
 TOKEN = "bench-token-0123456789abcdef"
 BODY = "x" * 64
+PUSHED = "easel, metrics pushed"
 
 
 @dataclass(frozen=True)
@@ -77,23 +79,31 @@ def _latency(text: str, percent: str) -> float:
 
 async def measure(rounds: int, seconds: int, connections: int) -> dict[str, list[Slice]]:
     """All slices, by target."""
-    backend_port, plain_port, easel_port = free_port(), free_port(), free_port()
+    backend_port, plain_port, easel_port, pushing_port, sink_port = (free_port() for _ in range(5))
     endpoint = Endpoint("i-1", "127.0.0.1", backend_port)
     service = Service("svc", (Token(TOKEN),), timedelta(seconds=5), backends=(Backend(1, (endpoint,)),))
     with (
         plain_envoy(answering(backend_port, BODY)) as backend,
         plain_envoy(forwarding(plain_port, backend_port)) as plain,
+        metrics_sink(sink_port) as sink,
     ):
-        async with gateway_rig(easel_port, Update(1, True, (service,))) as rig:
-            await asyncio.sleep(0.5)
+        async with (
+            gateway_rig(easel_port, Update(1, True, (service,))) as rig,
+            gateway_rig(
+                pushing_port, Update(1, True, (service,)), metrics=f"127.0.0.1:{sink_port}"
+            ) as pushing,
+        ):
+            await asyncio.sleep(1.5)
             pin(backend, 1)
-            pin(plain, 0)
-            pin(rig.envoy_pid, 0)
+            pin(sink, 1)
+            for pid in (plain, rig.envoy_pid, pushing.envoy_pid):
+                pin(pid, 0)
             path = "/api/predict/svc"
             targets = [
                 Target("direct", f"http://127.0.0.1:{backend_port}{path}", None),
                 Target("plain", f"http://127.0.0.1:{plain_port}{path}", plain),
                 Target("easel", f"http://127.0.0.1:{easel_port}{path}", rig.envoy_pid),
+                Target(PUSHED, f"http://127.0.0.1:{pushing_port}{path}", pushing.envoy_pid),
             ]
             return await taking_turns(targets, rounds, seconds, connections)
 
@@ -129,10 +139,18 @@ def report(seen: dict[str, list[Slice]]) -> dict[str, object]:
         for a, b in zip(seen["easel"], seen["plain"], strict=True)
     )
     print(f"\neasel ÷ plain: {rate:.3f} in requests a second, {cpu:.3f} in requests per processor second")
+    pushed = {
+        name: median(
+            getattr(a, name) / getattr(b, name) for a, b in zip(seen[PUSHED], seen["easel"], strict=True)
+        )
+        for name in ("requests_per_second", "p99_us", "proxy_cpu_us")
+    }
+    print("metrics pushed ÷ not: " + ", ".join(f"{name} {value:.3f}" for name, value in pushed.items()))
     return {
         "machine": platform.platform(),
         "ratio_requests": rate,
         "ratio_cpu": cpu,
+        "pushed": pushed,
         "slices": {name: [asdict(each) for each in slices] for name, slices in seen.items()},
     }
 

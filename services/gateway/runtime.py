@@ -16,6 +16,7 @@ from libs.lifecycle import pause
 from libs.rpc.client import dial
 from libs.rpc.interceptors import BearerTokens
 from libs.rpc.server import Service, serving
+from libs.telemetry.reporting import Reporter
 from services.gateway.ads.servicer import ADS_SERVICE, AdsServicer
 from services.gateway.ads.store import ResourceStore
 from services.gateway.condition import Conditions
@@ -90,6 +91,7 @@ async def run(
             ):
                 loops.create_task(each.run(until=stop))
             loops.create_task(room.run(until=stop))
+            loops.create_task(Reporter(settings.metrics, token, "gateway", settings.name).run(until=stop))
             loops.create_task(key_pairs.run(until=stop))
             loops.create_task(Sessions(publisher).run(until=stop))
             loops.create_task(Registrar(publisher, settings.own_addresses()).run(until=stop))

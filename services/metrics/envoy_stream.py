@@ -68,6 +68,7 @@ class EnvoyStreams:
         try:
             async for message in messages:
                 if stream is None:
+                    # Where a gateway started this Envoy, node.cluster is "easel/{a word of this start alone}".
                     stream = _Stream(EnvoyLife(message.identifier.node.id or "envoy"))
                     self._streams.add(stream)
                 self._read(stream, message)

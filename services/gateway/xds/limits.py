@@ -85,7 +85,10 @@ def rates(services: Iterable[Service]) -> dict[str, Any]:
 
 
 def limit_metadata(service: Service) -> Mapping[str, Mapping[str, Any]]:
-    """What the routes of a service say of its limits; empty where it has none."""
+    """What the routes of a service say of its limits; empty where it has none and nothing waits for it.
+
+    Whoever may not wait is counted by service too.
+    """
     found = bounds(service)
     said: dict[str, str] = {}
     if found.rate is not None:
@@ -93,7 +96,7 @@ def limit_metadata(service: Service) -> Mapping[str, Mapping[str, Any]]:
     if found.in_flight is not None:
         said[_IN_FLIGHT] = found.in_flight.refusal
         said[_STATUS] = str(found.in_flight.status)
-    return {LIMITS: {_SERVICE: service.name, **said}} if said else {}
+    return {LIMITS: {_SERVICE: service.name, **said}} if said or service.holds else {}
 
 
 def bound_in_flight(service: Service, backend: Backend, cluster: Cluster) -> None:

@@ -20,8 +20,8 @@ from services.gateway.xds.limits import LIMITS
 from services.gateway.xds.wire import packed
 
 _CONFIG = "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config"
-# In the order in which they stand in the name of a counter. The service is that of a route with limits: only
-# there a request has a service, and the number of counters a bound.
+# In the order in which they stand in the name of a counter. The service is that of a route with limits, or on
+# which requests wait: only there a request has a service, and the number of counters a bound.
 _TAGS = (
     ("service", f"%METADATA(ROUTE:{LIMITS}:service)%"),
     ("status", "%RESPONSE_CODE%"),
