@@ -3,8 +3,8 @@
     python -m bench.gateway [--rounds 9] [--seconds 1] [--json FILE]
 
 Slices of all are interleaved in one run, so that a noisy machine hits all of them alike. Read the ratios.
-"plain" has one route and Envoy's defaults; "easel" has the token, the keepalive, retries, outlier ejection and
-statistics that every service has; "easel, metrics pushed" sends these statistics on every second as well.
+"plain" has one route and Envoy's defaults; "easel" has the token, the keepalive, retries, outlier ejection
+and statistics that every service has; "easel, metrics pushed" sends these statistics on every second as well.
 """
 
 import argparse

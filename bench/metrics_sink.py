@@ -42,7 +42,7 @@ def metrics_sink(port: int) -> Iterator[int]:
 
 def main() -> None:
     """Serves until it is ended."""
-    server = grpc.server(ThreadPoolExecutor(8), handlers=(_Sink(),))
+    server = grpc.server(ThreadPoolExecutor(8), handlers=[_Sink()])
     server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
     server.start()
     server.wait_for_termination()
