@@ -13,6 +13,8 @@ _NAMES = {
     InstanceState.STARTING: "starting",
     InstanceState.WARMING_UP: "warming_up",
 }
+# What takes less was not done at all, such as preparing where there is nothing to prepare.
+_SHORTEST = 0.001
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class StartPhases:
         start = self._starts.pop(instance, None)
         if start is None:
             return ()
-        return tuple(each for each in start.ended(self._clock()) if each.seconds > 0)
+        return tuple(each for each in start.ended(self._clock()) if each.seconds >= _SHORTEST)
 
     def forget(self, instance: str) -> None:
         self._starts.pop(instance, None)
