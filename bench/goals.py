@@ -150,6 +150,20 @@ GOALS = (
         lambda raw: float(raw["step"]["failed"]),
         at_most=0,
     ),
+    *(
+        Goal(
+            f"Metrics for 2,000 services and 10,000 instances: {what}",
+            "metrics_scale",
+            of,
+            at_most=most,
+            unit=unit,
+        )
+        for what, of, most, unit in (
+            ("cores", lambda raw: float(raw["cpu_cores"]), 1, ""),
+            ("memory once all windows are full", lambda raw: float(raw["rss_when_full_mib"]), 1024, " MiB"),
+            ("4 measures × 2 windows of all, p50", lambda raw: _quantile(raw["answer_ms"], 50), 500, " ms"),
+        )
+    ),
     Goal("Deploy → first 200, p50, Docker", "deploy", _deploy_p50("docker"), at_most=0.8, unit=" s"),
     Goal(
         "Ready at the agent → first request served, p99",

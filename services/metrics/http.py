@@ -35,9 +35,7 @@ class Exposed:
         # What parts say of what is known here better is not said twice.
         families = {**parts(store), **services(store, self._envoys), **nodes(store)}
         text = await exposition(families, durations(store.published))
-        response = web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
-        response.enable_compression()
-        return response
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def healthy(self, request: web.Request) -> web.Response:
         """That the process answers."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from easel.envoy.v1 import envoy_metrics_pb2 as pb
 from services.metrics.rings import Floats, Rings, Rows
+from services.metrics.tables import roomy
 
 BOUNDS_MS = (
     *(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86),
@@ -31,8 +32,8 @@ class Latency:
         self._rows = 16
 
     @property
-    def bytes(self) -> int:
-        """What the windows take in memory when every row is used."""
+    def bytes(self) -> tuple[int, int]:
+        """What the windows take once every row was written to, by the second and by ten seconds."""
         return self._rings.bytes
 
     def add(self, rows: Rows, amounts: Floats, begin: float, end: float) -> None:
@@ -43,7 +44,7 @@ class Latency:
     def make_room(self, rows: int) -> None:
         """Makes room for so many rows."""
         if rows > self._rows:
-            self._rows = rows + rows // 2
+            self._rows = roomy(rows)
             self._rings.resize(self._rows)
 
     def clear(self, row: int) -> None:

@@ -25,16 +25,20 @@ class _Ring:
         self.step = step
         # One more than the span, for a window seldom begins with a slot; and one that is being filled.
         self.slots = span // step + 2
-        self.newest = -1
+        # The slot that was written to first, and the one that is being filled.
+        self.oldest = self.newest = -1
         self.sums = np.zeros((self.slots, columns, rows), dtype=np.float32)
 
     def resize(self, rows: int) -> None:
+        # Memory is taken when it is first written to: what is empty is not copied.
         wider = np.zeros((*self.sums.shape[:2], rows), dtype=np.float32)
-        wider[:, :, : self.sums.shape[2]] = self.sums
+        for slot in range(max(self.oldest, self.newest - self.slots + 1), self.newest + 1):
+            wider[slot % self.slots, :, : self.sums.shape[2]] = self.sums[slot % self.slots]
         self.sums = wider
 
     def add(self, rows: Rows, amounts: Floats, begin: float, end: float) -> None:
         self._advance(floor(end / self.step))
+        self.oldest = min(self.oldest, floor(begin / self.step))
         length = end - begin
         for slot, seconds in self._slots(begin, end):
             share = seconds / length
@@ -63,7 +67,7 @@ class _Ring:
 
     def _advance(self, to: int) -> None:
         if self.newest < 0:
-            self.newest = to
+            self.oldest = self.newest = to
         for slot in range(max(self.newest + 1, to - self.slots + 1), to + 1):
             self.sums[slot % self.slots] = 0
         self.newest = max(self.newest, to)
@@ -78,9 +82,9 @@ class Rings:
         self._coarse = _Ring(COARSE_S, LONGEST_S, columns, rows)
 
     @property
-    def bytes(self) -> int:
-        """What the arrays take when every row is used."""
-        return self._fine.sums.nbytes + self._coarse.sums.nbytes
+    def bytes(self) -> tuple[int, int]:
+        """What the arrays take once every row was written to, by the second and by ten seconds."""
+        return self._fine.sums.nbytes, self._coarse.sums.nbytes
 
     def resize(self, rows: int) -> None:
         """Makes room for so many rows; those that there are keep their sums."""

@@ -19,6 +19,11 @@ _FEWEST_ROWS = 16
 LONGEST_GAP_S = 3600.0
 
 
+def roomy(rows: int) -> int:
+    """For how many rows room is made when there are so many: windows are large, and copied when they grow."""
+    return max(_FEWEST_ROWS, rows + rows // 8 + _FEWEST_ROWS)
+
+
 class Column(Enum):
     """How a column is read."""
 
@@ -59,8 +64,8 @@ class Table:
         return key in self._rows
 
     @property
-    def bytes(self) -> int:
-        """What the windows take in memory when every row is used."""
+    def bytes(self) -> tuple[int, int]:
+        """What the windows take once every row was written to, by the second and by ten seconds."""
         return self._rings.bytes
 
     def column(self, name: str) -> int:
@@ -143,7 +148,7 @@ class Table:
             row = len(self.keys)
             self.keys.append(key)
             if row >= self.heard.size:
-                self._widen(max(_FEWEST_ROWS, row + row // 2))
+                self._widen(roomy(row))
         self._rows[key] = row
         return row
 

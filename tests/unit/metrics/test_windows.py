@@ -98,7 +98,9 @@ def test_a_table_grows_with_its_rows_and_keeps_what_it_has() -> None:
     reported(table, "first", [(1_000.0 + n, 2.0 * n) for n in range(5)])
     rows = table.rows([f"more-{n}" for n in range(200)])
 
-    assert len(set(rows.tolist())) == 200
+    late = table.rows([f"late-{n}" for n in range(200)])
+
+    assert len({*rows.tolist(), *late.tolist()}) == 400
     assert rate(table, 4, 1_004.0, table.row("first")) == pytest.approx(2.0)
 
 
@@ -110,6 +112,17 @@ def test_several_tell_of_one_row_and_what_nobody_added_there_is_zero() -> None:
     table.cover(rows, 1_000.0, 1_002.0)
 
     assert table.window(2, 1_002.0).means[0].tolist()[:2] == pytest.approx([5.0, 0.0])
+
+
+def test_what_happened_before_the_first_report_is_kept_when_a_table_grows() -> None:
+    table = Table(COLUMNS)
+    rows = table.rows(["a"])
+    table.spread(rows, np.array([[60.0], [0.0]]), 940.0, 1_000.0)
+    table.cover(rows, 940.0, 1_000.0)
+
+    table.rows([f"more-{n}" for n in range(200)])
+
+    assert rate(table, 60, 1_000.0) == pytest.approx(1.0)
 
 
 @settings(deadline=None, max_examples=100)
