@@ -2,10 +2,11 @@
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from cli.numbers import amount
 from easel_sdk.types import MetricPoint
 
 # One figure is shared by all of a process that draw.
@@ -21,11 +22,12 @@ def chart(
     *,
     width: int,
     height: int,
+    read: Callable[[float], str] = amount,
     steps: bool = False,
 ) -> str:
     """A line through the points, from 0 up, under its title; with `steps` each value stays until the next.
 
-    Where there is no point there is a gap.
+    Where there is no point there is a gap. `read` is how a value is written beside the axis.
     """
     import plotext  # type: ignore[import-untyped]
 
@@ -45,7 +47,10 @@ def chart(
         figure.ruler("x").lim(-whole, 0)
         figure.ruler("x").ticks(at, [_when(each, end, whole) for each in at])
         most = max((each.value for each in points), default=0.0)
-        figure.ruler("y").lim(0, most * 1.05 if most > 0 else 1)
+        top = most * 1.05 if most > 0 else 1.0
+        figure.ruler("y").lim(0, top)
+        levels = [top * each / 4 for each in range(5)]
+        figure.ruler("y").ticks(levels, [read(round(each, 2)) if each else "0" for each in levels])
         drawn: str = plotext.uncolorize(str(figure.build()))
     return "\n".join(row.rstrip() for row in drawn.splitlines()).strip("\n")
 

@@ -24,7 +24,8 @@ def measured(measure: str, value: float | None) -> str:
         return UNKNOWN
     name = measure.partition("[")[0]
     if name == "rt":
-        return str(Quantile(value))
+        # No request takes no time: of nothing there is no latency.
+        return str(Quantile(value)) if value else UNKNOWN
     if name in _PERCENTS:
         return f"{amount(round(value, 1))}%"
     if name == "error_rate":

@@ -16,7 +16,7 @@ class ServiceFirst(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in _HELP and args[0] not in self.commands:
-            args = [verb_for(args), *(each for each in args if each != "--dry-run")]
+            args = [verb_for(args), *args]
         return super().parse_args(ctx, args)
 
 

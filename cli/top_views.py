@@ -98,7 +98,7 @@ _TITLES = {
 }
 _FACTS = {Shown.INSTANCES: ("service", "node"), Shown.GPUS: ("node", "model")}
 # Facts are of the moment.
-_NOW = ("instances", "wanted", "in_flight", "waiting")
+_NOW = ("instances", "wanted", "in_flight", "waiting", "connections")
 
 
 def selectors(shown: Shown, service: str, window: timedelta) -> list[Selector]:

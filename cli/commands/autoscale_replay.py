@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,7 @@ def replay(
     prometheus: Annotated[
         str, typer.Option("--prometheus", metavar="URL", help="Where to read what is older than an hour.")
     ] = "",
+    _: Annotated[bool, typer.Option("--dry-run", help="What it does anyway.", hidden=True)] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Show what a policy would have done with a load; nothing is changed.
@@ -150,6 +152,7 @@ def _show(load: "list[LoadPoint]", policy: Mapping[str, Any], played: "Replay") 
         return
     from cli.charts import chart
     from cli.loads import column
+    from cli.numbers import measured
     from cli.policies import strategies_of
     from easel_sdk.types import MetricPoint
 
@@ -161,4 +164,5 @@ def _show(load: "list[LoadPoint]", policy: Mapping[str, Any], played: "Replay") 
     for measure in dict.fromkeys(name for name, _, _ in strategies_of(policy)):
         points = [MetricPoint(at, value) for at, value in column(load, measure)]
         if points:
-            typer.echo(f"\n{chart(measure, points, begin, end, width=width, height=_HEIGHT)}")
+            read = partial(measured, measure)
+            typer.echo(f"\n{chart(measure, points, begin, end, width=width, height=_HEIGHT, read=read)}")

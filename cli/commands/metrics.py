@@ -22,6 +22,8 @@ _LONGEST = timedelta(hours=1)
 _USUAL = ("qps", "rt[p50]", "rt[p99]", "errors", "in_flight", "waiting", "cpu", "memory", "instances")
 _OF_INSTANCES = ("cpu", "memory_bytes", "connections")
 _CHARTS = ("qps", "rt[p99]", "instances")
+# Others are taken over a window.
+_NOW = ("instances", "wanted", "in_flight", "waiting", "connections")
 _WINDOW = timedelta(seconds=10)
 _HEIGHT, _WIDTH, _MOST_WIDTH = 10, 80, 140
 
@@ -76,7 +78,7 @@ def metrics(
 def _selector(measure: str, kind: str, service: str) -> "Selector":
     from easel_sdk.types import Selector
 
-    now = measure in ("instances", "wanted", "in_flight", "waiting") or measure.startswith("custom[")
+    now = measure in _NOW or measure.startswith("custom[")
     window = timedelta() if now else _WINDOW
     if kind == "instance":
         return Selector(measure, kind, of_service=service, window=window)
@@ -142,8 +144,11 @@ async def _charts(
             whose = f"{series.subject}: " if series.kind == "instance" else ""
             title = f"{whose}{series.measure} {measured(series.measure, series.points[-1].value)}"
             newest = max(end, series.points[-1].at)
-            drawn = chart(title, series.points, newest - length, newest, width=width, height=height)
-            pictures.append(drawn)
+            read = partial(measured, series.measure)
+            picture = chart(
+                title, series.points, newest - length, newest, width=width, height=height, read=read
+            )
+            pictures.append(picture)
     return pictures
 
 

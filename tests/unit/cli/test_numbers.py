@@ -24,6 +24,7 @@ def test_a_number_has_the_unit_of_its_measure() -> None:
         ("qps", 7.31): "7.3/s",
         ("qps", 1234.5): "1234/s",
         ("rt[p99]", 12.34): "12.3 ms",
+        ("rt[p99]", 0.0): "–",
         ("cpu", 49.96): "50%",
         ("gpu[util]", 7.25): "7.2%",
         ("error_rate", 0.0123): "1.2%",
@@ -46,7 +47,7 @@ def test_a_chart_has_its_title_its_axis_from_zero_and_the_time_before_now() -> N
     assert title.strip() == "qps 3/s"
     assert axis.split() == ["-5m", "-3m45s", "-2m30s", "-1m15s", "now"]
     assert len(drawn.splitlines()) == 10 and max(map(len, drawn.splitlines())) <= 60
-    assert any(line.startswith(("0.0", " 0.0")) for line in drawn.splitlines())
+    assert any(line.lstrip().startswith("0┤") for line in drawn.splitlines())
 
 
 def test_a_chart_of_hours_has_the_time_of_day() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from libs.domain.errors import InvalidRequest
 from services.metrics.measures import MEASURES, Kind, Measure, names_of, parse_kind, parse_measure
+from tests.support.documents import ROOT
 
 
 def test_a_measure_is_a_name_perhaps_with_an_argument_and_a_tag() -> None:
@@ -57,3 +58,12 @@ def test_a_kind_that_is_not_there_is_refused() -> None:
 
 def test_names_are_told_apart() -> None:
     assert len({entry.name for entry in MEASURES}) == len(MEASURES)
+
+
+def test_the_document_shows_every_measure_with_its_kinds_and_its_unit() -> None:
+    told = (ROOT / "docs" / "METRICS.md").read_text().splitlines()
+
+    for entry in MEASURES:
+        row = next((line for line in told if line.startswith(f"| `{entry.name}") and entry.about in line), "")
+        assert f"| {', '.join(entry.kinds)} | {entry.unit} |" in row, entry.name
+        assert all(f"`{entry.name}[{argument}]`" in row for argument in entry.arguments)
