@@ -66,10 +66,7 @@ _OF_A_CLUSTER = (
     "upstream_rq_pending_active",
     "upstream_rq_time",
     "upstream_rq_[2345]xx",
-    "upstream_cx_active",
     "upstream_cx_[rt]x_bytes_total",
-    "membership_total",
-    "membership_healthy",
     r"grpc\.(success|failure|[0-9]+)",
 )
 _OF_THE_LISTENER = (
