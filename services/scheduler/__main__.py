@@ -35,13 +35,12 @@ from services.scheduler.own_numbers import reporter
 from services.scheduler.pool.loop import Rebalancing, Reclaims
 from services.scheduler.ramp.loop import Ramps
 from services.scheduler.reconcile.reconciler import Reconciler
-from services.scheduler.retention import retained
+from services.scheduler.retention import in_service, retained
 from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.questions import Questions
 from services.scheduler.routes.servicer import Listeners
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.scaling.begin import with_policies
-from services.scheduler.scaling.policies import may_sleep
 from services.scheduler.scaling.waiting import WaitingRequests
 from services.scheduler.scaling.waking import Wakes
 from services.scheduler.secrets.opening import opened_vault
@@ -185,10 +184,7 @@ async def _end_when_fenced(ledger: Ledger, stop: asyncio.Event) -> None:
 
 async def _retain(ledger: Ledger, settings: Settings, clock: Callable[[], datetime]) -> None:
     def decide(world: World) -> Changes:
-        def serving(service: str) -> bool:
-            sleeps = not world.services[service].wanted and may_sleep(world, service)
-            return sleeps or any(i.serves for i in world.instances_of(service))
-
+        serving = partial(in_service, world)
         return retained(world.services.values(), serving, settings.delete_idle_after, clock())
 
     await ledger.change(decide)

@@ -57,6 +57,7 @@ def event_to_proto(event: Event) -> common_pb2.Event:
         subject_kind=event.subject_kind,
         subject=event.subject,
         service=event.service,
+        details=dict(event.details),
     )
 
 

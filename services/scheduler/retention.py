@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from libs.db.changes import Changes
 from libs.domain.records import Event, Service
 from libs.domain.states import EventKind, SafetyLock, ServiceState
+from services.scheduler.scaling.policies import may_sleep
+from services.scheduler.world import World
 
 # Days before the deletion.
 WARNINGS = (30, 7, 1)
@@ -24,12 +26,18 @@ def delete_at(service: Service, after: timedelta) -> datetime | None:
     return service.idle_since + after
 
 
+def in_service(world: World, service: str) -> bool:
+    """Whether it runs: an instance of it serves, or it sleeps and answers when it is called."""
+    sleeps = not world.services[service].wanted and may_sleep(world, service)
+    return sleeps or any(instance.serves for instance in world.instances_of(service))
+
+
 def retained(
     services: Iterable[Service], serving: Callable[[str], bool], after: timedelta, now: datetime
 ) -> Changes:
     """What follows from how long each service has not been running; `after` zero deletes none.
 
-    A service runs while an instance of it is `serving`. None is deleted without a warning the day before,
+    A service runs while it is `serving`. None is deleted without a warning the day before,
     as far as there is a day.
     """
     put: list[Service] = []

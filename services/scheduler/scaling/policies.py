@@ -18,13 +18,13 @@ from services.scheduler.world import World
 _LONGEST_REST = timedelta(days=366)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32_768)
 def autoscaler_read(policy_json: str) -> AutoscalerSpec:
     """What a stored policy says; it was accepted before, so it parses."""
     return parse_autoscaler(policy_json).autoscaler
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32_768)
 def cronscaler_read(policy_json: str) -> CronscalerSpec:
     """What a stored schedule says."""
     return parse_cronscaler(policy_json).cronscaler

@@ -10,10 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 from libs.domain.records import Service
+from libs.domain.scaling import Autoscaler
 from libs.domain.states import SafetyLock, ServiceState
-from services.scheduler.retention import delete_at, retained
+from services.scheduler.retention import delete_at, in_service, retained
 from services.scheduler.settings import Settings
-from tests.support.builders import NOON, a_service
+from tests.support.builders import NOON, a_ready_instance, a_service, a_version, a_world
 
 HALF_A_YEAR = timedelta(days=180)
 DAY = timedelta(days=1)
@@ -138,3 +139,15 @@ def test_a_time_that_no_date_is_late_enough_for_is_refused(tmp_path: Path) -> No
             join_token_file=tmp_path / "j",
             delete_idle_after=timedelta(days=999_999_999),
         )
+
+
+def test_a_service_that_sleeps_is_in_service() -> None:
+    sleeps = Autoscaler("digits", '{"min": 0}', NOON, NOON, revision=1)
+
+    def runs(wanted: int, *more: Any) -> bool:
+        return in_service(a_world(a_service(wanted=wanted), a_version(), *more), "digits")
+
+    assert runs(0, sleeps)
+    assert runs(1, a_ready_instance())
+    assert not runs(0)
+    assert not runs(1, sleeps)

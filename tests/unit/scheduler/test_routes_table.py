@@ -5,6 +5,7 @@ from dataclasses import replace
 from easel.gateway.v1 import gateway_pb2
 from libs.db.changes import Changes
 from libs.domain.records import ServiceVersion
+from libs.domain.scaling import Autoscaler
 from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.world import World
@@ -95,3 +96,30 @@ def test_a_version_that_cannot_be_read_any_more_costs_no_traffic() -> None:
         "a",
         "b",
     ]
+
+
+def test_a_service_that_may_sleep_holds_requests_as_its_policy_says() -> None:
+    world = a_world(a_service(), a_version())
+    table = RoutesTable(world, base=7)
+    zero = '{"min": 0, "behavior": {"onZero": {"holdRequests": 5, "holdMebibytes": 6, "holdSeconds": 7}}}'
+    assert not everything(table).services[0].HasField("hold")
+
+    changed(world, table, Changes(put=(Autoscaler("digits", zero, NOON, NOON, revision=1),)))
+
+    (route,) = since(table, 7).services
+    assert (route.hold.requests, route.hold.mib, route.hold.within_ms) == (5, 6, 7000)
+    # A place for the instance that is waited for.
+    assert [(backend.version, len(backend.endpoints)) for backend in route.backends] == [(1, 0)]
+
+
+def test_a_service_that_is_stopped_or_never_sleeps_holds_nothing() -> None:
+    zero = Autoscaler("digits", '{"min": 0}', NOON, NOON, revision=1)
+    one = replace(zero, policy_json='{"min": 1}')
+
+    for world in (
+        a_world(a_service(stopped=True), a_version(), zero),
+        a_world(a_service(), a_version(), one),
+    ):
+        (route,) = everything(RoutesTable(world, base=7)).services
+        assert not route.HasField("hold")
+        assert not route.backends

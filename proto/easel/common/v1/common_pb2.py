@@ -25,21 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65\x61sel/common/v1/common.proto\x12\x0f\x65\x61sel.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"s\n\x03Gpu\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t\x12\x12\n\nmemory_mib\x18\x04 \x01(\x04\x12\x0f\n\x07healthy\x18\x05 \x01(\x08\x12\x0b\n\x03why\x18\x06 \x01(\t\x12\x0e\n\x06\x66\x65nced\x18\x07 \x01(\x08\"[\n\x08Progress\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x12\n\ndone_bytes\x18\x02 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x62ytes_per_second\x18\x04 \x01(\x04\"+\n\nStartPhase\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"R\n\tResources\x12\x11\n\tcpu_milli\x18\x01 \x01(\x04\x12\x12\n\nmemory_mib\x18\x02 \x01(\x04\x12\x10\n\x08\x64isk_mib\x18\x03 \x01(\x04\x12\x0c\n\x04gpus\x18\x04 \x01(\r\"\xfc\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04kind\x18\x03 \x01(\x0e\x32\x1b.easel.common.v1.Event.Kind\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t\x12\x14\n\x0csubject_kind\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0f\n\x07service\x18\x08 \x01(\t\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_NORMAL\x10\x01\x12\x10\n\x0cKIND_WARNING\x10\x02\"\x80\x02\n\x10RouteExplanation\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0e\n\x06\x65nvoys\x18\x03 \x01(\r\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x0b\n\x03why\x18\x05 \x01(\t\x12\r\n\x05steps\x18\x06 \x03(\t\x12\r\n\x05group\x18\x07 \x01(\t\x12\x0f\n\x07service\x18\x08 \x01(\t\x12\r\n\x05token\x18\t \x01(\t\x12-\n\x07targets\x18\n \x03(\x0b\x32\x1c.easel.common.v1.RouteTarget\x12\x0e\n\x06limits\x18\x0b \x03(\t\x12\x0f\n\x07mirrors\x18\x0c \x03(\t\x12\x0c\n\x04path\x18\r \x01(\t\"Q\n\x0bRouteTarget\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05share\x18\x03 \x01(\x01\x12\x11\n\tendpoints\x18\x04 \x03(\t\"\xa7\x02\n\x0eServiceTraffic\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x10\n\x08requests\x18\x03 \x01(\x04\x12\x12\n\nstatus_2xx\x18\x04 \x01(\x04\x12\x12\n\nstatus_4xx\x18\x05 \x01(\x04\x12\x12\n\nstatus_5xx\x18\x06 \x01(\x04\x12\x11\n\tin_flight\x18\x07 \x01(\x04\x12\x14\n\x0crate_limited\x18\x08 \x01(\x04\x12\x12\n\noverflowed\x18\t \x01(\x04\x12\x11\n\ttimed_out\x18\n \x01(\x04\x12\x0f\n\x07grpc_ok\x18\x0b \x01(\x04\x12\x13\n\x0bgrpc_failed\x18\x0c \x01(\x04\x12/\n\x07latency\x18\r \x03(\x0b\x32\x1e.easel.common.v1.LatencyBucket\"0\n\rLatencyBucket\x12\x10\n\x08upper_ms\x18\x01 \x01(\x01\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"\xb1\x02\n\nComparison\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05pairs\x18\x03 \x01(\x04\x12\x13\n\x0bsame_status\x18\x04 \x01(\x04\x12\x11\n\tsame_body\x18\x05 \x01(\x04\x12\x12\n\nunanswered\x18\x06 \x01(\x04\x12!\n\x19latency_difference_p50_ms\x18\x07 \x01(\x01\x12!\n\x19latency_difference_p99_ms\x18\x08 \x01(\x01\x12\x30\n\tdiffering\x18\t \x03(\x0b\x32\x1d.easel.common.v1.ComparedPair\x12)\n\x05since\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cnot_compared\x18\x0b \x01(\x04\"\xbf\x01\n\x0c\x43omparedPair\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x15\n\rtarget_status\x18\x05 \x01(\r\x12\x12\n\nlatency_ms\x18\x06 \x01(\x01\x12\x19\n\x11target_latency_ms\x18\x07 \x01(\x01\x12\x13\n\x0b\x64ifferences\x18\x08 \x03(\t\"_\n\x11\x43\x65rtificateStatus\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12-\n\tnot_after\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03why\x18\x03 \x01(\t*\xa3\x02\n\x0cServiceState\x12\x1d\n\x19SERVICE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVICE_STATE_CREATING\x10\x01\x12\x19\n\x15SERVICE_STATE_WAITING\x10\x02\x12\x19\n\x15SERVICE_STATE_RUNNING\x10\x03\x12\x1a\n\x16SERVICE_STATE_UPDATING\x10\x04\x12\x19\n\x15SERVICE_STATE_SCALING\x10\x05\x12\x1a\n\x16SERVICE_STATE_STOPPING\x10\x06\x12\x19\n\x15SERVICE_STATE_STOPPED\x10\x07\x12\x18\n\x14SERVICE_STATE_FAILED\x10\x08\x12\x1a\n\x16SERVICE_STATE_DELETING\x10\t*\x9f\x03\n\rInstanceState\x12\x1e\n\x1aINSTANCE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16INSTANCE_STATE_PENDING\x10\x01\x12\x1c\n\x18INSTANCE_STATE_SCHEDULED\x10\x02\x12\x1a\n\x16INSTANCE_STATE_PULLING\x10\x03\x12\x1c\n\x18INSTANCE_STATE_PREPARING\x10\x04\x12\x1b\n\x17INSTANCE_STATE_STARTING\x10\x05\x12\x1a\n\x16INSTANCE_STATE_RUNNING\x10\x06\x12&\n\"INSTANCE_STATE_CRASH_LOOP_BACK_OFF\x10\x07\x12&\n\"INSTANCE_STATE_IMAGE_PULL_BACK_OFF\x10\x08\x12\x19\n\x15INSTANCE_STATE_FAILED\x10\t\x12\x1e\n\x1aINSTANCE_STATE_TERMINATING\x10\n\x12\x17\n\x13INSTANCE_STATE_LOST\x10\x0b\x12\x1d\n\x19INSTANCE_STATE_WARMING_UP\x10\x0c*j\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10NODE_STATE_READY\x10\x01\x12\x16\n\x12NODE_STATE_SUSPECT\x10\x02\x12\x13\n\x0fNODE_STATE_LOST\x10\x03*K\n\x07Runtime\x12\x17\n\x13RUNTIME_UNSPECIFIED\x10\x00\x12\x13\n\x0fRUNTIME_PROCESS\x10\x01\x12\x12\n\x0eRUNTIME_DOCKER\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65\x61sel/common/v1/common.proto\x12\x0f\x65\x61sel.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"s\n\x03Gpu\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t\x12\x12\n\nmemory_mib\x18\x04 \x01(\x04\x12\x0f\n\x07healthy\x18\x05 \x01(\x08\x12\x0b\n\x03why\x18\x06 \x01(\t\x12\x0e\n\x06\x66\x65nced\x18\x07 \x01(\x08\"[\n\x08Progress\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x12\n\ndone_bytes\x18\x02 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x62ytes_per_second\x18\x04 \x01(\x04\"+\n\nStartPhase\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"R\n\tResources\x12\x11\n\tcpu_milli\x18\x01 \x01(\x04\x12\x12\n\nmemory_mib\x18\x02 \x01(\x04\x12\x10\n\x08\x64isk_mib\x18\x03 \x01(\x04\x12\x0c\n\x04gpus\x18\x04 \x01(\r\"\xe2\x02\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04kind\x18\x03 \x01(\x0e\x32\x1b.easel.common.v1.Event.Kind\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t\x12\x14\n\x0csubject_kind\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0f\n\x07service\x18\x08 \x01(\t\x12\x34\n\x07\x64\x65tails\x18\t \x03(\x0b\x32#.easel.common.v1.Event.DetailsEntry\x1a.\n\x0c\x44\x65tailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_NORMAL\x10\x01\x12\x10\n\x0cKIND_WARNING\x10\x02\"\x80\x02\n\x10RouteExplanation\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0e\n\x06\x65nvoys\x18\x03 \x01(\r\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x0b\n\x03why\x18\x05 \x01(\t\x12\r\n\x05steps\x18\x06 \x03(\t\x12\r\n\x05group\x18\x07 \x01(\t\x12\x0f\n\x07service\x18\x08 \x01(\t\x12\r\n\x05token\x18\t \x01(\t\x12-\n\x07targets\x18\n \x03(\x0b\x32\x1c.easel.common.v1.RouteTarget\x12\x0e\n\x06limits\x18\x0b \x03(\t\x12\x0f\n\x07mirrors\x18\x0c \x03(\t\x12\x0c\n\x04path\x18\r \x01(\t\"Q\n\x0bRouteTarget\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05share\x18\x03 \x01(\x01\x12\x11\n\tendpoints\x18\x04 \x03(\t\"\xa7\x02\n\x0eServiceTraffic\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x10\n\x08requests\x18\x03 \x01(\x04\x12\x12\n\nstatus_2xx\x18\x04 \x01(\x04\x12\x12\n\nstatus_4xx\x18\x05 \x01(\x04\x12\x12\n\nstatus_5xx\x18\x06 \x01(\x04\x12\x11\n\tin_flight\x18\x07 \x01(\x04\x12\x14\n\x0crate_limited\x18\x08 \x01(\x04\x12\x12\n\noverflowed\x18\t \x01(\x04\x12\x11\n\ttimed_out\x18\n \x01(\x04\x12\x0f\n\x07grpc_ok\x18\x0b \x01(\x04\x12\x13\n\x0bgrpc_failed\x18\x0c \x01(\x04\x12/\n\x07latency\x18\r \x03(\x0b\x32\x1e.easel.common.v1.LatencyBucket\"0\n\rLatencyBucket\x12\x10\n\x08upper_ms\x18\x01 \x01(\x01\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"\xb1\x02\n\nComparison\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05pairs\x18\x03 \x01(\x04\x12\x13\n\x0bsame_status\x18\x04 \x01(\x04\x12\x11\n\tsame_body\x18\x05 \x01(\x04\x12\x12\n\nunanswered\x18\x06 \x01(\x04\x12!\n\x19latency_difference_p50_ms\x18\x07 \x01(\x01\x12!\n\x19latency_difference_p99_ms\x18\x08 \x01(\x01\x12\x30\n\tdiffering\x18\t \x03(\x0b\x32\x1d.easel.common.v1.ComparedPair\x12)\n\x05since\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cnot_compared\x18\x0b \x01(\x04\"\xbf\x01\n\x0c\x43omparedPair\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x15\n\rtarget_status\x18\x05 \x01(\r\x12\x12\n\nlatency_ms\x18\x06 \x01(\x01\x12\x19\n\x11target_latency_ms\x18\x07 \x01(\x01\x12\x13\n\x0b\x64ifferences\x18\x08 \x03(\t\"_\n\x11\x43\x65rtificateStatus\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12-\n\tnot_after\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03why\x18\x03 \x01(\t*\xa3\x02\n\x0cServiceState\x12\x1d\n\x19SERVICE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVICE_STATE_CREATING\x10\x01\x12\x19\n\x15SERVICE_STATE_WAITING\x10\x02\x12\x19\n\x15SERVICE_STATE_RUNNING\x10\x03\x12\x1a\n\x16SERVICE_STATE_UPDATING\x10\x04\x12\x19\n\x15SERVICE_STATE_SCALING\x10\x05\x12\x1a\n\x16SERVICE_STATE_STOPPING\x10\x06\x12\x19\n\x15SERVICE_STATE_STOPPED\x10\x07\x12\x18\n\x14SERVICE_STATE_FAILED\x10\x08\x12\x1a\n\x16SERVICE_STATE_DELETING\x10\t*\x9f\x03\n\rInstanceState\x12\x1e\n\x1aINSTANCE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16INSTANCE_STATE_PENDING\x10\x01\x12\x1c\n\x18INSTANCE_STATE_SCHEDULED\x10\x02\x12\x1a\n\x16INSTANCE_STATE_PULLING\x10\x03\x12\x1c\n\x18INSTANCE_STATE_PREPARING\x10\x04\x12\x1b\n\x17INSTANCE_STATE_STARTING\x10\x05\x12\x1a\n\x16INSTANCE_STATE_RUNNING\x10\x06\x12&\n\"INSTANCE_STATE_CRASH_LOOP_BACK_OFF\x10\x07\x12&\n\"INSTANCE_STATE_IMAGE_PULL_BACK_OFF\x10\x08\x12\x19\n\x15INSTANCE_STATE_FAILED\x10\t\x12\x1e\n\x1aINSTANCE_STATE_TERMINATING\x10\n\x12\x17\n\x13INSTANCE_STATE_LOST\x10\x0b\x12\x1d\n\x19INSTANCE_STATE_WARMING_UP\x10\x0c*j\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10NODE_STATE_READY\x10\x01\x12\x16\n\x12NODE_STATE_SUSPECT\x10\x02\x12\x13\n\x0fNODE_STATE_LOST\x10\x03*K\n\x07Runtime\x12\x17\n\x13RUNTIME_UNSPECIFIED\x10\x00\x12\x13\n\x0fRUNTIME_PROCESS\x10\x01\x12\x12\n\x0eRUNTIME_DOCKER\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'easel.common.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SERVICESTATE']._serialized_start=1966
-  _globals['_SERVICESTATE']._serialized_end=2257
-  _globals['_INSTANCESTATE']._serialized_start=2260
-  _globals['_INSTANCESTATE']._serialized_end=2675
-  _globals['_NODESTATE']._serialized_start=2677
-  _globals['_NODESTATE']._serialized_end=2783
-  _globals['_RUNTIME']._serialized_start=2785
-  _globals['_RUNTIME']._serialized_end=2860
+  _globals['_EVENT_DETAILSENTRY']._loaded_options = None
+  _globals['_EVENT_DETAILSENTRY']._serialized_options = b'8\001'
+  _globals['_SERVICESTATE']._serialized_start=2068
+  _globals['_SERVICESTATE']._serialized_end=2359
+  _globals['_INSTANCESTATE']._serialized_start=2362
+  _globals['_INSTANCESTATE']._serialized_end=2777
+  _globals['_NODESTATE']._serialized_start=2779
+  _globals['_NODESTATE']._serialized_end=2885
+  _globals['_RUNTIME']._serialized_start=2887
+  _globals['_RUNTIME']._serialized_end=2962
   _globals['_GPU']._serialized_start=82
   _globals['_GPU']._serialized_end=197
   _globals['_PROGRESS']._serialized_start=199
@@ -49,21 +51,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOURCES']._serialized_start=337
   _globals['_RESOURCES']._serialized_end=419
   _globals['_EVENT']._serialized_start=422
-  _globals['_EVENT']._serialized_end=674
-  _globals['_EVENT_KIND']._serialized_start=611
-  _globals['_EVENT_KIND']._serialized_end=674
-  _globals['_ROUTEEXPLANATION']._serialized_start=677
-  _globals['_ROUTEEXPLANATION']._serialized_end=933
-  _globals['_ROUTETARGET']._serialized_start=935
-  _globals['_ROUTETARGET']._serialized_end=1016
-  _globals['_SERVICETRAFFIC']._serialized_start=1019
-  _globals['_SERVICETRAFFIC']._serialized_end=1314
-  _globals['_LATENCYBUCKET']._serialized_start=1316
-  _globals['_LATENCYBUCKET']._serialized_end=1364
-  _globals['_COMPARISON']._serialized_start=1367
-  _globals['_COMPARISON']._serialized_end=1672
-  _globals['_COMPAREDPAIR']._serialized_start=1675
-  _globals['_COMPAREDPAIR']._serialized_end=1866
-  _globals['_CERTIFICATESTATUS']._serialized_start=1868
-  _globals['_CERTIFICATESTATUS']._serialized_end=1963
+  _globals['_EVENT']._serialized_end=776
+  _globals['_EVENT_DETAILSENTRY']._serialized_start=665
+  _globals['_EVENT_DETAILSENTRY']._serialized_end=711
+  _globals['_EVENT_KIND']._serialized_start=713
+  _globals['_EVENT_KIND']._serialized_end=776
+  _globals['_ROUTEEXPLANATION']._serialized_start=779
+  _globals['_ROUTEEXPLANATION']._serialized_end=1035
+  _globals['_ROUTETARGET']._serialized_start=1037
+  _globals['_ROUTETARGET']._serialized_end=1118
+  _globals['_SERVICETRAFFIC']._serialized_start=1121
+  _globals['_SERVICETRAFFIC']._serialized_end=1416
+  _globals['_LATENCYBUCKET']._serialized_start=1418
+  _globals['_LATENCYBUCKET']._serialized_end=1466
+  _globals['_COMPARISON']._serialized_start=1469
+  _globals['_COMPARISON']._serialized_end=1774
+  _globals['_COMPAREDPAIR']._serialized_start=1777
+  _globals['_COMPAREDPAIR']._serialized_end=1968
+  _globals['_CERTIFICATESTATUS']._serialized_start=1970
+  _globals['_CERTIFICATESTATUS']._serialized_end=2065
 # @@protoc_insertion_point(module_scope)
