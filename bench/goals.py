@@ -164,6 +164,20 @@ GOALS = (
             ("4 measures × 2 windows of all, p50", lambda raw: _quantile(raw["answer_ms"], 50), 500, " ms"),
         )
     ),
+    Goal(
+        "First numbers → decision, the longest of 200 at once among 2,000 services",
+        "decisions",
+        lambda raw: float(raw["decision_s"][-1]) if raw["decided"] == raw["stepped"] else float("inf"),
+        at_most=3,
+        unit=" s",
+    ),
+    Goal(
+        "CPU of metrics and autoscaler with 2,000 services, 10,000 instances",
+        "decisions",
+        lambda raw: float(sum(raw["cpu_cores"].values())),
+        at_most=1,
+        unit=" cores",
+    ),
     Goal("Deploy → first 200, p50, Docker", "deploy", _deploy_p50("docker"), at_most=0.8, unit=" s"),
     Goal(
         "Ready at the agent → first request served, p99",

@@ -26,6 +26,8 @@ _COUNTERS = (
     "upstream_rq_active_overflow",
     "upstream_rq_per_try_timeout",
 )
+# With the gauges below and the histogram.
+_OF_A_SERVICE = len(_COUNTERS) + 5
 _GAUGES = ("upstream_rq_active", "upstream_rq_pending_active", "upstream_cx_active", "membership_total")
 
 
@@ -35,6 +37,12 @@ class Load:
 
     services: int
     nodes: list[str]
+    # What the policy of each service is, where there is one.
+    policy: str = ""
+    # The first so many services are asked for `times` as much from a second on.
+    busy: int = 0
+    times: int = 1
+    _counted: list[int] = field(default_factory=list)
     _of_node: dict[str, pb.ReportRequest] = field(default_factory=dict)
     _families: list[envoy.MetricFamily] = field(default_factory=list)
 
@@ -51,6 +59,8 @@ class Load:
                 version=1,
                 gateway="gateway",
                 resources=common_pb2.Resources(cpu_milli=2_000, memory_mib=4_096),
+                autoscaler_json=self.policy,
+                autoscaler_revision=1 if self.policy else 0,
             )
             for n in range(self.services)
         ]
@@ -68,9 +78,12 @@ class Load:
         """What the Envoy has counted by this second, in parts."""
         if not self._families:
             self._families = list(self._of_envoy())
-        for family in self._families:
+            self._counted = [0] * self.services
+        for n in range(self.services):
+            self._counted[n] += _REQUESTS * (self.times if n < self.busy else 1)
+        for place, family in enumerate(self._families):
             if family.type == envoy.COUNTER:
-                family.metric[0].counter.value = _REQUESTS * (second + 1)
+                family.metric[0].counter.value = self._counted[(place - 1) // _OF_A_SERVICE]
             elif family.name == "server.uptime":
                 family.metric[0].gauge.value = second + 1
         for begin in range(0, len(self._families), _BATCH):

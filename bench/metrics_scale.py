@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -51,15 +51,15 @@ async def measured(load: Load, seconds: int) -> dict[str, Any]:
         metrics = await owned.enter_async_context(metrics_process(Path(folder), scheduler))
         subject = psutil.Process(metrics.pid)
         stop = asyncio.Event()
-        streams = [asyncio.create_task(_push(metrics, load, stop))]
+        streams = [asyncio.create_task(push(metrics, load, stop))]
         for begin in range(0, len(load.nodes), _A_CONNECTION):
             nodes = load.nodes[begin : begin + _A_CONNECTION]
-            streams.append(asyncio.create_task(_report(metrics, nodes, load, stop)))
+            streams.append(asyncio.create_task(report(metrics, nodes, load, stop)))
         await asyncio.sleep(5)
-        cpu = _cpu(subject)
+        cpu = cpu_seconds(subject)
         began = time.monotonic()
         answers, late = await _watch(metrics, seconds)
-        spent = (_cpu(subject) - cpu) / (time.monotonic() - began)
+        spent = (cpu_seconds(subject) - cpu) / (time.monotonic() - began)
         scrape_s, scrape_mib = await _scrape(metrics)
         rss = subject.memory_info().rss / 2**20
         up = time.monotonic() - began + 5
@@ -80,29 +80,33 @@ async def measured(load: Load, seconds: int) -> dict[str, Any]:
     }
 
 
-def _cpu(subject: psutil.Process) -> float:
+def cpu_seconds(subject: psutil.Process) -> float:
+    """CPU time that a process has used."""
     times = subject.cpu_times()
     return float(times.user + times.system)
 
 
-async def _push(metrics: Metrics, load: Load, stop: asyncio.Event) -> None:
-    """The stream of the Envoy."""
+async def push(
+    metrics: Metrics, load: Load, stop: asyncio.Event, began: Callable[[], None] = lambda: None
+) -> None:
+    """The stream of the Envoy; `began` is called when a second's message begins."""
 
     async def messages() -> AsyncIterator[Any]:
         second = 0
         while not stop.is_set():
-            began = time.monotonic()
+            starts = time.monotonic()
+            began()
             for message in load.of_envoy(second):
                 yield message
                 await asyncio.sleep(0)
             second += 1
-            await asyncio.sleep(max(0.0, began + 1 - time.monotonic()))
+            await asyncio.sleep(max(0.0, starts + 1 - time.monotonic()))
 
     async with dial(metrics.address, TOKEN) as channel:
         await stream_metrics(channel)(messages())
 
 
-async def _report(metrics: Metrics, nodes: list[str], load: Load, stop: asyncio.Event) -> None:
+async def report(metrics: Metrics, nodes: list[str], load: Load, stop: asyncio.Event) -> None:
     """The streams of some nodes, at moments of their own."""
 
     async def reports(node: str, offset: float) -> AsyncIterator[pb.ReportRequest]:

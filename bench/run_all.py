@@ -43,6 +43,7 @@ BENCHES = (
     Bench("platforms"),
     Bench("deploy"),
     Bench("scaling"),
+    Bench("decisions"),
     Bench("metrics_scale"),
     Bench("xds", ("--services", "10", "100", "--changes", "10")),
     Bench("placement", ("--decisions", "200")),
