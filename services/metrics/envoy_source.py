@@ -44,6 +44,7 @@ class Remembered:
     """What is kept of a life over a restart of metrics."""
 
     node: str
+    word: str
     started_at: float
     heard_at: float
     keys: list[Key]
@@ -51,10 +52,12 @@ class Remembered:
 
 
 class EnvoyLife:
-    """`node` is the name that the Envoy gives itself; `started_at` is reckoned from its uptime."""
+    """`node` is the name that the Envoy gives itself, `word` one of this start alone, where it has such a
+    word; `started_at` is reckoned from its uptime.
+    """
 
-    def __init__(self, node: str) -> None:
-        self.node = node
+    def __init__(self, node: str, word: str = "") -> None:
+        self.node, self.word = node, word
         self.gateway = node.removesuffix("-envoy")
         # Known with its first message: `begin`, or `continue_from`.
         self.started_at = self.heard_at = 0.0
@@ -126,7 +129,7 @@ class EnvoyLife:
     def remembered(self) -> Remembered:
         """What to keep of it over a restart."""
         last = self._last.copy()
-        return Remembered(self.node, self.started_at, self.heard_at, self._keys[: len(last)], last)
+        return Remembered(self.node, self.word, self.started_at, self.heard_at, self._keys[: len(last)], last)
 
     def exceeds(self, remembered: Remembered) -> bool:
         """Whether no number it told is lower than what is remembered: it may be the same life."""
@@ -200,11 +203,13 @@ class EnvoyLife:
 def same_life(lives: Iterable[Remembered], life: EnvoyLife, at: float) -> Remembered | None:
     """Which of these `life`, whose first message came at `at`, goes on from; None when it is a new one.
 
-    It is the one that started at the same time; or, as clocks may have been set meanwhile, one during which
-    it ran, and none of whose numbers it falls behind.
+    It is the one of its word. Without a word it is the one that started at the same time; or, as clocks may
+    have been set meanwhile, one during which it ran, and none of whose numbers it falls behind.
     """
     started_at = at - (life.uptime or 0.0)
-    mine = [each for each in lives if each.node == life.node]
+    mine = [each for each in lives if each.node == life.node and each.word == life.word]
+    if life.word:
+        return mine[0] if mine else None
     for each in sorted(mine, key=lambda known: abs(known.started_at - started_at)):
         if abs(each.started_at - started_at) <= _SAME_START_S:
             return each

@@ -68,8 +68,9 @@ class EnvoyStreams:
         try:
             async for message in messages:
                 if stream is None:
-                    # Where a gateway started this Envoy, node.cluster is "easel/{a word of this start alone}".
-                    stream = _Stream(EnvoyLife(message.identifier.node.id or "envoy"))
+                    node = message.identifier.node
+                    # Where a gateway started it: "easel/", and a word of this start alone.
+                    stream = _Stream(EnvoyLife(node.id or "envoy", node.cluster.partition("/")[2]))
                     self._streams.add(stream)
                 self._read(stream, message)
         finally:
@@ -131,8 +132,9 @@ class EnvoyStreams:
     def _recognise(self, stream: _Stream, at: float) -> None:
         life = stream.life
         for other in [each for each in self._streams if each is not stream and each.known]:
-            # One that was cut without a word, and has come again before that was noticed.
-            if other.life.node == life.node and other.life.heard_at < at - _ALIVE_S:
+            # One that was cut without notice, and has come again before that was seen.
+            same = other.life.node == life.node and other.life.word == life.word
+            if same and (life.word or other.life.heard_at < at - _ALIVE_S):
                 self._end(other)
         self._lives = [each for each in self._lives if each.heard_at > at - _FORGOTTEN_AFTER_S]
         before = same_life(self._lives, life, at)

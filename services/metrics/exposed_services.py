@@ -23,6 +23,7 @@ _CLASSES = {
     "4xx": totals.STATUS_4XX,
     "5xx": totals.STATUS_5XX,
 }
+_REASONS = ("rate_limit", "concurrency", "timeout", "waiting")
 _OUTCOMES = {"ok": totals.GRPC_OK, "failed": totals.GRPC_FAILED}
 _STATE = common_pb2.InstanceState
 # What an operator tells apart; a name of the contract each.
@@ -47,7 +48,7 @@ def services(store: Store, envoys: EnvoyStreams) -> dict[str, Rows]:
         "easel_service": partial(_info, known),
         "easel_service_requests": partial(_requests, known, found),
         "easel_service_requests_in_flight": partial(_in_flight, envoys),
-        "easel_service_requests_refused": partial(_refused, found),
+        "easel_service_requests_refused": partial(_refused, known, found),
         "easel_service_requests_waiting": lambda: (
             ((escaped(each.name),), float(each.waiting)) for each in known
         ),
@@ -111,8 +112,10 @@ def _requests(known: Known, found: Kept | None) -> Iterator[Row]:
     yield from refused.items()
 
 
-def _refused(found: Kept | None) -> Iterator[Row]:
-    summed: dict[tuple[str, ...], float] = {}
+def _refused(known: Known, found: Kept | None) -> Iterator[Row]:
+    summed: dict[tuple[str, ...], float] = {
+        (escaped(each.name), escaped(each.gateway), reason): 0.0 for each in known for reason in _REASONS
+    }
 
     def add(key: Key, reason: str, number: float) -> None:
         labels = (escaped(key.service), escaped(key.gateway), reason)
@@ -184,8 +187,10 @@ def _gateways(store: Store, envoys: EnvoyStreams, found: Kept | None) -> dict[st
         yield from (((escaped(name),), number(each)) for name, each in facts.items())
 
     def counted(column: int) -> Iterator[Row]:
-        for key, shown in _blocks(found, "gateway"):
-            yield (escaped(key.gateway),), shown[column]
+        # There before the first request, as with services.
+        numbers = {(escaped(name),): 0.0 for name in facts}
+        numbers |= {(escaped(key.gateway),): shown[column] for key, shown in _blocks(found, "gateway")}
+        yield from numbers.items()
 
     def level(column: str) -> Iterator[Row]:
         means = store.gateways.window(_NEWEST_S, store.now()).means[store.gateways.column(column)]

@@ -66,6 +66,7 @@ def encoded(what: Kept) -> bytes:
         "lives": [
             {
                 "node": life.node,
+                "word": life.word,
                 "started_at": life.started_at,
                 "heard_at": life.heard_at,
                 "keys": [_words(key) for key in life.keys],
@@ -96,7 +97,8 @@ def decoded(content: bytes) -> Kept:
         for life in words["lives"]:
             keys = [Key(*each) for each in life["keys"]]
             numbers = last[begin : begin + len(keys)]
-            lives.append(Remembered(life["node"], life["started_at"], life["heard_at"], keys, numbers))
+            told = (life["node"], life["word"], life["started_at"], life["heard_at"])
+            lives.append(Remembered(*told, keys, numbers))
             begin += len(keys)
         keys = [Key(*each) for each in words["keys"]]
         if file["durations"].shape[1:] != (BUCKETS + 1,) or file["raw"].shape != (len(keys), WIDTH):

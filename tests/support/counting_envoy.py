@@ -12,8 +12,8 @@ _CLASS_OF = {2: "upstream_rq_2xx", 3: "upstream_rq_3xx", 4: "upstream_rq_4xx", 5
 class CountingEnvoy:
     """Counts from nothing when it is made; `uptime` says for how long it runs by now."""
 
-    def __init__(self, gateway: str = "gateway") -> None:
-        self.node = f"{gateway}-envoy"
+    def __init__(self, gateway: str = "gateway", word: str = "") -> None:
+        self.node, self.word = f"{gateway}-envoy", word
         self.uptime = 0.0
         self.counters: dict[str, int] = defaultdict(int)
         self.gauges: dict[str, float] = {}
@@ -50,6 +50,7 @@ class CountingEnvoy:
         for begin in range(0, len(families), batch):
             message = pb.StreamMetricsMessage(envoy_metrics=families[begin : begin + batch])
             message.identifier.node.id = self.node
+            message.identifier.node.cluster = f"easel/{self.word}" if self.word else "easel"
             yield message
 
 

@@ -1,6 +1,7 @@
 """Totals: nothing is lost and nothing doubled, whoever is started anew."""
 
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 from hypothesis import given, settings
@@ -28,7 +29,7 @@ class Metrics:
         """One message of an Envoy, on a stream of its own."""
         life = self.open.get(id(envoy))
         if life is None:
-            life = self.open[id(envoy)] = EnvoyLife(envoy.node)
+            life = self.open[id(envoy)] = EnvoyLife(envoy.node, envoy.word)
             life.read(envoy.families())
             before = same_life(self.lives, life, at)
             life.begin(at)
@@ -76,9 +77,12 @@ STEPS = st.lists(
 
 
 @settings(deadline=None, max_examples=150)
-@given(STEPS)
-def test_no_restart_at_any_moment_loses_or_doubles_a_request(steps: list[tuple[str, str, int]]) -> None:
-    metrics, envoy, at = Metrics(), CountingEnvoy(), 1_000.0
+@given(STEPS, st.booleans())
+def test_no_restart_at_any_moment_loses_or_doubles_a_request(
+    steps: list[tuple[str, str, int]], worded: bool
+) -> None:
+    words = (f"start-{number}" if worded else "" for number in count())
+    metrics, envoy, at = Metrics(), CountingEnvoy(word=next(words)), 1_000.0
     file = metrics.checkpoint()
     served = dict.fromkeys(CLUSTERS, 0)
     for step, cluster, number in steps:
@@ -100,7 +104,7 @@ def test_no_restart_at_any_moment_loses_or_doubles_a_request(steps: list[tuple[s
             metrics.hang_up(envoy)
             file = metrics.checkpoint()
             at += 10
-            envoy = CountingEnvoy()
+            envoy = CountingEnvoy(word=next(words))
         elif step == "time passes":
             at += number
             envoy.uptime += number
@@ -146,6 +150,23 @@ def test_two_envoys_of_one_name_count_beside_each_other() -> None:
         metrics.hear(envoy, 1_060.0)
 
     assert metrics.answered("echo/1") == 22
+
+
+def test_an_envoy_with_a_word_of_its_start_is_known_by_it_whatever_its_clock_says() -> None:
+    metrics, envoy = Metrics(), CountingEnvoy(word="a")
+    envoy.uptime = 50.0
+    envoy.serve("echo/1", times=10)
+    metrics.hear(envoy, 1_000.0)
+    metrics.hang_up(envoy)
+    successor = CountingEnvoy(word="b")
+    successor.uptime = 51.0
+    successor.serve("echo/1", times=30)
+    metrics.hear(successor, 1_001.0)
+    metrics.hang_up(successor)
+    successor.serve("echo/1", times=2)
+    metrics.hear(successor, 90_000.0)
+
+    assert metrics.answered("echo/1") == 42
 
 
 def test_a_limit_is_told_from_a_fault_of_an_instance() -> None:
