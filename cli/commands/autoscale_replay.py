@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from easel_sdk.types import LoadPoint, Replay
 
 _HEIGHT, _WIDTH, _MOST_WIDTH = 10, 80, 140
+_FINE = timedelta(minutes=5)
 
 
 def replay(
@@ -130,7 +131,9 @@ async def _last(
             found[measure] = await curve(prometheus, measure, of, end, last)
     else:
         for measure, of in asked.items():
-            series = await easel.metrics.range(Selector(measure, "service", (of,)), last=last)
+            # As fine as is kept: a policy looks at seconds.
+            step = timedelta(seconds=1 if last <= _FINE else 10)
+            series = await easel.metrics.range(Selector(measure, "service", (of,)), last=last, step=step)
             found.update(curves_of_series(series))
     if not any(found.values()):
         await easel.services.get(service)  # An unknown service is what is to be said first.

@@ -1,7 +1,7 @@
 """What is answered when numbers are asked for: read from the store as of one moment, or of many. Pure."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -79,18 +79,14 @@ def step_for(last_s: int, step_s: int) -> int:
     return step if last_s <= FINE_FOR_S else ceil(step / 10) * 10
 
 
-def series(
+def steps(
     asked: Asked, last_s: int, step_s: int, now: Look, samples: Samples
-) -> dict[str, list[tuple[float, float]]]:
-    """By subject the points of the last so many seconds: the end of each step, and the number of it."""
-    found: dict[str, list[tuple[float, float]]] = {}
+) -> Iterator[tuple[float, list[Number]]]:
+    """The end of each step of the last so many seconds, with the numbers of it; worked out one by one."""
     step = step_for(last_s, step_s)
     for end in _ends(now.until, last_s, step):
-        seconds = max(asked.seconds, step)
-        point = Asked(asked.measure, asked.kind, asked.subjects, asked.of_service, seconds)
-        for number in numbers(point, Look(now.store, end), samples):
-            found.setdefault(number.subject, []).append((end, number.value))
-    return found
+        point = replace(asked, seconds=max(asked.seconds, step))
+        yield end, numbers(point, Look(now.store, end), samples)
 
 
 def _ends(until: float, last_s: int, step: int) -> Iterator[float]:

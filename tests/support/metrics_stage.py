@@ -8,7 +8,7 @@ from easel.common.v1 import common_pb2 as common
 from easel.facts.v1 import facts_pb2 as facts
 from services.metrics.latency import BOUNDS_MS
 from services.metrics.measures import Kind, parse_measure
-from services.metrics.queries import Asked, numbers, series
+from services.metrics.queries import Asked, numbers, steps
 from services.metrics.reading import Look
 from services.metrics.samples import Samples
 from services.metrics.store import Store
@@ -72,8 +72,11 @@ class Stage:
         self, measure: str, last: int, step: int = 1, kind: str = "service"
     ) -> dict[str, list[float]]:
         """The values of each step, by subject."""
-        found = series(_asked(measure, kind, 0), last, step, Look(self.store), self.samples)
-        return {subject: [round(value, 6) for _, value in points] for subject, points in found.items()}
+        found: dict[str, list[float]] = {}
+        for _, told in steps(_asked(measure, kind, 0), last, step, Look(self.store), self.samples):
+            for number in told:
+                found.setdefault(number.subject, []).append(round(number.value, 6))
+        return found
 
     def _spread(self, table: Table, key: str, amounts: dict[str, float]) -> None:
         rows = table.rows([key])

@@ -3,7 +3,9 @@
 import pytest
 
 from easel.facts.v1 import facts_pb2 as facts
-from services.metrics.queries import step_for
+from services.metrics.measures import Kind, parse_measure
+from services.metrics.queries import Asked, numbers, step_for
+from services.metrics.reading import Look
 from tests.support.metrics_stage import Stage, a_service, an_instance
 
 MIB = 1024 * 1024
@@ -244,10 +246,6 @@ def test_a_range_has_about_a_hundred_and_twenty_points_unless_told() -> None:
 
 
 def test_an_age_is_since_the_newest_number_arrived(stage: Stage) -> None:
-    from services.metrics.measures import Kind, parse_measure
-    from services.metrics.queries import Asked, numbers
-    from services.metrics.reading import Look
-
     stage.knows(a_service("llm", an_instance("a"), memory_mib=100))
     for second in range(2):
         stage.instance("a", cpu_seconds=second, memory_bytes=MIB)
