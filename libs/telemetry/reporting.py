@@ -17,6 +17,8 @@ from libs.rpc.client import dial
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(seconds=2)
+# Parts that start, or end, together need a moment to find each other.
+_SAID_AFTER = 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def nothing() -> Iterable[Sample]:
 class Reporter:
     """Reports `samples()`, and what the process uses, every two seconds to the metrics at `address`.
 
-    Without an address it does nothing. While metrics is away it says so once, drops what it would have sent,
+    Without an address it does nothing. While metrics stays away it says so once, drops what it would have sent,
     and goes on when metrics is back. `samples` is called in the event loop and is to be quick; one that
     raises is a bug, which is logged, and the report goes without.
     """
@@ -53,7 +55,7 @@ class Reporter:
         self._address, self._token = address, token
         self._component, self._name, self._life = component, name, uuid4().hex
         self._samples, self._every = samples, every
-        self._away = False
+        self._failures = 0
 
     async def run(self, until: asyncio.Event) -> None:
         """Reports until stopped."""
@@ -95,14 +97,14 @@ class Reporter:
             return []
 
     def _say_away(self, why: str) -> None:
-        if not self._away:
+        self._failures += 1
+        if self._failures == _SAID_AFTER:
             log.warning("metrics is away", extra={"component": self._component, "why": why})
-        self._away = True
 
     def _say_back(self) -> None:
-        if self._away:
+        if self._failures >= _SAID_AFTER:
             log.info("metrics is back", extra={"component": self._component})
-        self._away = False
+        self._failures = 0
 
 
 def of_process(labels: Mapping[str, str]) -> list[Sample]:

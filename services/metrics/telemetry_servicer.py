@@ -1,5 +1,6 @@
 """What agents and the other parts of Easel report, on its way into the store."""
 
+import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
@@ -27,10 +28,12 @@ class TelemetryServicer(rpc.TelemetryServiceServicer):
         self, request_iterator: AsyncIterator[pb.ReportRequest], context: Any
     ) -> pb.ReportResponse:
         async for request in request_iterator:
+            began = time.thread_time()
             if request.WhichOneof("report") == "node":
                 take_node(self._store, request.node)
             elif request.WhichOneof("report") == "component":
                 take_component(self._store, request.component)
+            self._store.spent_s += time.thread_time() - began
         return pb.ReportResponse()
 
 
