@@ -10,10 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from libs.domain.records import GpuFence, Node, Resources
 from libs.domain.states import InstanceState, NodeState, Runtime
-from services.scheduler.placement import Ask, Placement, Snapshot, Unplaced, place
+from services.scheduler.placement import Ask, Placement, Snapshot, Spot, Unplaced, place
 from services.scheduler.placement.names import model_matches
 from tests.unit.scheduler.placement.builders import an_instance
 from tests.unit.scheduler.placement.worlds import asks, fences, nodes, resources
+
+# Of the prices that worlds have, those that can be read.
+PRICES = {"0.5": 0.5, "1": 1.0, "2e0": 2.0}
 
 
 class Cluster(RuleBasedStateMachine):
@@ -107,6 +110,10 @@ class Cluster(RuleBasedStateMachine):
         assert set(fresh.nodes) == set(self.snapshot.nodes)
         for name in self.nodes:
             assert told(self.snapshot, name) == told(fresh, name)
+        assert (self.snapshot.typed, self.snapshot.columns.spot_nodes) == (
+            fresh.typed,
+            fresh.columns.spot_nodes,
+        )
         occupied = self.snapshot.columns.standing != 0
         assert int(np.count_nonzero(occupied)) == len(self.nodes)
 
@@ -123,6 +130,7 @@ class Cluster(RuleBasedStateMachine):
     def can_take(self, ask: Ask, name: str) -> bool:
         node, there = self.nodes[name], [each.ask for each in self.on(name)]
         stands = node.state is NodeState.READY and node.schedulable and not node.draining
+        stands = stands and node.reclaim_at is None
         enough = all(
             not wanted or wanted + sum(getattr(each, what) for each in there) <= getattr(node.capacity, what)
             for what in ("cpu_milli", "memory_mib", "disk_mib")
@@ -139,9 +147,18 @@ class Cluster(RuleBasedStateMachine):
             and enough
             and len(fitting) >= ask.gpus
             and port
+            and ask.instance_type in ("", node.labels.get("easel/instance-type", ""))
+            and self.is_of_the_market(ask, node)
             and (not ask.cuda or ask.cuda in node.cuda_versions)
             and f"{node.gpu_driver_version}.".startswith(f"{ask.gpu_driver}." if ask.gpu_driver else "")
         )
+
+    def is_of_the_market(self, ask: Ask, node: Node) -> bool:
+        spot = node.labels.get("easel/spot", "").lower() == "true"
+        price = PRICES.get(node.labels.get("easel/price", ""))
+        if ask.spot is Spot.ONLY:
+            return spot and price is not None and price <= ask.spot_limit
+        return ask.spot is Spot.ANY or not spot
 
     def usable(self, node: Node) -> set[str]:
         standing = {key for key, fence in self.fences.items() if fence.lifted_at is None}
@@ -178,13 +195,16 @@ def told(snapshot: Snapshot, name: str) -> dict[str, object]:
     """All that the columns say of one node, by meaning rather than by number."""
     columns, row = snapshot.columns, snapshot.row(name)
     vectors = (
-        "standing open free_cpu free_memory free_disk load free_gpus gpuless gpus_in_use gpus_out free_ports"
+        "standing open free_cpu free_memory free_disk load free_gpus gpuless gpus_in_use gpus_out free_ports "
+        "firm price"
     )
     return {
         **{each: getattr(columns, each)[row].item() for each in vectors.split()},
         "group": columns.groups[snapshot.node(name).resource_group] == columns.group[row],
         "zone": columns.zones[snapshot.node(name).zone] == columns.zone[row],
         "driver": columns.drivers[snapshot.node(name).gpu_driver_version] == columns.driver[row],
+        "type": columns.types[snapshot.node(name).labels.get("easel/instance-type", "")]
+        == columns.instance_type[row],
         "cuda": {version for version, has in columns.has_cuda.items() if has[row]},
         "ports": columns.taken_ports[row],
         "models": {model: int(free[row]) for model, free in columns.free_by_model.items() if free[row]},
