@@ -38,8 +38,8 @@ def nothing() -> Iterable[Sample]:
 class Reporter:
     """Reports `samples()`, and what the process uses, every two seconds to the metrics at `address`.
 
-    Without an address it does nothing. While metrics stays away it says so once, drops what it would have sent,
-    and goes on when metrics is back. `samples` is called in the event loop and is to be quick; one that
+    Without an address it does nothing. While metrics stays away it says so once, drops what it would have
+    sent, and goes on when metrics is back. `samples` is called in the event loop and is to be quick; one that
     raises is a bug, which is logged, and the report goes without.
     """
 
