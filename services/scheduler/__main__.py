@@ -49,6 +49,7 @@ from services.scheduler.story import DeploymentStory
 from services.scheduler.tokens import RoleOf, ensure_token_file
 from services.scheduler.traffic.watch import Traffic
 from services.scheduler.usage.metering import with_usage
+from services.scheduler.usage.upgrade import counted_from
 from services.scheduler.world import World
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         ledger = Ledger(store, World(await store.load()), partial(_amended, now))
         await _ensure_foundations(ledger, settings)
         await _place_anew(ledger)
+        await ledger.change(partial(counted_from, now=now()))
         vault = await opened_vault(ledger, settings.keys_for_secrets, settings.secrets_key, now)
         pulls = PullStates(started_at=now())
 

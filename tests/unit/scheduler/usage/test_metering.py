@@ -13,8 +13,10 @@ from libs.domain.states import InstanceState
 from services.scheduler.ledger import Ledger
 from services.scheduler.usage.metering import open_usage, with_usage
 from services.scheduler.usage.sums import sums
+from services.scheduler.usage.upgrade import counted_from
 from services.scheduler.world import World
 from tests.support.builders import (
+    a_node,
     a_ready_instance,
     a_service,
     a_spec,
@@ -90,6 +92,23 @@ def test_what_has_no_node_yet_uses_nothing() -> None:
 
 def test_a_clock_that_went_back_takes_nothing_off() -> None:
     assert with_usage(world_with(PLACED), Changes(delete=(PLACED,)), at(-60)).usage == ()
+
+
+def test_what_runs_from_before_usage_was_counted_is_counted_from_the_first_start() -> None:
+    before = a_ready_instance()
+    node = a_node(labels={"easel/instance-type": "big", "easel/price": "2"})
+    world = a_world(a_service(), a_version(), node, before)
+
+    (counted,) = counted_from(world, at(5)).put
+
+    assert isinstance(counted, Instance)
+    assert (counted.placed_at, counted.pool, counted.instance_type, counted.price) == (
+        at(5),
+        "public",
+        "big",
+        2,
+    )
+    assert not counted_from(a_world(a_service(), a_version(), node, counted), at(6))
 
 
 STEPS = st.lists(
