@@ -42,13 +42,14 @@ async def serving(
     *,
     drain_for: timedelta = timedelta(seconds=5),
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    options: Sequence[tuple[str, int]] = (),
 ) -> AsyncIterator[int]:
     """Serves `services` with health and reflection; yields the bound port (0 for a unix socket).
 
     `listen` is "host:port" or "unix:/path". On leaving, no new call is taken and running ones get
     `drain_for` to end. Raises Unavailable when the address cannot be bound.
     """
-    server = grpc.aio.server(options=_OPTIONS, interceptors=list(interceptors))
+    server = grpc.aio.server(options=[*_OPTIONS, *options], interceptors=list(interceptors))
     for service in services:
         service.register(server)
     checks = health.aio.HealthServicer()

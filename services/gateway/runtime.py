@@ -43,6 +43,13 @@ from services.gateway.xds.bootstrap import Dial, bootstrap
 
 log = logging.getLogger(__name__)
 
+# Requests that wait may all come in one moment; beyond a thousand that were not looked at yet, some would be
+# refused by chance.
+_MANY_AT_ONCE = (
+    ("grpc.server.max_pending_requests", 1_000_000),
+    ("grpc.server.max_pending_requests_hard_limit", 1_000_000),
+)
+
 
 async def run(
     settings: Settings,
@@ -146,7 +153,9 @@ async def serving_envoys(
 
     services = [Service(ADS_SERVICE, register), Service(AUTHORIZATION_SERVICE, ask)]
     guards = [] if local else [BearerTokens(role_of, {each.name: TokenRole.JOIN for each in services})]
-    async with serving(services, listen, drain_for=timedelta(0), interceptors=guards) as port:
+    async with serving(
+        services, listen, drain_for=timedelta(0), interceptors=guards, options=_MANY_AT_ONCE
+    ) as port:
         host = "127.0.0.1" if local else host_and_port(listen, "xds_listen")[0]
         yield listen if local else f"{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
 
