@@ -1,20 +1,15 @@
 """Metrics: what Envoys, agents and every part tell; for queries, for Prometheus, for the autoscaler."""
 
 import asyncio
-import hmac
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-import grpc
-
 from easel.metrics.v1 import metrics_pb2_grpc as rpc
-from libs.domain.states import TokenRole
 from libs.lifecycle import pause, stop_requested
-from libs.rpc.interceptors import BearerTokens, Refusals
 from libs.rpc.server import Service, serving
 from libs.telemetry import logs
+from services.metrics.callers import guards, known_to
 from services.metrics.envoy_stream import ENVOY_SERVICE, EnvoyStreams
 from services.metrics.following import Following
 from services.metrics.http import serving_http
@@ -40,11 +35,13 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
     async with AsyncExitStack() as owned:
         # Once nothing is taken in any longer, what was taken is kept.
         owned.push_async_callback(keeping.keep)
-        guards = _guards(settings.listen, token)
         contracts = _contracts(store, samples, envoys, stop)
-        await owned.enter_async_context(
-            serving(contracts, settings.listen, drain_for=timedelta(0), interceptors=guards)
-        )
+        role_of = known_to(store.facts, token)
+        for address in settings.addresses:
+            asked = guards(address, [each.name for each in contracts], role_of)
+            await owned.enter_async_context(
+                serving(contracts, address, drain_for=timedelta(0), interceptors=asked)
+            )
         await owned.enter_async_context(serving_http(store, envoys, settings.http_listen))
         async with asyncio.TaskGroup() as loops:
             loops.create_task(Following(store, settings.scheduler, token).run(until=stop))
@@ -70,18 +67,6 @@ def _contracts(store: Store, samples: Samples, envoys: EnvoyStreams, stop: async
         Service(TELEMETRY, partial(rpc.add_TelemetryServiceServicer_to_server, telemetry)),
         Service(QUERIES, partial(rpc.add_MetricsServiceServicer_to_server, queries)),
     ]
-
-
-def _guards(listen: str, token: str) -> Sequence[grpc.aio.ServerInterceptor]:
-    """Over TCP a caller shows the join token; a unix socket is open to its owner alone."""
-
-    def role_of(secret: str) -> TokenRole | None:
-        return TokenRole.JOIN if token and hmac.compare_digest(secret.encode(), token.encode()) else None
-
-    if listen.startswith("unix:"):
-        return [Refusals()]
-    roles = dict.fromkeys((ENVOY_SERVICE, TELEMETRY, QUERIES), TokenRole.JOIN)
-    return [Refusals(), BearerTokens(role_of, roles)]
 
 
 def main() -> None:

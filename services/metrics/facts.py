@@ -18,6 +18,8 @@ class Facts:
         self.services: dict[str, pb.ServiceFacts] = {}
         self.nodes: dict[str, pb.NodeFacts] = {}
         self.gateways: dict[str, pb.GatewayFacts] = {}
+        # The SHA-256 of every join token.
+        self.join_tokens: frozenset[str] = frozenset()
         self.instances: dict[str, tuple[str, pb.InstanceFacts]] = {}
         self._listeners: list[Callable[[], None]] = []
 
@@ -42,6 +44,8 @@ class Facts:
         for name in told.removed_gateways:
             self.gateways.pop(name, None)
         self.gateways.update({gateway.name: gateway for gateway in told.gateways})
+        if told.HasField("join_tokens"):
+            self.join_tokens = frozenset(told.join_tokens.sha256)
         for listener in self._listeners:
             listener()
 

@@ -14,7 +14,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="EASEL_METRICS_", frozen=True, hide_input_in_errors=True)
 
     name: str = "metrics"
-    # "host:port" or "unix:/path": where the other parts report and ask.
+    # "host:port" or "unix:/path", several of them with commas between: where the other parts report and ask.
     listen: str = "127.0.0.1:8803"
     # Where Prometheus finds /metrics; empty serves none.
     http_listen: str = "127.0.0.1:8804"
@@ -27,11 +27,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _addresses_name_a_host_and_a_port(self) -> Self:
-        for name in ("listen", "http_listen"):
-            value: str = getattr(self, name)
-            if value and not value.startswith("unix:"):
-                host_and_port(value, name)
+        if not self.addresses:
+            raise ValueError(f"listen is {self.listen!r}; expected host:port or unix:/path")
+        for address in self.addresses:
+            if not address.startswith("unix:"):
+                host_and_port(address, "listen")
+        if self.http_listen and not self.http_listen.startswith("unix:"):
+            host_and_port(self.http_listen, "http_listen")
         return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What `listen` names."""
+        return tuple(each.strip() for each in self.listen.split(",") if each.strip())
 
     def token(self) -> str:
         """The join token: given outright, or read from its file. Empty when there is neither."""

@@ -12,11 +12,20 @@ from typing import TypeVar
 
 from easel.facts.v1 import facts_pb2
 from libs.db.changes import Changes, Record
-from libs.domain.records import GpuFence, Instance, Node, ResourceGroup, Rollout, Service, ServiceVersion
+from libs.domain.records import (
+    GpuFence,
+    Instance,
+    Node,
+    ResourceGroup,
+    Rollout,
+    Service,
+    ServiceVersion,
+    Token,
+)
 from libs.domain.scaling import Autoscaler, Cronscaler
 from libs.domain.traffic import SHARED_GATEWAY
 from libs.domain.traffic import Gateway as GatewayRecord
-from services.scheduler.facts_feed.told import gateway_told, node_told, service_told
+from services.scheduler.facts_feed.told import gateway_told, join_tokens_told, node_told, service_told
 from services.scheduler.ledger import Ledger
 from services.scheduler.routes.gateways import Gateways
 from services.scheduler.scaling.waiting import WaitingRequests
@@ -31,10 +40,12 @@ class Follower:
     services: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
     gateways: set[str] = field(default_factory=set)
+    tokens: bool = True
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     known_services: dict[str, facts_pb2.ServiceFacts] = field(default_factory=dict)
     known_nodes: dict[str, facts_pb2.NodeFacts] = field(default_factory=dict)
     known_gateways: dict[str, facts_pb2.GatewayFacts] = field(default_factory=dict)
+    known_tokens: facts_pb2.JoinTokens | None = None
 
 
 class FactsFeed:
@@ -108,7 +119,14 @@ class FactsFeed:
             elif follower.known_gateways.get(name) != (stands := self._gateway(name)):
                 follower.known_gateways[name] = stands
                 message.gateways.append(stands)
+        self._say_tokens(follower, message)
         return message
+
+    def _say_tokens(self, follower: Follower, message: facts_pb2.WatchResponse) -> None:
+        marked, follower.tokens = follower.tokens, False
+        if marked and follower.known_tokens != (told := join_tokens_told(self._world)):
+            follower.known_tokens = told
+            message.join_tokens.CopyFrom(told)
 
     def _service(self, name: str) -> facts_pb2.ServiceFacts | None:
         service = self._world.services.get(name)
@@ -141,6 +159,8 @@ class FactsFeed:
                     follower.nodes |= self._world.nodes.keys()
                 case GatewayRecord():
                     follower.gateways.add(record.name)
+                case Token():
+                    follower.tokens = True
                 case _:
                     continue
             follower.changed.set()

@@ -6,7 +6,7 @@ from easel.common.v1 import common_pb2
 from easel.facts.v1 import facts_pb2
 from libs.domain.records import PUBLIC_GROUP, GpuFence, Instance, Node, Resources, Service
 from libs.domain.scaling import Cronscaler
-from libs.domain.states import InstanceState
+from libs.domain.states import InstanceState, TokenRole
 from libs.domain.traffic import Gateway as GatewayRecord
 from libs.rpc.convert import (
     INSTANCE_STATES_OUT,
@@ -47,9 +47,15 @@ def service_told(world: World, service: Service, waiting: int) -> facts_pb2.Serv
         ],
         waiting=waiting,
         custom_metrics=facts.custom_metrics,
+        grpc=facts.grpc,
     )
     _add_policies(told, world)
     return told
+
+
+def join_tokens_told(world: World) -> facts_pb2.JoinTokens:
+    joining = (each.secret_sha256 for each in world.tokens.values() if each.role is TokenRole.JOIN)
+    return facts_pb2.JoinTokens(sha256=sorted(joining))
 
 
 def node_told(world: World, node: Node) -> facts_pb2.NodeFacts:

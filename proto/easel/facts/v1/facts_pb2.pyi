@@ -51,6 +51,7 @@ class WatchResponse(_message.Message):
     REMOVED_NODES_FIELD_NUMBER: _builtins.int
     GATEWAYS_FIELD_NUMBER: _builtins.int
     REMOVED_GATEWAYS_FIELD_NUMBER: _builtins.int
+    JOIN_TOKENS_FIELD_NUMBER: _builtins.int
     full: _builtins.bool
     """True: it holds everything there is, and what is not in it is removed."""
     @_builtins.property
@@ -65,6 +66,10 @@ class WatchResponse(_message.Message):
     def gateways(self) -> _containers.RepeatedCompositeFieldContainer[Global___GatewayFacts]: ...
     @_builtins.property
     def removed_gateways(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def join_tokens(self) -> Global___JoinTokens:
+        """Unset where they did not change."""
+
     def __init__(
         self,
         *,
@@ -75,14 +80,41 @@ class WatchResponse(_message.Message):
         removed_nodes: _abc.Iterable[_builtins.str] | None = ...,
         gateways: _abc.Iterable[Global___GatewayFacts] | None = ...,
         removed_gateways: _abc.Iterable[_builtins.str] | None = ...,
+        join_tokens: Global___JoinTokens | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["join_tokens", b"join_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["full", b"full", "gateways", b"gateways", "nodes", b"nodes", "removed_gateways", b"removed_gateways", "removed_nodes", b"removed_nodes", "removed_services", b"removed_services", "services", b"services"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["full", b"full", "gateways", b"gateways", "join_tokens", b"join_tokens", "nodes", b"nodes", "removed_gateways", b"removed_gateways", "removed_nodes", b"removed_nodes", "removed_services", b"removed_services", "services", b"services"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class JoinTokens(_message.Message):
+    """Every join token there is, for those whom agents and gateways call beside the scheduler. A token is 256 random
+    bits, so that its hash is no secret: nobody finds the token from it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHA256_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Hexadecimal, of the token as it is sent."""
+
+    def __init__(
+        self,
+        *,
+        sha256: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinTokens: _TypeAlias = JoinTokens  # noqa: Y015
 
 @_typing.final
 class ServiceFacts(_message.Message):
@@ -110,6 +142,7 @@ class ServiceFacts(_message.Message):
     DELETING_FIELD_NUMBER: _builtins.int
     UPDATING_FIELD_NUMBER: _builtins.int
     CUSTOM_METRICS_FIELD_NUMBER: _builtins.int
+    GRPC_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
     group: _builtins.str
@@ -131,6 +164,8 @@ class ServiceFacts(_message.Message):
     deleting: _builtins.bool
     updating: _builtins.bool
     """An update is under way."""
+    grpc: _builtins.bool
+    """It speaks gRPC."""
     @_builtins.property
     def resources(self) -> _common_pb2.Resources:
         """What one instance has."""
@@ -172,10 +207,11 @@ class ServiceFacts(_message.Message):
         deleting: _builtins.bool = ...,
         updating: _builtins.bool = ...,
         custom_metrics: _abc.Iterable[_builtins.str] | None = ...,
+        grpc: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["autoscaler_updated_at", b"autoscaler_updated_at", "cronscaler_updated_at", b"cronscaler_updated_at", "resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["autoscaler_json", b"autoscaler_json", "autoscaler_revision", b"autoscaler_revision", "autoscaler_updated_at", b"autoscaler_updated_at", "cron_jobs", b"cron_jobs", "cronscaler_json", b"cronscaler_json", "cronscaler_revision", b"cronscaler_revision", "cronscaler_updated_at", b"cronscaler_updated_at", "custom_metrics", b"custom_metrics", "deleting", b"deleting", "gateway", b"gateway", "group", b"group", "instances", b"instances", "name", b"name", "resource_group", b"resource_group", "resources", b"resources", "state", b"state", "stopped", b"stopped", "updating", b"updating", "version", b"version", "waiting", b"waiting", "wanted", b"wanted", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["autoscaler_json", b"autoscaler_json", "autoscaler_revision", b"autoscaler_revision", "autoscaler_updated_at", b"autoscaler_updated_at", "cron_jobs", b"cron_jobs", "cronscaler_json", b"cronscaler_json", "cronscaler_revision", b"cronscaler_revision", "cronscaler_updated_at", b"cronscaler_updated_at", "custom_metrics", b"custom_metrics", "deleting", b"deleting", "gateway", b"gateway", "group", b"group", "grpc", b"grpc", "instances", b"instances", "name", b"name", "resource_group", b"resource_group", "resources", b"resources", "state", b"state", "stopped", b"stopped", "updating", b"updating", "version", b"version", "waiting", b"waiting", "wanted", b"wanted", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
