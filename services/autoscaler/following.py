@@ -60,7 +60,8 @@ class FollowingFacts:
     async def _follow(self) -> None:
         call = self._stub.Watch(facts_pb2.WatchRequest(component="autoscaler"))
         try:
-            told = await asyncio.wait_for(call.read(), _PATIENCE_S)
+            async with asyncio.timeout(_PATIENCE_S):
+                told = await call.read()
             while isinstance(told, facts_pb2.WatchResponse):
                 self._outage.over()
                 self._facts.take(told)
@@ -110,7 +111,8 @@ class FollowingNumbers:
     async def _watch(self, number: int, wanted: list[pb.Selector], ended: asyncio.Event) -> None:
         call = self._stub.Watch(pb.WatchRequest(selectors=wanted))
         try:
-            batch = await asyncio.wait_for(call.read(), _PATIENCE_S)
+            async with asyncio.timeout(_PATIENCE_S):
+                batch = await call.read()
             while isinstance(batch, pb.InstantResponse):
                 self._outage.over()
                 self._numbers.take(batch, number)

@@ -75,7 +75,8 @@ class AgentLinkServicer(agent_pb2_grpc.AgentLinkServiceServicer):
 
     async def _hello(self, requests: Requests) -> agent_pb2.Hello:
         try:
-            first = await asyncio.wait_for(anext(aiter(requests), None), HELLO_WITHIN)
+            async with asyncio.timeout(HELLO_WITHIN):
+                first = await anext(aiter(requests), None)
         except TimeoutError:
             raise DeadlineExceeded(f"no Hello came within {HELLO_WITHIN:g} s") from None
         if first is None or not first.HasField("hello"):

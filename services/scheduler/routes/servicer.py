@@ -193,7 +193,8 @@ class _Link:
 async def _hello(requests: Requests) -> gateway_pb2.GatewayHello:
     """Raises DeadlineExceeded, InvalidRequest."""
     try:
-        first = await asyncio.wait_for(anext(aiter(requests), None), HELLO_WITHIN)
+        async with asyncio.timeout(HELLO_WITHIN):
+            first = await anext(aiter(requests), None)
     except TimeoutError:
         raise DeadlineExceeded(f"no GatewayHello came within {HELLO_WITHIN:g} s") from None
     if first is None or not first.HasField("hello"):

@@ -113,7 +113,7 @@ async def test_classes_durations_and_rates_are_told_in_openmetrics(tmp_path: Pat
     assert classes == [4, 3]
     assert durations == 17
     # As many as came, over the seconds that Envoy told of.
-    assert 0 < answer.values[0].value <= 17
+    assert 0 < answer.values[0].value < 18
 
 
 async def test_numbers_need_the_join_token(tmp_path: Path) -> None:
