@@ -1,7 +1,8 @@
-"""Whether an address can be listened on, told before anything is started."""
+"""Whether the addresses of `easel up` can be listened on, told before anything is started."""
 
 import errno
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,50 @@ from libs.domain.errors import EaselError
 
 if TYPE_CHECKING:
     import psutil
+
+    from cli.up import Wish
+
+
+def refuse_one_port(wish: "Wish") -> None:
+    """Raises an `EaselError` when two are to listen at one and the same port."""
+    everywhere = {"0.0.0.0", "::"} & {wish.host, wish.admin_host}
+    one_host = bool(everywhere) or wish.host == wish.admin_host
+    metrics_port = int(wish.metrics_listen.rpartition(":")[2])
+    if metrics_port > 65535:
+        raise EaselError(f"--metrics-port is {metrics_port}; expected a port up to 65535")
+    for one, other, same, port in (
+        ("--port", "--admin-port", one_host and wish.port == wish.admin_port, wish.port),
+        ("--port", "--metrics-port", one_host and wish.port == metrics_port, wish.port),
+        ("--admin-port", "--metrics-port", wish.admin_port == metrics_port, metrics_port),
+    ):
+        if same:
+            raise EaselError(f"{one} and {other} are both {port}; give each a port of its own")
+    if wish.reports_listen:
+        _refuse_port_of_reports(
+            wish, {"--port": wish.port if one_host else 0, "--metrics-port": metrics_port}
+        )
+
+
+def _refuse_port_of_reports(wish: "Wish", others: Mapping[str, int]) -> None:
+    reports = wish.admin_port + 2
+    if reports > 65535:
+        raise EaselError(
+            f"--admin-port is {wish.admin_port}; expected a port up to 65533 with this --admin-host"
+        )
+    for option, port in others.items():
+        if port == reports:
+            why = "at the admin port + 2 other hosts report their numbers"
+            raise EaselError(f"{option} is {port}; give it another port: {why}")
+
+
+def ensure_all_free(wish: "Wish") -> None:
+    """Raises an `EaselError` that names a port that is taken."""
+    owner = wish.data_dir / "gateway"
+    ensure_free(wish.host, wish.port, "--port", owner)
+    ensure_free(wish.admin_host, wish.admin_port, "--admin-port", owner)
+    ensure_free(wish.admin_host, int(wish.metrics_listen.rpartition(":")[2]), "--metrics-port", owner)
+    if wish.reports_listen:
+        ensure_free(wish.admin_host, wish.admin_port + 2, "--admin-port, which is 2 below it", owner)
 
 
 def ensure_free(host: str, port: int, option: str, owner: Path) -> None:

@@ -15,7 +15,7 @@ from cli.buckets import keep
 from cli.data_dir import Running, bound_log, locked, prepare
 from cli.host_roots import keep_roots
 from cli.parts import Part, Patience, Run, run_parts
-from cli.ports import ensure_free
+from cli.ports import ensure_all_free
 from libs.domain.errors import EaselError
 from libs.domain.states import Runtime
 from libs.lifecycle import stop_requested
@@ -59,24 +59,13 @@ class Wish:
         return f"http://{_reachable(host)}:{port}/metrics"
 
     @property
+    def reports_listen(self) -> str:
+        """Where agents and gateways of other hosts tell metrics their numbers; empty where none can join."""
+        return "" if is_loopback(self.admin_host) else f"{self.admin_host}:{self.admin_port + 2}"
+
+    @property
     def scheduler(self) -> str:
         return f"{_reachable(self.admin_host)}:{self.admin_port}"
-
-
-def refuse_one_port(wish: Wish) -> None:
-    """Raises an `EaselError` when two are to listen at one and the same port."""
-    everywhere = {"0.0.0.0", "::"} & {wish.host, wish.admin_host}
-    one_host = bool(everywhere) or wish.host == wish.admin_host
-    metrics_port = int(wish.metrics_listen.rpartition(":")[2])
-    if metrics_port > 65535:
-        raise EaselError(f"--metrics-port is {metrics_port}; expected a port up to 65535")
-    for one, other, same, port in (
-        ("--port", "--admin-port", one_host and wish.port == wish.admin_port, wish.port),
-        ("--port", "--metrics-port", one_host and wish.port == metrics_port, wish.port),
-        ("--admin-port", "--metrics-port", wish.admin_port == metrics_port, metrics_port),
-    ):
-        if same:
-            raise EaselError(f"{one} and {other} are both {port}; give each a port of its own")
 
 
 def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
@@ -88,10 +77,7 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
     began = time.monotonic()
     prepare(wish.data_dir)
     with locked(wish.data_dir) as lock:
-        ensure_free(wish.host, wish.port, "--port", wish.data_dir / "gateway")
-        ensure_free(wish.admin_host, wish.admin_port, "--admin-port", wish.data_dir / "gateway")
-        metrics_port = int(wish.metrics_listen.rpartition(":")[2])
-        ensure_free(wish.admin_host, metrics_port, "--metrics-port", wish.data_dir / "gateway")
+        ensure_all_free(wish)
         me = Running(os.getpid(), wish.scheduler, wish.gateway, wish.runtime)
         lock.tell(me)
         keep(wish.data_dir, wish.buckets)
@@ -237,7 +223,7 @@ def _metrics(wish: Wish) -> Run:
     from services.metrics.settings import Settings
 
     settings = Settings(
-        listen=_socket(wish, "metrics"),
+        listen=",".join(filter(None, (_socket(wish, "metrics"), wish.reports_listen))),
         http_listen=wish.metrics_listen,
         scheduler=wish.scheduler,
         join_token_file=wish.data_dir / "join.token",
@@ -279,6 +265,11 @@ def _write_context(wish: Wish) -> None:
         data_dir=str(wish.data_dir),
     )
     write_contexts(path, read_contexts(path).saved(wish.context, context, use=True))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this host reaches what listens there."""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _reachable(host: str) -> str:

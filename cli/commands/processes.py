@@ -79,8 +79,9 @@ def up(
     """Start Easel on this machine, and make it the one the commands talk to."""
     from cli.buckets import kept, merged
     from cli.host_roots import kept_roots, merged_roots
+    from cli.ports import refuse_one_port
     from cli.session import chosen
-    from cli.up import Wish, refuse_one_port
+    from cli.up import Wish
 
     settings = cli_settings()
     where = (data_dir or settings.data_dir).expanduser().absolute()
@@ -150,6 +151,7 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
             "gateway": wish.gateway,
             "scheduler": wish.scheduler,
             "metrics": wish.metrics,
+            **({"reports": wish.reports_listen} if wish.reports_listen else {}),
             "data_dir": str(wish.data_dir),
             "runtime": wish.runtime,
             "buckets": {name: str(path) for name, path in wish.buckets.items()},
@@ -165,6 +167,7 @@ def _banner(wish: "Wish", pid: int, took: float, output: Format, *, detached: bo
         f"  gateway    {wish.gateway}",
         f"  admin API  {wish.scheduler}",
         f"  metrics    {wish.metrics}",
+        *([f"  reports    {wish.reports_listen}, of other hosts"] if wish.reports_listen else []),
         f"  data       {wish.data_dir}",
         f"  runtime    {wish.runtime}",
         *(f"  bucket     oss://{name}/ is {path}" for name, path in wish.buckets.items()),

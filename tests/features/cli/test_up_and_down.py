@@ -9,13 +9,18 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
 
 from cli.data_dir import in_use
+from easel.metrics.v1 import metrics_pb2 as pb
+from easel.metrics.v1 import metrics_pb2_grpc as rpc
 from easel_sdk.context import read_contexts
+from libs.rpc.client import dial
 from tests.support.embedded import EASEL, EmbeddedEasel, done, embedded_easel
 from tests.support.free_ports import free_port
+from tests.support.waiting import until
 
 APP = """
 import http.server, os
@@ -31,7 +36,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEasel]:
-    with embedded_easel(tmp_path_factory.mktemp("up")) as easel:
+    # As one that further hosts join.
+    with embedded_easel(tmp_path_factory.mktemp("up"), "--admin-host", "0.0.0.0") as easel:
         yield easel
 
 
@@ -66,6 +72,19 @@ def test_a_service_is_deployed_called_and_deleted(running: EmbeddedEasel, echo_f
     assert (called.stdout, signed.stdout) == ("hello", "signed")
     assert refused.returncode == 7
     assert running.easel("desc", "echo").returncode == 3
+
+
+async def test_what_joins_from_other_hosts_reports_with_its_own_token(running: EmbeddedEasel) -> None:
+    joining = json.loads(done(running.easel("token", "create", "far", "--role", "join", "-o", "json")).stdout)
+    host, _, port = running.context.scheduler.rpartition(":")
+
+    async def taken(token: str) -> bool:
+        async with dial(f"{host}:{int(port) + 2}", token) as channel:
+            call = rpc.TelemetryServiceStub(channel).Report(iter([pb.ReportRequest()]), timeout=10)
+            return await call.code() is grpc.StatusCode.OK
+
+    await until(lambda: taken(joining["secret"]), "the token to be known to metrics")
+    assert not await taken("another")
 
 
 def test_a_second_up_says_so_and_leaves_the_first_alone(running: EmbeddedEasel) -> None:
