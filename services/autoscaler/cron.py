@@ -52,7 +52,7 @@ class Timetable:
 
     def waiting(self) -> "Timetable":
         """The same, with `due_from` worked out: excluded days count, and a job that is over is never due."""
-        open_jobs = (job for job in self.jobs if not _is_over(job, self.since))
+        open_jobs = (job for job in self.jobs if not _is_over(job))
         times = (_first(job, self.anchor(job)) for job in open_jobs)
         first = min((each.timestamp() for each in times if each is not None), default=float("inf"))
         return replace(self, due_from=first)
@@ -97,7 +97,7 @@ def _judged(job: Job, at: datetime, excluded: str, newest: datetime, now: dateti
 
 def _newest(timetable: Timetable, job: Job, now: datetime) -> tuple[Job, datetime, str] | None:
     """The newest time that is due and not excluded, else the newest that is, with what excludes it."""
-    if _is_over(job, timetable.since):
+    if _is_over(job):
         return None
     anchor = timetable.anchor(job)
     first = _first(job, anchor)
@@ -112,8 +112,9 @@ def _newest(timetable: Timetable, job: Job, now: datetime) -> tuple[Job, datetim
     return skipped
 
 
-def _is_over(job: Job, since: datetime) -> bool:
-    return job.once and job.last is not None and job.last >= since
+def _is_over(job: Job) -> bool:
+    """Also where other jobs were set after it ran: one that is set anew itself has not run."""
+    return job.once and job.last is not None
 
 
 def _backwards(job: Job, anchor: datetime, now: datetime) -> Iterator[datetime]:

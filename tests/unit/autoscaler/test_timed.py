@@ -136,6 +136,12 @@ def test_a_job_that_runs_once_is_due_once() -> None:
     assert not a_story(once, at="2026-06-03T08:00:00", last=_ran(2)).look().jobs
 
 
+def test_a_job_that_has_run_once_is_over_though_other_jobs_are_set_later() -> None:
+    once, ran_before = {**MORNING, "RunOnce": True}, {"morning": SET_AT - timedelta(days=1)}
+
+    assert not a_story(once, at="2026-06-03T08:00:00", last=ran_before).look().jobs
+
+
 def test_a_stopped_service_is_not_started_by_its_schedule() -> None:
     decision = a_story(MORNING, at="2026-06-01T08:00:00", current=0).look(stopped=True)
 
