@@ -45,11 +45,12 @@ class Decision:
 
 def applied(world: World, decision: Decision, now: datetime) -> Changes:
     """Raises NotFound, InvalidRequest, Conflict when it was made from something older, FailedPrecondition for
-    a service that is stopped, being deleted or locked against every change."""
+    a service that is stopped, being deleted or locked against every change. That a job of its schedule did
+    not start one that is stopped is stored."""
     _refuse_odd(decision)
     service = changeable(world, decision.service, "its size cannot be changed")
     if service.stopped:
-        raise FailedPrecondition(f"service {service.name!r} is stopped")
+        return _of_stopped(world, service, decision, now)
     _refuse_stale(world, service, decision)
     records: list[Record] = []
     events: list[Event] = []
@@ -64,6 +65,15 @@ def applied(world: World, decision: Decision, now: datetime) -> Changes:
     if jobs and not events:
         events.append(_ran(service, decision, now))
     return Changes(put=tuple(records), events=tuple(events))
+
+
+def _of_stopped(world: World, service: Service, decision: Decision, now: datetime) -> Changes:
+    """Its schedule goes on, and is told so; nothing else of it changes, however many are wanted of it."""
+    resized = decision.wanted != decision.expected_wanted or decision.bounds is not None
+    if resized or not decision.jobs or any(job.state == "Succeed" for job in decision.jobs):
+        raise FailedPrecondition(f"service {service.name!r} is stopped")
+    _refuse_other_policies(world, service.name, decision)
+    return Changes(put=tuple(_jobs_told(world, decision, now)), events=(_ran(service, decision, now),))
 
 
 def known_instances(world: World, service: str, named: Iterable[str]) -> tuple[str, ...]:
@@ -102,11 +112,15 @@ def _refuse_odd(decision: Decision) -> None:
 
 
 def _refuse_stale(world: World, service: Service, decision: Decision) -> None:
-    name = service.name
     if service.wanted != decision.expected_wanted:
         raise Conflict(
-            f"service {name!r} has {service.wanted} wanted instances by now, not {decision.expected_wanted}"
+            f"service {service.name!r} has {service.wanted} wanted instances by now, "
+            f"not {decision.expected_wanted}"
         )
+    _refuse_other_policies(world, service.name, decision)
+
+
+def _refuse_other_policies(world: World, name: str, decision: Decision) -> None:
     autoscaler, cronscaler = world.autoscalers.get(name), world.cronscalers.get(name)
     revisions = (
         ("autoscaler", autoscaler.revision if autoscaler else 0, decision.autoscaler_revision),

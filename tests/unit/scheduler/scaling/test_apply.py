@@ -86,6 +86,24 @@ def test_a_service_that_may_not_change_is_left_alone() -> None:
     refused(NotFound, a_scaled_world(), a_decision(service="another"))
 
 
+def test_a_job_that_finds_its_service_stopped_is_stored_as_failed_and_changes_nothing_else() -> None:
+    world = a_scaled_world(a_schedule(), stopped=True, wanted=3)
+    timed = Cause("timed", "stays at 0 instances: day is due; the service is stopped")
+    run = JobRun("day", 1_000, "Failed", "day is due; the service is stopped")
+    # Of a stopped service the facts say that none are wanted.
+    decision = a_decision(wanted=0, expected_wanted=0, cronscaler_revision=2, cause=timed, jobs=(run,))
+
+    changes = applied(world, decision, at(1))
+
+    (schedule,), (event,) = changes.put, changes.events
+    assert isinstance(schedule, Cronscaler)
+    assert [(job.state, job.last_run_ms) for job in schedule.jobs] == [("Failed", 1_000)]
+    assert (event.reason, event.kind) == ("ScheduleRan", EventKind.WARNING)
+    for other in ({"bounds": (1, 5)}, {"wanted": 5}, {"jobs": (replace(run, state="Succeed"),)}):
+        assert "is stopped" in refused(FailedPrecondition, world, replace(decision, **other))
+    refused(Conflict, world, replace(decision, cronscaler_revision=1))
+
+
 def test_a_lock_against_taking_the_service_away_lets_it_sleep() -> None:
     world = a_scaled_world(safety_lock=SafetyLock.DANGEROUS)
 
