@@ -38,6 +38,8 @@ def values_of(body: bytes, declared: Mapping[str, frozenset[str]]) -> list[Value
         posted = json.loads(body)
     except ValueError as broken:
         raise Refused(f"the body is no JSON: {broken}") from broken
+    except RecursionError:
+        raise Refused("the body is nested too deeply") from None
     if not isinstance(posted, list):
         raise Refused('the body must be an array of {"name", "tags", "value"}')
     if len(posted) > MOST_VALUES:
@@ -60,12 +62,32 @@ def _value_of(where: str, entry: Any, declared: Mapping[str, frozenset[str]]) ->
             raise Refused(
                 f"{where}.tags: got {_shown(tag)}, expected a tag of {name} in service.json: {known}"
             )
-        if not isinstance(word, str) or len(word) > _LONGEST_TAG:
+        if not isinstance(word, str) or len(word) > _LONGEST_TAG or not _is_text(word):
             expected = f"a text of {_LONGEST_TAG} characters at most"
             raise Refused(f"{where}.tags.{tag}: got {_shown(word)}, expected {expected}")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    number = _number(value)
+    if number is None:
         raise Refused(f"{where}.value: got {_shown(value)}, expected a number")
-    return Value(name, tuple(sorted(tags.items())), float(value))
+    return Value(name, tuple(sorted(tags.items())), number)
+
+
+def _is_text(word: str) -> bool:
+    """Whether it can be told to others: half of a pair of surrogates cannot, and would take along all else."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _shown(value: Any) -> str:

@@ -63,6 +63,14 @@ def test_values_have_a_name_tags_and_a_number() -> None:
             {"name": "tokens", "tags": {"model": 3}, "value": 1},
             "[0].tags.model: got 3, expected a text of 128 characters at most",
         ),
+        (
+            {"name": "tokens", "tags": {"model": "\ud800"}, "value": 1},
+            '[0].tags.model: got "\ud800", expected a text of 128 characters at most',
+        ),
+        (
+            {"name": "tokens", "value": 10**400},
+            f"[0].value: got 1{59 * '0'}…, expected a number",
+        ),
         (7, '[0]: got 7, expected {"name", "tags", "value"}'),
     ],
 )
@@ -73,7 +81,7 @@ def test_what_is_refused_is_told_with_its_place(entry: Any, why: str) -> None:
     assert str(refused.value) == why
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[1", b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1", b"\xff", b"[" * 200_000])
 def test_a_body_that_is_no_array_is_refused(body: bytes) -> None:
     with pytest.raises(Refused, match="the body"):
         values_of(body, DECLARED)
