@@ -79,7 +79,7 @@ def _custom(store: Store, labels: Labels) -> Iterator[Row]:
 
 
 def _gpus(store: Store) -> dict[str, Rows]:
-    states = list(store.gpu_states.values())
+    states = [each for each in store.gpu_states.values() if _is_fresh(store, each.uuid)]
     labels = {
         each.uuid: (escaped(each.uuid), str(each.index), escaped(each.model), escaped(each.node))
         for each in states
@@ -113,6 +113,12 @@ def _gpus(store: Store) -> dict[str, Rows]:
         "easel_gpu_healthy": lambda: ((labels[each.uuid], float(each.healthy)) for each in states),
         "easel_gpu_assigned": assigned,
     }
+
+
+def _is_fresh(store: Store, uuid: str) -> bool:
+    """Whether an agent still tells of it: how a card was before its node went away says nothing."""
+    row = store.gpus.find(uuid)
+    return row is not None and bool(store.gpus.heard[row] > store.now() - STALE_AFTER_S)
 
 
 def _ecc(state: GpuState) -> dict[str, float]:

@@ -94,6 +94,20 @@ async def test_a_service_has_its_counters_before_the_first_request() -> None:
     assert samples["easel_service_requests_total", labels(**where, code_class="5xx")] == 0
 
 
+async def test_a_service_that_speaks_grpc_has_calls_before_the_first_one_and_no_other_has() -> None:
+    store = a_store()
+    speaking = pb.ServiceFacts(name="chat", version=1, gateway="gateway", grpc=True)
+    store.facts.take(pb.WatchResponse(services=[speaking]))
+
+    found = {
+        key: value for key, value in (await told(store)).items() if key[0] == "easel_service_grpc_calls_total"
+    }
+
+    assert {dict(labels)["service"] for _, labels in found} == {"chat"}
+    assert sorted(dict(labels)["outcome"] for _, labels in found) == ["failed", "ok"]
+    assert set(found.values()) == {0}
+
+
 async def test_what_a_version_was_asked_for_is_told_by_class() -> None:
     store = a_store()
     store.totals.add(np.array([store.totals.place(Key("gateway", "cluster", "echo/1"))]), np.ones((1, WIDTH)))
@@ -137,6 +151,18 @@ async def test_a_stale_number_is_missing() -> None:
 
     assert ("easel_node_cpu_cores", labels(node="n1")) not in samples
     assert samples["easel_node_ready", labels(node="n1")] == 1
+
+
+async def test_a_card_of_which_nobody_tells_any_more_is_missing_and_not_healthy() -> None:
+    store = a_store()
+    for uuid, at in (("gpu-old", 980.0), ("gpu-new", 999.0)):
+        store.gpu_states[uuid] = GpuState(uuid=uuid, node="n1", index=0, model="H200")
+        store.gpus.take(store.gpus.rows([uuid]), np.ones((len(store.gpus.columns), 1)), at)
+
+    samples = await told(store)
+
+    cards = {dict(each)["gpu"] for name, each in samples if name == "easel_gpu_healthy"}
+    assert cards == {"gpu-new"}
 
 
 async def test_a_part_that_is_silent_is_down_and_its_numbers_are_gone() -> None:
