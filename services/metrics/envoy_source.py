@@ -23,6 +23,8 @@ _KINDS = len(Kind)
 _GONE_AFTER = 10
 # Two looks at when an Envoy started may differ by whole seconds, and by how long a message was on its way.
 _SAME_START_S = 3.0
+# From one message to the next.
+_USUAL_S = 1.0
 
 
 @dataclass
@@ -141,13 +143,16 @@ class EnvoyLife:
                     return False
         return True
 
-    def continue_from(self, remembered: Remembered) -> None:
-        """Takes what is remembered for what this life told before."""
+    def continue_from(self, remembered: Remembered, at: float) -> None:
+        """Takes what is remembered for what this life told before the first message, which came at `at`."""
         told = len(self._keys)
         blocks = [self._block(key) for key in remembered.keys]
         self._last = np.full((len(self._keys), WIDTH), np.nan)
         self._last[blocks] = remembered.last
         self.started_at, self.heard_at = remembered.started_at, remembered.heard_at
+        if self.heard_at >= at:
+            # The clock was set back meanwhile: windows do not stand still until it is there again.
+            self.heard_at = at - _USUAL_S
         for block, last in zip(blocks, remembered.last.tolist(), strict=True):
             if block >= told:
                 self._cells[block * _CELLS : block * _CELLS + WIDTH] = last

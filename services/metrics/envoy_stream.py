@@ -141,7 +141,7 @@ class EnvoyStreams:
         life.begin(at)
         if before is not None:
             self._lives = [each for each in self._lives if each is not before]
-            life.continue_from(before)
+            life.continue_from(before, at)
         stream.known = True
         why = "it goes on" if before is not None else "it is new"
         log.info("an Envoy tells its numbers", extra={"envoy": life.node, "why": why})

@@ -54,7 +54,8 @@ def _file_services(
             add(column, of_clusters, settled.grown[clusters, counter])
     in_flight = settled.gauges[clusters, UNDER_WAY] + settled.gauges[clusters, BESIDE]
     add("in_flight", of_clusters, in_flight * span)
-    add("refused", of_refusals, settled.grown[refusals, totals.REFUSED])
+    for column in ("refused", "answered"):
+        add(column, of_refusals, settled.grown[refusals, totals.REFUSED])
     for n, row in zip(refusals, of_refusals, strict=True):
         column = class_of(settled.keys[n].why)
         amounts[table.column(column), row] += settled.grown[n, totals.REFUSED]

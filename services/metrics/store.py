@@ -28,7 +28,7 @@ _SUM, _LEVEL = Column.SUM, Column.LEVEL
 # By name of service; over all gateways and versions. SUMs are spread, so that `newest` has nothing of them.
 SERVICE_COLUMNS = {
     "requests": _SUM,  # that were sent to instances, so without refused ones
-    "answered": _SUM,
+    "answered": _SUM,  # by instances, or refused
     "status_2xx": _SUM,
     "status_3xx": _SUM,
     "status_4xx": _SUM,  # with those that the gateway refused for a limit

@@ -35,7 +35,7 @@ class Metrics:
             life.begin(at)
             if before is not None:
                 self.lives.remove(before)
-                life.continue_from(before)
+                life.continue_from(before, at)
         else:
             life.read(envoy.families())
         life.settle(self.totals, at)
@@ -167,6 +167,23 @@ def test_an_envoy_with_a_word_of_its_start_is_known_by_it_whatever_its_clock_say
     metrics.hear(successor, 90_000.0)
 
     assert metrics.answered("echo/1") == 42
+
+
+def test_after_a_clock_that_was_set_back_what_happens_is_in_the_windows_at_once() -> None:
+    envoy, before = CountingEnvoy(word="a"), EnvoyLife("gateway-envoy", "a")
+    envoy.serve("echo/1", times=10)
+    before.read(envoy.families())
+    before.begin(5_000.0)
+    before.settle(Totals(), 5_000.0)
+    envoy.serve("echo/1", times=10)
+    again = EnvoyLife("gateway-envoy", "a")
+    again.read(envoy.families())
+    again.begin(1_400.0)
+    again.continue_from(before.remembered(), 1_400.0)
+
+    told = again.settle(Totals(), 1_400.0)
+
+    assert (told.begin, told.end) == (1_399.0, 1_400.0)
 
 
 def test_a_limit_is_told_from_a_fault_of_an_instance() -> None:
