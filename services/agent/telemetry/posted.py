@@ -72,7 +72,7 @@ def _value_of(where: str, entry: Any, declared: Mapping[str, frozenset[str]]) ->
 
 
 def _is_text(word: str) -> bool:
-    """Whether it can be told to others: half of a pair of surrogates cannot, and would take along all else."""
+    """Whether it can be told on: half of a pair of surrogates cannot, and would take all else along."""
     try:
         word.encode()
     except UnicodeEncodeError:
