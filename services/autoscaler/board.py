@@ -1,11 +1,11 @@
 """What the autoscaler tells metrics about its decisions, under the names of the catalogue."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from libs.telemetry.reporting import Sample
 from services.autoscaler.facts import Subject
-from services.autoscaler.policies.model import HORIZONTAL, Decision, Policy
+from services.autoscaler.policies.model import BURST, HORIZONTAL, TIMED, ZERO, Decision, Policy
 
 
 class Board:
@@ -13,7 +13,9 @@ class Board:
 
     def __init__(self) -> None:
         self._newest: dict[str, tuple[Policy | None, Decision]] = {}
+        # By service, policy and direction; told from 0 on, as growth from nothing is none to Prometheus.
         self._applied: Counter[tuple[str, str, str]] = Counter()
+        self._words: dict[str, tuple[str, ...]] = {}
         self._last: dict[str, str] = {}
         self._looked_at, self._look_s = 0.0, 0.0
 
@@ -24,6 +26,12 @@ class Board:
     def decided(self, subject: Subject, decision: Decision) -> None:
         """What the policies make of a service now."""
         self._newest[subject.name] = (subject.policy, decision)
+        words = tuple(_words(subject))
+        if self._words.get(subject.name) != words:
+            self._words[subject.name] = words
+            for word in words:
+                for direction in ("up", "down"):
+                    self._applied[subject.name, word, direction] += 0
 
     def applied(self, subject: Subject, decision: Decision) -> None:
         """The decision was carried out."""
@@ -36,6 +44,7 @@ class Board:
         """A service that is gone, or has no policy any more."""
         self._newest.pop(name, None)
         self._last.pop(name, None)
+        self._words.pop(name, None)
         for key in [each for each in self._applied if each[0] == name]:
             del self._applied[key]
 
@@ -61,3 +70,16 @@ class Board:
             yield Sample("easel_autoscaler_metric_missing", float(each.value is None), labels)
             if each.value is not None:
                 yield Sample("easel_autoscaler_metric_value", each.value, labels)
+
+
+def _words(subject: Subject) -> Iterator[str]:
+    """The policies that may decide about a service."""
+    policy = subject.policy
+    if policy is not None:
+        yield HORIZONTAL
+        if policy.burst.enabled and policy.targets:
+            yield BURST
+        if not policy.min:
+            yield ZERO
+    if subject.timetable is not None:
+        yield TIMED

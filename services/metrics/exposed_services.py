@@ -54,7 +54,7 @@ def services(store: Store, envoys: EnvoyStreams) -> dict[str, Rows]:
         ),
         "easel_service_request_bytes": partial(_of_versions, known, found, {"": totals.BYTES_IN}),
         "easel_service_response_bytes": partial(_of_versions, known, found, {"": totals.BYTES_OUT}),
-        "easel_service_grpc_calls": partial(_grpc_calls, found),
+        "easel_service_grpc_calls": partial(_grpc_calls, known, found),
         "easel_service_instances_wanted": lambda: (
             ((escaped(each.name),), float(each.wanted)) for each in known
         ),
@@ -129,12 +129,20 @@ def _refused(known: Known, found: Kept | None) -> Iterator[Row]:
     yield from summed.items()
 
 
-def _grpc_calls(found: Kept | None) -> Iterator[Row]:
+def _grpc_calls(known: Known, found: Kept | None) -> Iterator[Row]:
+    """There before the first call of a service that speaks gRPC; of others, once somebody called one so."""
+    summed: dict[tuple[str, ...], float] = {
+        (escaped(each.name), str(each.version), escaped(each.gateway), outcome): 0.0
+        for each in known
+        if each.grpc
+        for outcome in _OUTCOMES
+    }
     for key, shown in _blocks(found, "cluster"):
         if shown[totals.GRPC_OK] or shown[totals.GRPC_FAILED]:
             service, _, version = key.name.rpartition("/")
             for outcome, column in _OUTCOMES.items():
-                yield (escaped(service), version, escaped(key.gateway), outcome), shown[column]
+                summed[escaped(service), version, escaped(key.gateway), outcome] = shown[column]
+    yield from summed.items()
 
 
 def _blocks(found: Kept | None, kind: str) -> Iterator[tuple[Key, list[float]]]:

@@ -206,12 +206,43 @@ async def test_it_tells_metrics_of_decisions_and_forgets_a_service_without_a_pol
     assert told["easel_autoscaler_wanted_instances"] == (7, {"service": "chat", "policy": "horizontal"})
     assert told["easel_autoscaler_metric_value"] == (32.5, {"service": "chat", "metric": "qps"})
     assert told["easel_autoscaler_metric_missing"] == (0, {"service": "chat", "metric": "qps"})
-    assert told["easel_autoscaler_decisions"][0] == 1
+    assert counted(board) == {("horizontal", "up"): 1, ("horizontal", "down"): 0}
     assert set(told) <= set(BY_NAME)
 
     facts.take(facts_pb2.WatchResponse(services=[a_service("")]))
     scaling.look(facts.touched())
     assert not [each for each in board.samples() if each.labels]
+
+
+def counted(board: Board) -> dict[tuple[str, str], float]:
+    return {
+        (each.labels["policy"], each.labels["direction"]): each.value
+        for each in board.samples()
+        if each.name == "easel_autoscaler_decisions"
+    }
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (a_policy(), {"horizontal"}),
+        (a_policy(behavior={}), {"horizontal", "burst"}),
+        (a_policy(min=0), {"horizontal", "zero"}),
+    ],
+)
+async def test_each_policy_that_may_decide_has_decided_0_times_before_the_first_decision(
+    policy: str, words: set[str]
+) -> None:
+    facts, board = Facts(), Board()
+
+    async def taken(subject: Subject, decision: Decision) -> int:
+        return decision.wanted
+
+    scaling = Autoscaling(facts, Numbers(lambda: 0.0), taken, board, clock=lambda: 1_800_000_000.0)
+    facts.take(facts_pb2.WatchResponse(full=True, services=[a_service(policy)]))
+    scaling.look(facts.touched())
+
+    assert counted(board) == {(word, direction): 0 for word in words for direction in ("up", "down")}
 
 
 def a_service(policy: str) -> facts_pb2.ServiceFacts:
