@@ -4,10 +4,14 @@ from collections.abc import Callable
 
 from services.metrics.store import STALE_AFTER_S, Store
 from services.metrics.tables import Table
+from services.metrics.totals import Key
 
 # While the scheduler has told nothing yet, what nobody tells of is kept for as long as windows are.
 _UNKNOWN_KEPT_S = 3600.0
 _COMPONENTS_KEPT_S = 3600.0
+# A version that no Envoy has told of at so many looks is not in use: about an hour, far longer than an Envoy
+# that is restarted stays away.
+_LOOKS = 1800
 
 
 def forget_what_is_gone(store: Store) -> None:
@@ -17,6 +21,9 @@ def forget_what_is_gone(store: Store) -> None:
         store.forget_service(service)
     for service in _gone_meanwhile(store):
         store.forget_service(service)
+    former = _former_versions(store)
+    if former:
+        store.totals.forget(former.__contains__)
     for instance in _gone(store, store.instances, lambda name: name in facts.instances):
         store.instances.forget(instance)
         store.custom.forget(instance)
@@ -49,6 +56,17 @@ def _gone_meanwhile(store: Store) -> set[str]:
     counted = {key.service for key, _ in store.totals.items()} | set(store.durations.rows)
     return {
         name for name in counted if name and name not in store.facts.services and name not in store.services
+    }
+
+
+def _former_versions(store: Store) -> set[Key]:
+    """What is counted of versions that were replaced long ago: each update would leave some for ever."""
+    services = store.facts.services
+    clusters = [key for key in store.totals.silent(_LOOKS) if key.kind == "cluster"]
+    return {
+        key
+        for key in clusters
+        if key.service in services and key.name != f"{key.service}/{services[key.service].version}"
     }
 
 

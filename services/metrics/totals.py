@@ -77,6 +77,8 @@ class Totals:
         self._free: list[int] = []
         self.raw: Floats = np.zeros((0, WIDTH))
         self.shown: Floats = np.zeros((0, WIDTH))
+        # How many looks found nobody telling of the block at a place.
+        self._silent: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
 
     def find(self, key: Key) -> int:
         """The place of a block, -1 where there is none."""
@@ -97,11 +99,14 @@ class Totals:
                 room = max(16, place + place // 2) - len(self.raw)
                 self.raw = np.pad(self.raw, ((0, room), (0, 0)))
                 self.shown = np.pad(self.shown, ((0, room), (0, 0)))
+                self._silent = np.pad(self._silent, (0, room))
         self._places[key] = place
+        self._silent[place] = 0
         return place
 
     def add(self, places: NDArray[np.intp], grown: Floats) -> Floats:
         """Adds growth to blocks, each named once; how much what is shown of them grew."""
+        self._silent[places] = 0
         raw = self.raw[places] + grown
         self.raw[places] = raw
         before = self.shown[places]
@@ -113,6 +118,12 @@ class Totals:
     def items(self) -> Iterable[tuple[Key, int]]:
         """Every block and its place."""
         return self._places.items()
+
+    def silent(self, looks: int) -> list[Key]:
+        """One more look: the blocks of which nobody told, not even that they stayed, at so many in a row."""
+        self._silent += 1
+        found = (self.keys[place] for place in np.flatnonzero(self._silent[: len(self.keys)] >= looks))
+        return [key for key in found if key is not None]
 
     def forget(self, gone: Callable[[Key], bool]) -> None:
         """Drops the blocks for which `gone` says so."""

@@ -120,6 +120,34 @@ def test_what_the_scheduler_removed_is_forgotten_with_its_totals() -> None:
     assert scene.store.totals.find(Key("gateway", "cluster", "echo/1")) == -1
 
 
+def test_what_was_counted_of_a_version_is_kept_for_an_hour_after_the_last_envoy_told_of_it() -> None:
+    scene, envoy = Scene(), CountingEnvoy()
+    envoy.serve("echo/1", times=3)
+    envoy.serve("far/1", times=3)
+    scene.hear(envoy, 1_000.0)
+    totals, at = scene.store.totals, 1_000.0
+
+    def is_kept_after(looks: int) -> bool:
+        nonlocal at
+        for _ in range(looks):
+            at += 2
+            scene.hear(envoy, at)
+            forget_what_is_gone(scene.store)
+        return totals.find(Key("gateway", "cluster", "echo/1")) >= 0
+
+    scene.tell(services=[pb.ServiceFacts(name="echo", version=2, gateway="gateway")])
+    envoy.serve("echo/2", times=3)
+    assert is_kept_after(2_000)
+    envoy.drop("echo/1")
+
+    assert is_kept_after(1_700)
+    assert not is_kept_after(200)
+    assert totals.find(Key("gateway", "cluster", "echo/2")) >= 0
+    envoy.drop("far/1")
+    is_kept_after(2_000)
+    assert totals.find(Key("gateway", "cluster", "far/1")) >= 0
+
+
 def test_a_forgotten_service_of_which_envoy_still_has_the_numbers_does_not_come_back() -> None:
     scene, envoy = Scene(), CountingEnvoy()
     envoy.serve("echo/1", times=3)
