@@ -62,6 +62,8 @@ class Look:
         if seconds:
             return self._mean(table, column, seconds)
         newest = table.newest[table.column(column), : len(table.keys)]
+        if table.taken:
+            return newest.copy()
         missing = np.isnan(newest)
         return np.where(missing, self._mean(table, column, 0), newest) if missing.any() else newest.copy()
 

@@ -17,6 +17,7 @@ from services.metrics.rings import Floats, Rings, Rows
 _FEWEST_ROWS = 16
 # A report that comes after a longer silence begins anew: nobody knows what was in between.
 LONGEST_GAP_S = 3600.0
+_NOTHING_S = 0.01
 
 
 def roomy(rows: int) -> int:
@@ -34,7 +35,9 @@ class Column(Enum):
 @dataclass(frozen=True)
 class Window:
     """Numbers of each row over a window: `means[column, row]`, NaN where nothing was reported in it, and how
-    many seconds of it were reported on: `covered[row]`. A mean of a SUM is its growth a second."""
+    many seconds of it were reported on: `covered[row]`. A mean of a SUM is its growth a second.
+
+    Where reports left a number out at times, its mean is that of the rest of the time."""
 
     means: Floats
     covered: Floats
@@ -47,7 +50,7 @@ class Table:
         self.columns = tuple(columns)
         self._at = {name: number for number, name in enumerate(columns)}
         # Whether reports are taken here, so that `newest` tells what is missing.
-        self._taken = False
+        self.taken = False
         self._sums = np.array([kind is Column.SUM for kind in columns.values()])
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
@@ -56,6 +59,10 @@ class Table:
         self.keys: list[str] = []
         self.newest: Floats = np.full((len(columns), _FEWEST_ROWS), np.nan)
         self.heard: Floats = np.full(_FEWEST_ROWS, -np.inf)
+        # Of what reports may leave out: since when it is told at all, and for how long it was not after that,
+        # by column. Most columns are told always, or never: then there is no ring.
+        self._told_since: Floats = np.full((len(columns), _FEWEST_ROWS), np.inf)
+        self._gaps: dict[int, Rings] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -91,7 +98,9 @@ class Table:
         if row is not None:
             self.keys[row] = ""
             self.newest[:, row], self.heard[row] = np.nan, -np.inf
-            self._rings.clear(row)
+            self._told_since[:, row] = np.inf
+            for rings in (self._rings, *self._gaps.values()):
+                rings.clear(row)
             self._free.append(row)
 
     def take(self, rows: NDArray[np.intp], values: Floats, at: float) -> None:
@@ -110,7 +119,10 @@ class Table:
                 levels = values[:, which] * (at - begin)
                 amounts = np.where(self._sums[:, None], growth[:, which], levels)
                 self._rings.add(rows[which], np.vstack((np.nan_to_num(amounts), span)), begin, at)
-        self._taken = True
+                self._leave_out(rows[which], np.isnan(amounts), begin, at)
+            else:
+                self._first_told(rows[which], values[:, which], at)
+        self.taken = True
         self.newest[:, rows] = values
         self.heard[rows] = at
 
@@ -134,11 +146,35 @@ class Table:
         """
         totals = self._rings.total(seconds, until)[:, : len(self.keys)]
         covered = totals[-1]
+        told = self._told(covered, seconds, until) if self.taken else covered
         with np.errstate(divide="ignore", invalid="ignore"):
-            means = np.where(covered > 0, totals[:-1] / covered, np.nan)
-        if self._taken:
-            means[np.isnan(self.newest[:, : len(self.keys)])] = np.nan
+            means = np.where(told > 0, totals[:-1] / told, np.nan)
         return Window(means, covered)
+
+    def _first_told(self, rows: Rows, values: Floats, at: float) -> None:
+        since = self._told_since[:, rows]
+        self._told_since[:, rows] = np.where(np.isnan(values), since, np.minimum(since, at))
+
+    def _leave_out(
+        self, rows: NDArray[np.intp], missing: NDArray[np.bool_], begin: float, end: float
+    ) -> None:
+        """Keeps in mind which columns `missing[column, n]` nothing is known of from `begin` to `end`."""
+        for column in np.flatnonzero((missing & np.isfinite(self._told_since[:, rows])).any(axis=1)).tolist():
+            if column not in self._gaps:
+                self._gaps[column] = Rings(1, self.heard.size)
+            gaps = np.where(missing[column], end - begin, 0.0)
+            self._gaps[column].add(rows, gaps[None, :], begin, end)
+        self._first_told(rows, np.where(missing, np.nan, 0.0), begin)
+
+    def _told(self, covered: Floats, seconds: float, until: float) -> Floats:
+        """For how many seconds of a window each column was told, of each row."""
+        with np.errstate(invalid="ignore"):
+            told = np.minimum(covered, until - self._told_since[:, : len(self.keys)])
+        for column, rings in self._gaps.items():
+            left = told[column] - rings.total(seconds, until)[0, : len(self.keys)]
+            # Sums of parts of seconds are not exact.
+            told[column] = np.where(left < _NOTHING_S, 0.0, left)
+        return told
 
     def _new(self, key: str) -> int:
         if self._free:
@@ -157,3 +193,6 @@ class Table:
         more = rows - self.heard.size
         self.newest = np.pad(self.newest, ((0, 0), (0, more)), constant_values=np.nan)
         self.heard = np.pad(self.heard, (0, more), constant_values=-np.inf)
+        self._told_since = np.pad(self._told_since, ((0, 0), (0, more)), constant_values=np.inf)
+        for rings in self._gaps.values():
+            rings.resize(rows)

@@ -74,6 +74,49 @@ def test_a_number_that_a_report_leaves_out_is_missing() -> None:
     assert rate(table, 5, 1_001.0) == 0.0
 
 
+def test_a_level_that_reports_leave_out_at_times_is_the_mean_of_the_rest() -> None:
+    table = Table(COLUMNS)
+    levels = [80.0, 80.0, math.nan, math.nan, 60.0, math.nan]
+    for second, level in enumerate(levels):
+        table.take(table.rows(["a"]), np.array([[2.0 * second], [level]]), 1_000.0 + second)
+
+    means = {seconds: table.window(seconds, 1_005.0).means[:, 0].tolist() for seconds in (1, 2, 5)}
+
+    assert [each[0] for each in means.values()] == pytest.approx([2.0] * 3)
+    assert math.isnan(means[1][1])
+    assert [means[2][1], means[5][1]] == pytest.approx([60.0, 70.0])
+    assert math.isnan(table.window(2, 1_003.0).means[1, 0])
+
+
+def test_what_is_told_from_some_time_on_is_missing_before_and_not_0() -> None:
+    table = Table(COLUMNS)
+    for second, level in enumerate([math.nan] * 5 + [50.0] * 5):
+        table.take(table.rows(["a"]), np.array([[1.0], [level]]), 1_000.0 + second)
+
+    assert table.window(9, 1_009.0).means[1, 0] == pytest.approx(50.0)
+    assert math.isnan(table.window(3, 1_003.0).means[1, 0])
+
+
+def test_growth_that_nobody_told_is_missing_and_not_0() -> None:
+    table = Table(COLUMNS)
+    for second, come_so_far in enumerate([0.0, 4.0, math.nan, 16.0, 20.0]):
+        table.take(table.rows(["a"]), np.array([[come_so_far], [1.0]]), 1_000.0 + second)
+
+    assert rate(table, 4, 1_004.0) == pytest.approx(4.0)
+    assert math.isnan(rate(table, 2, 1_003.0))
+
+
+def test_a_row_that_is_given_on_has_no_gaps_of_before() -> None:
+    table = Table(COLUMNS)
+    for second, level in enumerate([1.0, math.nan, math.nan]):
+        table.take(table.rows(["a"]), np.array([[0.0], [level]]), 1_000.0 + second)
+    table.forget("a")
+    for second in range(3):
+        table.take(table.rows(["b"]), np.array([[0.0], [7.0]]), 1_000.0 + second)
+
+    assert table.window(5, 1_002.0).means[1, 0] == pytest.approx(7.0)
+
+
 def test_what_is_older_than_five_minutes_is_known_by_ten_seconds_for_an_hour() -> None:
     table = Table(COLUMNS)
     reported(table, "a", [(10_000.0 + n, 3.0 * n) for n in range(3_600)])
