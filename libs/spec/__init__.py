@@ -2,7 +2,7 @@
 
 from libs.spec.containers import Container
 from libs.spec.gaps import not_carried_out
-from libs.spec.parsing import Parsed, dump_service, parse_service
+from libs.spec.parsing import Parsed, dump_service, parse_service, parse_stored
 from libs.spec.quantity import CountOrPercent, Quantity
 from libs.spec.scaling import parse_autoscaler, parse_cronscaler
 from libs.spec.service import ServiceSpec
@@ -24,5 +24,6 @@ __all__ = [
     "parse_autoscaler",
     "parse_cronscaler",
     "parse_service",
+    "parse_stored",
     "replace_update",
 ]

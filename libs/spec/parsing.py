@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from libs.domain.errors import InvalidSpec
 from libs.spec.canonical import canonical
 from libs.spec.document import load
 from libs.spec.refusal import path_of
@@ -28,6 +29,8 @@ _TYPES = frozenset(
     | {"ScalableJob", "ScalableJobService", "AssistantJob"}
 )
 _WORKLOADS = frozenset({"elasticjob"})
+# Earlier releases took these without reading all of what they say.
+_POLICIES = frozenset({"autoscaler", "cronScaler"})
 _FEATURES = frozenset(
     f"eas.aliyun.com/{name}"
     for name in ("extra-ephemeral-storage", "gpu-driver-version", "enable-rollout", "enable-properties")
@@ -52,6 +55,19 @@ def parse_service(document: Document) -> Parsed:
     spec = validated(nested)
     check(spec)
     return Parsed(spec, (*unknown_keys(spec.to_json()), *_odd_values(spec), *scaling_notices(spec)))
+
+
+def parse_stored(document: Document) -> Parsed:
+    """Reads a document in its stored form, which was accepted before, by this release or an earlier one.
+
+    Policies of size that cannot be read any more are left out, so that they stand in the way of nothing else.
+    Raises InvalidSpec for whatever else cannot be read.
+    """
+    try:
+        return parse_service(document)
+    except InvalidSpec:
+        rest = {key: value for key, value in load(document).items() if key not in _POLICIES}
+        return parse_service(rest)
 
 
 def dump_service(spec: ServiceSpec) -> dict[str, object]:

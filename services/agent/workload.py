@@ -10,7 +10,7 @@ from pathlib import Path
 from easel.agent.v1 import agent_pb2 as pb
 from libs.spec.autoscaler import CustomMetric
 from libs.spec.containers import Container
-from libs.spec.parsing import parse_service
+from libs.spec.parsing import parse_stored
 from libs.spec.probe import Probe
 from libs.spec.service import ServiceSpec
 from services.agent.mounts import HostDirectories, Mount, MountKind, NotHere
@@ -92,7 +92,7 @@ class Workload:
 
 def workload_of(assignment: pb.Assignment, directories: HostDirectories) -> Workload:
     """Raises EaselError, in a sentence for the instance's owner, when this node cannot run it as it is."""
-    spec = parse_service(assignment.spec_json).spec
+    spec = parse_stored(assignment.spec_json).spec
     container = spec.container
     if container is None:
         raise NotHere("containers: this version runs services with a container, none is given")

@@ -12,7 +12,7 @@ from libs.db.changes import Changes
 from libs.domain.errors import AlreadyExists, FailedPrecondition, InvalidRequest, InvalidSpec, NotFound
 from libs.domain.records import Dataset, Event
 from libs.domain.states import EventKind
-from libs.spec import ServiceSpec, parse_service
+from libs.spec import ServiceSpec, parse_service, parse_stored
 from libs.spec.document import load
 from libs.spec.refusal import Words, path_of
 from services.scheduler.masking import refuse_masked
@@ -157,7 +157,7 @@ def uses_of(spec_json: str) -> tuple[Use, ...]:
     if '"dataset"' not in spec_json:
         return ()
     try:
-        return tuple(_uses(parse_service(spec_json).spec))
+        return tuple(_uses(parse_stored(spec_json).spec))
     except InvalidSpec:
         return ()
 

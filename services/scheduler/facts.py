@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from libs.domain.records import PUBLIC_GROUP, Resources
 from libs.domain.traffic import SHARED_GATEWAY
-from libs.spec import ServiceSpec, parse_service
+from libs.spec import ServiceSpec, parse_stored
 from libs.spec.headroom import Headroom
 from libs.spec.switches import extra_disk_mib, gpu_driver
 from services.scheduler.pool.tiers import Tier, tiers_of
@@ -74,7 +74,7 @@ class Facts:
 @lru_cache(maxsize=32_768)
 def facts_of(spec_json: str) -> Facts:
     """The facts of a stored version; its text was accepted before, so it parses."""
-    return facts(parse_service(spec_json).spec)
+    return facts(parse_stored(spec_json).spec)
 
 
 def facts(spec: ServiceSpec) -> Facts:

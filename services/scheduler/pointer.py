@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from libs.domain.records import Service, ServiceVersion
-from libs.spec import parse_service
+from libs.spec import parse_stored
 from services.scheduler.facts import facts
 
 
@@ -12,7 +12,7 @@ def pointed_at(service: Service, version: ServiceVersion) -> Service:
 
     How many instances are wanted stays as it is.
     """
-    spec = parse_service(version.spec_json).spec
+    spec = parse_stored(version.spec_json).spec
     return replace(
         service,
         version=version.number,

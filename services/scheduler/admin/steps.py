@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from libs.domain.records import Instance, Rollout
 from libs.domain.states import LIVE_STATES, TROUBLED_STATES
-from libs.spec import parse_service
+from libs.spec import parse_stored
 from services.scheduler.admin.updating import Update
 from services.scheduler.facts import facts
 from services.scheduler.rollout.staging import kept
@@ -48,7 +48,7 @@ def _resized(update: Update) -> str:
 
 def _replaced(update: Update, count: int) -> str:
     wanted = update.after.wanted
-    allowed = facts(parse_service(update.version.spec_json).spec)
+    allowed = facts(parse_stored(update.version.spec_json).spec)
     surge, serving = allowed.surge(wanted), wanted - allowed.unavailable(wanted)
     return (
         f"{_instances(count, 'is', 'are')} replaced, at most {surge} more than {wanted} at a time "
@@ -71,7 +71,7 @@ def _stages(rollout: Rollout, wanted: int) -> list[str]:
 
 
 def _taken_back(update: Update) -> list[str]:
-    rolling = parse_service(update.version.spec_json).spec.metadata.rolling_strategy
+    rolling = parse_stored(update.version.spec_json).spec.metadata.rolling_strategy
     if not rolling.auto_rollback or update.rollout is None:
         return []
     return [f"if it fails, the service goes back to version {update.rollout.from_version} by itself"]

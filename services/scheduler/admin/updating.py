@@ -8,7 +8,7 @@ from libs.db.changes import Changes, Record
 from libs.domain.errors import Conflict, FailedPrecondition, InvalidRequest, InvalidSpec
 from libs.domain.records import Event, Instance, Rollout, Service, ServiceVersion
 from libs.domain.states import EventKind, RolloutPhase
-from libs.spec import parse_service
+from libs.spec import parse_stored
 from libs.spec.outside import running_part
 from services.scheduler.admin.documents import (
     Document,
@@ -138,7 +138,7 @@ def _pointed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
 
 def _placed_again(world: World, service: Service, version: ServiceVersion) -> Service:
     """Where a version puts the service that was accepted long ago, and may not be any more."""
-    spec = parse_service(version.spec_json).spec
+    spec = parse_stored(version.spec_json).spec
     try:
         refuse_taken_listeners(world, spec)
         refuse_unknown(world, spec)

@@ -11,7 +11,7 @@ from datetime import datetime
 from libs.db.changes import Changes
 from libs.domain.errors import EaselError
 from libs.domain.records import Service
-from libs.spec import parse_service
+from libs.spec import parse_stored
 from services.scheduler.facts import facts_of
 from services.scheduler.groups.membership import placed, with_groups
 from services.scheduler.world import World
@@ -26,7 +26,7 @@ def misplaced(world: World) -> list[str]:
 def placed_anew(world: World, name: str, now: datetime) -> Changes:
     """Raises InvalidSpec where its group or its gateway cannot have it."""
     service = world.services[name]
-    spec = parse_service(world.version(name, service.version).spec_json).spec
+    spec = parse_stored(world.version(name, service.version).spec_json).spec
     return with_groups(world, Changes(put=(placed(world, service, spec),)), now)
 
 

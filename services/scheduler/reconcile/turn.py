@@ -9,7 +9,7 @@ from libs.db.changes import Changes
 from libs.domain.errors import InvalidSpec
 from libs.domain.records import Instance, Rollout, Service, ServiceVersion
 from libs.domain.states import LIVE_STATES, EventKind, InstanceState, RolloutPhase, ServiceState
-from libs.spec import parse_service
+from libs.spec import parse_stored
 from services.scheduler.facts import Facts, facts_of
 from services.scheduler.groups.membership import placed, with_groups
 from services.scheduler.mirrors.rules import with_mirrors
@@ -111,7 +111,7 @@ class Turn:
     def _placed_by(self, service: Service, version: ServiceVersion, draft: Draft) -> Service:
         """In the group and on the gateway of this version; where they will not have it, it stays as it is."""
         try:
-            return placed(self.world, service, parse_service(version.spec_json).spec)
+            return placed(self.world, service, parse_stored(version.spec_json).spec)
         except InvalidSpec as refused:
             why = f"it stays in its group and on its gateway: {refused}"
             draft.of_service(service, "GroupRefused", why, EventKind.WARNING)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from libs.domain.errors import FailedPrecondition, InvalidRequest
 from libs.domain.records import Rollout, Service
 from libs.domain.states import RolloutPhase
-from libs.spec import parse_service
+from libs.spec import parse_stored
 from libs.spec.quantity import CountOrPercent, parse_count_or_percent
 
 FEATURE = "eas.aliyun.com/enable-rollout"
@@ -133,7 +133,7 @@ def _not_finished(rollout: Rollout) -> None:
 
 
 def _default(spec_json: str) -> PlanAsked:
-    asked = parse_service(spec_json).spec.features.get(FEATURE, "")
+    asked = parse_stored(spec_json).spec.features.get(FEATURE, "")
     if asked.lower() != "true":
         return PlanAsked()
     return PlanAsked(batch_size=DEFAULT_BATCH, interval_s=DEFAULT_INTERVAL_S)

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from libs.db.changes import Changes, Record
-from libs.domain.errors import NotFound
+from libs.domain.errors import InvalidSpec, NotFound
 from libs.domain.records import Event, Service, ServiceVersion
 from libs.domain.scaling import Autoscaler
+from libs.domain.states import EventKind
 from libs.spec import ServiceSpec, parse_autoscaler, parse_cronscaler
 from libs.spec.autoscaler import Autoscaler as AutoscalerSpec
 from libs.spec.scaling import merged_autoscaler
@@ -127,10 +128,16 @@ def _with_policies_of(world: World, changes: Changes, service: Service, now: dat
         return changes
     old = _document(world, changes, before) if before is not None else {}
     new = _document(world, changes, service)
-    if old.get("autoscaler") != new.get("autoscaler"):
-        changes = _with_autoscaler(world, changes, service, new.get("autoscaler"), now)
-    if old.get("cronScaler") != new.get("cronScaler"):
-        changes = _with_cronscaler(world, changes, service, new.get("cronScaler"), now)
+    for key, with_policy in (("autoscaler", _with_autoscaler), ("cronScaler", _with_cronscaler)):
+        if old.get(key) == new.get(key):
+            continue
+        try:
+            changes = with_policy(world, changes, service, new.get(key), now)
+        except InvalidSpec as refused:
+            # Accepted by an earlier release. A version can be gone back to all the same.
+            why = f"what it had before stays in force: {refused}"
+            told = service_event(service, "PolicyRefused", why, now, EventKind.WARNING)
+            changes = replace(changes, events=(*changes.events, told))
     return changes
 
 

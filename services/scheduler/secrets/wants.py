@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from libs.domain.errors import InvalidSpec
 from libs.domain.records import Secret
-from libs.spec import ServiceSpec, parse_service
+from libs.spec import ServiceSpec, parse_stored
 from libs.spec.refusal import path_of
 from libs.spec.secret_refs import SCHEME, SecretRef, bucket_secrets, references
 from libs.spec.storage import Oss
@@ -37,7 +37,7 @@ def wants_of(spec_json: str) -> Wants:
     if SCHEME not in spec_json and "oss" not in spec_json:
         return _NOTHING
     try:
-        return wants(parse_service(spec_json).spec)
+        return wants(parse_stored(spec_json).spec)
     except InvalidSpec:
         return _NOTHING
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from libs.domain.errors import InvalidSpec
-from libs.spec import parse_autoscaler, parse_cronscaler, parse_service
+from libs.spec import parse_autoscaler, parse_cronscaler, parse_service, parse_stored
 from libs.spec.scaling import merged_autoscaler
 
 
@@ -181,3 +181,14 @@ def test_a_schedule_is_read_by_itself() -> None:
 )
 def test_a_schedule_that_cannot_be_kept_is_refused(document: dict[str, Any], begin: str) -> None:
     assert cron_refusal(document).startswith(begin)
+
+
+def test_a_stored_document_is_read_without_policies_that_an_earlier_release_did_not_read() -> None:
+    cron = {"ScaleJobs": [{"Name": "day", "Schedule": "0 8 * * *", "TargetSize": 3}]}
+    document = {"metadata": {"name": "digits", "instance": 2}, "containers": [{"image": "digits:1"}]}
+
+    stored = parse_stored({**document, "autoscaler": {"strategies": {"queue length": 5}}, "cronScaler": cron})
+
+    assert stored.spec == parse_service(document).spec
+    with pytest.raises(InvalidSpec, match=r"^metadata\.instance: "):
+        parse_stored({**document, "metadata": {"name": "digits", "instance": -1}, "cronScaler": cron})

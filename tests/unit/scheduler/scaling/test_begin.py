@@ -59,6 +59,19 @@ def updated(world: World, **parts: Any) -> Changes:
     return with_policies(world, Changes(put=(service, version)), at(1))
 
 
+def test_a_version_with_a_policy_that_cannot_be_read_any_more_can_be_gone_back_to() -> None:
+    odd = a_version(spec=spec_with(autoscaler={"strategies": {"queue length": 5}}))
+    now_in_force = a_version(number=2, spec=spec_with(autoscaler=QPS))
+    world = a_world(a_service(version=2), odd, now_in_force, a_policy())
+
+    changes = with_policies(world, Changes(put=(replace(world.services["digits"], version=1),)), at(1))
+
+    assert [type(each) for each in (*changes.put, *changes.delete)] == [Service]
+    (event,) = changes.events
+    assert event.reason == "PolicyRefused"
+    assert event.why.startswith("what it had before stays in force: autoscaler.strategies")
+
+
 def test_a_new_service_brings_its_policies_along() -> None:
     changes = created(autoscaler=QPS, cronScaler=SCHEDULE)
 
