@@ -1,7 +1,7 @@
 """Requests that wait for an instance, first come first served. Pure but for what it holds."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
@@ -101,10 +101,14 @@ class Queue:
         if self.leave(place):
             self._lines[place.service].refused += 1
 
+    def forget(self, known: Container[str]) -> None:
+        """Drops what is known of services that are no more, once nothing waits for them."""
+        self._lines = {name: line for name, line in self._lines.items() if line.places or name in known}
+
     def leave(self, place: Place) -> bool:
         """Frees a place; whether it was taken. Safe to call again."""
-        line = self._lines[place.service]
-        if line.places.pop(place.number, None) is None:
+        line = self._lines.get(place.service)
+        if line is None or line.places.pop(place.number, None) is None:
             return False
         line.bytes -= place.bytes
         self._entries[place.service, place.group] -= 1

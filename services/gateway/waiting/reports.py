@@ -31,6 +31,7 @@ class WaitingReports:
                 continue
             self._changed.clear()
             self._urgent.clear()
+            self._room.forget()
             self._told = _waited_for(self._room.lines)
             message = level(self._room.lines, time.monotonic(), datetime.now(UTC))
             self._tell(pb.ConnectRequest(waiting=message))

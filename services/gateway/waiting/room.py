@@ -60,6 +60,10 @@ class WaitingRoom:
         """What is known of each service of which a request ever waited."""
         return self._queue.lines
 
+    def forget(self) -> None:
+        """Drops what is known of services that are no more."""
+        self._queue.forget(self._routes.services)
+
     def look(self) -> None:
         """Says that routes, or what Envoys have of them, may differ from before."""
         if self._answers:

@@ -83,6 +83,21 @@ def test_a_place_that_is_given_up_makes_room_once() -> None:
     assert (len(queue.lines["svc"].places), queue.lines["svc"].refused) == (3, 1)
 
 
+def test_of_a_service_that_is_no_more_nothing_is_kept_once_nobody_waits() -> None:
+    queue = Queue()
+    place = taken(queue)
+
+    queue.forget({"other"})
+    assert len(queue.lines["svc"].places) == 1
+    queue.refuse(place)
+    queue.forget({"svc"})
+    assert queue.lines["svc"].refused == 1
+    queue.forget({"other"})
+
+    assert not queue.lines
+    assert not queue.leave(place)
+
+
 def test_of_a_body_that_counts_which_envoy_may_hold() -> None:
     queue = Queue()
 
