@@ -45,10 +45,10 @@ class Decision:
 
 def applied(world: World, decision: Decision, now: datetime) -> Changes:
     """Raises NotFound, InvalidRequest, Conflict when it was made from something older, FailedPrecondition for
-    a service that is stopped, being deleted or locked against every change. That a job of its schedule did
-    not start one that is stopped is stored."""
+    a service that is stopped, being deleted or locked against every change but waking. That a job of its
+    schedule did not start one that is stopped is stored."""
     _refuse_odd(decision)
-    service = changeable(world, decision.service, "its size cannot be changed")
+    service = _changeable(world, decision)
     if service.stopped:
         return _of_stopped(world, service, decision, now)
     _refuse_stale(world, service, decision)
@@ -65,6 +65,15 @@ def applied(world: World, decision: Decision, now: datetime) -> Changes:
     if jobs and not events:
         events.append(_ran(service, decision, now))
     return Changes(put=tuple(records), events=tuple(events))
+
+
+def _changeable(world: World, decision: Decision) -> Service:
+    """A lock holds against those who change a service. One that sleeps wakes all the same: callers wait."""
+    service = world.service(decision.service)
+    wakes = decision.cause.policy == "zero" and decision.wanted and not service.wanted
+    if wakes and not service.deleting:
+        return service
+    return changeable(world, decision.service, "its size cannot be changed")
 
 
 def _of_stopped(world: World, service: Service, decision: Decision, now: datetime) -> Changes:

@@ -86,6 +86,17 @@ def test_a_service_that_may_not_change_is_left_alone() -> None:
     refused(NotFound, a_scaled_world(), a_decision(service="another"))
 
 
+def test_a_locked_service_that_sleeps_wakes_for_its_callers() -> None:
+    world = a_scaled_world(wanted=0, safety_lock=SafetyLock.ALL)
+    woken = a_decision(wanted=1, expected_wanted=0, cause=Cause("zero", "1 request waits"))
+
+    changes = applied(world, woken, at(1))
+
+    assert [each.wanted for each in changes.put if isinstance(each, Service)] == [1]
+    gone = a_scaled_world(wanted=0, safety_lock=SafetyLock.ALL, deleting=True)
+    assert "being deleted" in refused(FailedPrecondition, gone, woken)
+
+
 def test_a_job_that_finds_its_service_stopped_is_stored_as_failed_and_changes_nothing_else() -> None:
     world = a_scaled_world(a_schedule(), stopped=True, wanted=3)
     timed = Cause("timed", "stays at 0 instances: day is due; the service is stopped")
