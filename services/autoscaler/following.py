@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -19,25 +20,33 @@ log = logging.getLogger(__name__)
 
 _AGAIN = timedelta(seconds=0.5)
 _PATIENCE_S = 15.0
+# A part that is only just starting is not worth a word.
+_QUIET_FOR_S = 1.5
 # As many selectors as one call may have.
 _MOST_SELECTORS = 100
 
 
 class Outage:
-    """Says once that something is away, and once that it is back."""
+    """Says once that something is away, and once that it is back; not while the outage is young."""
 
-    def __init__(self, what: str) -> None:
-        self._what, self._away = what, False
+    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what, self._clock = what, clock
+        self._since: float | None = None
+        self._said = False
 
     def over(self) -> None:
-        if self._away:
+        if self._said:
             log.info("what was away is back", extra={"what": self._what})
-        self._away = False
+        self._since, self._said = None, False
 
-    def began(self, why: str) -> None:
-        if not self._away:
+    def lasts(self, why: str) -> None:
+        """To be called again and again while it is away."""
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        if not self._said and now - self._since >= _QUIET_FOR_S:
+            self._said = True
             log.warning("a part is away and is dialled again", extra={"what": self._what, "why": why})
-        self._away = True
 
 
 class FollowingFacts:
@@ -54,7 +63,7 @@ class FollowingFacts:
             why = await _until_stopped(self._follow(), until)
             self._facts.connected = False
             if not until.is_set():
-                self._outage.began(why)
+                self._outage.lasts(why)
                 await pause(until, _AGAIN)
 
     async def _follow(self) -> None:
@@ -118,9 +127,9 @@ class FollowingNumbers:
                 self._numbers.take(batch, number)
                 self._wake()
                 batch = await call.read()
-            self._outage.began("the stream ended")
+            self._outage.lasts("the stream ended")
         except (grpc.aio.AioRpcError, TimeoutError) as refused:
-            self._outage.began(_reason(refused))
+            self._outage.lasts(_reason(refused))
         finally:
             call.cancel()
             ended.set()
