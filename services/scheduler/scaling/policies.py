@@ -82,8 +82,8 @@ def next_run(scaler: CronscalerSpec, job: ScaleJob, after: datetime) -> datetime
     """When a job is due next, past the days on which the schedule rests; None when that is never."""
     schedule, zone = cron.parse(job.schedule), cron.zone_of(job.time_zone)
     resting = [cron.parse(each) for each in scaler.exclude_dates]
-    due = schedule.next_after(after, zone)
-    while due is not None and due - after <= _LONGEST_REST:
+    first = due = schedule.next_after(after, zone)
+    while first is not None and due is not None and due - first <= _LONGEST_REST:
         day = due.astimezone(zone).date()
         if not any(each.fires_on(day, zone) for each in resting):
             return due

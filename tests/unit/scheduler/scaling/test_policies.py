@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from libs.domain.scaling import CronJobState, Cronscaler
 from libs.spec import parse_cronscaler
 from services.scheduler.scaling.policies import cronscaler_record, next_run
@@ -41,6 +43,17 @@ def test_days_on_which_the_schedule_rests_are_passed_over() -> None:
     friday = datetime(2026, 3, 6, 9, tzinfo=UTC)
 
     assert next_run(scaler, scaler.scale_jobs[0], friday) == datetime(2026, 3, 9, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("schedule", ["@date 2030-12-31 08:00:00", "0 0 8 29 2 *"])
+def test_a_job_that_is_due_in_years_is_shown_though_the_schedule_rests_at_times(schedule: str) -> None:
+    job = a_job(Schedule=schedule)
+    resting, always = a_scaler(job, ExcludeDates=["* * * 25 12 *"]), a_scaler(job)
+
+    due = next_run(resting, resting.scale_jobs[0], NOON)
+
+    assert due is not None
+    assert due == next_run(always, always.scale_jobs[0], NOON)
 
 
 def test_a_job_that_always_rests_is_never_due() -> None:
