@@ -57,15 +57,15 @@ def set_autoscaler(world: World, name: str, policy_json: str, merge: bool, now: 
 
 
 def remove_autoscaler(world: World, name: str, now: datetime) -> Changes:
-    """A service that sleeps is woken: nothing else would do it any more. Raises NotFound,
-    FailedPrecondition."""
+    """A service that sleeps is woken: nothing else would do it any more. One that is stopped as well has
+    instances once it is started. Raises NotFound, FailedPrecondition."""
     service = changeable(world, name, "its autoscaler cannot be removed")
     known = world.autoscalers.get(name)
     if known is None:
         raise NotFound(f"service {name!r} has no autoscaler")
     why = f"it keeps {service.wanted} instances until they are changed"
     told = service_event(service, "AutoscalerRemoved", why, now)
-    if service.wanted or service.stopped:
+    if service.wanted:
         return Changes(delete=(known,), events=(told,))
     woken = _woken(service, autoscaler_read(known.policy_json))
     cause = Cause(BY_HAND, "its autoscaler was removed while it slept, and nothing else would wake it")
@@ -151,9 +151,7 @@ def _with_autoscaler(
         return _joined(changes, service, bounded, put=record)
     if known is None:
         return changes
-    woken = service
-    if not service.wanted and not service.stopped:
-        woken = _woken(service, autoscaler_read(known.policy_json))
+    woken = service if service.wanted else _woken(service, autoscaler_read(known.policy_json))
     return _joined(changes, service, woken, delete=known)
 
 

@@ -194,6 +194,14 @@ def test_removing_the_policy_of_a_service_that_sleeps_wakes_it() -> None:
     assert [event.reason for event in changes.events] == ["AutoscalerRemoved", "Scaled"]
 
 
+def test_what_slept_when_it_was_stopped_has_instances_when_it_is_started_without_its_policy() -> None:
+    asleep = {"autoscaler": {**QPS, "min": 0}}
+    world = a_world(a_service(wanted=0, stopped=True), a_version(spec=spec_with(**asleep)), a_policy(min=0))
+
+    assert wanted(remove_autoscaler(world, "digits", at(1))) == 1
+    assert wanted(updated(world)) == 1
+
+
 def test_what_is_not_there_is_not_removed() -> None:
     world = a_world(a_service(), a_version())
 
