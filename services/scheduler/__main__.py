@@ -167,6 +167,8 @@ async def _ensure_foundations(ledger: Ledger, settings: Settings) -> None:
     await ledger.change(public_group)
     await ensure_token_file(ledger, settings.admin_token_file, "admin", TokenRole.ADMIN, now)
     await ensure_token_file(ledger, settings.join_token_file, "join", TokenRole.JOIN, now)
+    if settings.autoscaler_token_file is not None:
+        await ensure_token_file(ledger, settings.autoscaler_token_file, "autoscaler", TokenRole.ADMIN, now)
 
 
 async def _place_anew(ledger: Ledger) -> None:

@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     # missing is made, with mode 0600.
     admin_token_file: Path
     join_token_file: Path
+    # An admin token for the autoscaler, made likewise where a file is named: so the autoscaler needs to read
+    # nothing of what lies beside the operator's.
+    autoscaler_token_file: Path | None = None
     # One key a line: the first seals secrets, all open them. Made when missing; beside the admin token when
     # not set. `secrets_key` holds the keys themselves, separated by commas, and then no file is read.
     secrets_key_file: Path | None = None

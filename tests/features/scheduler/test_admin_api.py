@@ -72,6 +72,21 @@ async def test_a_call_without_a_known_token_of_the_right_role_is_refused(tmp_pat
     assert codes == [unauthenticated, unauthenticated, grpc.StatusCode.PERMISSION_DENIED]
 
 
+async def test_the_autoscaler_has_an_admin_token_of_its_own_where_a_file_is_named(tmp_path: Path) -> None:
+    told = []
+    for _ in range(2):
+        async with a_scheduler(tmp_path, autoscaler_token_file=tmp_path / "autoscaler.token") as scheduler:
+            token = (tmp_path / "autoscaler.token").read_text().strip()
+            async with dial(scheduler.address, token) as channel:
+                stub = admin_pb2_grpc.TokenServiceStub(channel)
+                listed = await stub.ListTokens(admin_pb2.ListTokensRequest(), timeout=DEADLINE)
+            told.append((token, sorted((each.name, each.role) for each in listed.tokens)))
+
+    assert told[0] == told[1]
+    assert told[0][0] != scheduler.admin_token
+    assert told[0][1] == [("admin", "admin"), ("autoscaler", "admin"), ("join", "join")]
+
+
 async def test_a_new_token_opens_the_api_until_it_is_deleted_and_the_last_one_stays(tmp_path: Path) -> None:
     async with a_scheduler(tmp_path) as scheduler:
         made = await scheduler.tokens.CreateToken(
