@@ -90,14 +90,20 @@ def scale(
     name: Name,
     instances: Annotated[int, typer.Argument(metavar="N", help="How many instances to run.", min=0)],
     why: Annotated[str, typer.Option("--why", help="The reason to keep with the change.")] = "",
+    delete: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--delete", metavar="INSTANCE", help="One that is to go, where fewer are wanted; repeatable."
+        ),
+    ] = None,
     wait: Wait = False,
     timeout: Timeout = 900,
     output: Output = Format.TABLE,
 ) -> None:
-    """Set how many instances a service runs."""
+    """Set how many instances a service runs, and which of them go."""
     write(
         "scale",
-        lambda easel: easel.services.scale(name, instances, why=why),
+        lambda easel: easel.services.scale(name, instances, why=why, instances_to_delete=delete or ()),
         f"{name} goes to {instances} instances",
         wait=wait,
         timeout=timeout,

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from easel.admin.v1 import admin_pb2 as pb
@@ -208,8 +208,13 @@ class AsyncServices:
         answer = await self._wire.call(self._stub.RestartService, pb.RestartServiceRequest(name=name))
         return convert.service(answer.service)
 
-    async def scale(self, name: str, instances: int, *, why: str = "") -> Service:
-        request = pb.ScaleServiceRequest(name=name, instances=instances, why=why)
+    async def scale(
+        self, name: str, instances: int, *, why: str = "", instances_to_delete: Sequence[str] = ()
+    ) -> Service:
+        """`instances_to_delete` go first, where fewer are wanted: at most as many as that makes fewer."""
+        request = pb.ScaleServiceRequest(
+            name=name, instances=instances, why=why, instances_to_delete=instances_to_delete
+        )
         answer = await self._wire.call(self._stub.ScaleService, request)
         return convert.service(answer.service)
 

@@ -50,6 +50,8 @@ class FakeAdmin:
         self.services: dict[str, pb.Service] = {}
         self.specs: dict[str, list[str]] = {}
         self.instances: dict[str, pb.Instance] = {}
+        # The instances that the newest scaling names.
+        self.told_to_go: list[str] = []
         self.nodes: dict[str, pb.Node] = {}
         self.groups: dict[str, pb.ResourceGroup] = {"public": pb.ResourceGroup(name="public", kind="public")}
         self.events: list[common.Event] = []

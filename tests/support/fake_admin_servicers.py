@@ -48,6 +48,7 @@ class Services(Servicer, rpc.ServiceServiceServicer):
         return pb.RestartServiceResponse(service=self.fake.renew(request.name))
 
     async def ScaleService(self, request, context):
+        self.fake.told_to_go = list(request.instances_to_delete)
         return pb.ScaleServiceResponse(service=self.fake.scale(request.name, request.instances))
 
     async def ListServiceVersions(self, request, context):

@@ -174,6 +174,17 @@ def test_scaling_stopping_starting_and_restarting_say_where_it_goes(
     assert "echo is Running" in started.out
 
 
+def test_who_scales_in_may_name_the_instances_that_go(
+    easel: CommandLine, fake: FakeAdmin, echo_file: str
+) -> None:
+    easel("create", echo_file)
+
+    assert easel("scale", "echo", "3").code == 0
+    assert fake.told_to_go == []
+    assert easel("scale", "echo", "1", "--delete", "i-2", "--delete", "i-1").code == 0
+    assert fake.told_to_go == ["i-2", "i-1"]
+
+
 def test_a_wait_for_0_instances_ends_whatever_the_service_is_called_then(
     easel: CommandLine, fake: FakeAdmin, echo_file: str
 ) -> None:
