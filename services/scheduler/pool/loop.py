@@ -11,7 +11,17 @@ from libs.domain.records import Instance, Service
 from libs.domain.states import LIVE_STATES, EventKind, InstanceState
 from services.scheduler.facts import Facts, facts_of
 from services.scheduler.ledger import Ledger
-from services.scheduler.pool.rebalance import SLOWEST, Outcome, Pace, Probe, moves, outcome, stays, why_moved
+from services.scheduler.pool.rebalance import (
+    SLOWEST,
+    Outcome,
+    Pace,
+    Probe,
+    moves,
+    outcome,
+    stays,
+    under_way,
+    why_moved,
+)
 from services.scheduler.reconcile.draft import Draft
 from services.scheduler.reconcile.placing import Crowd, Placer
 from services.scheduler.reconcile.rest import at_rest
@@ -74,7 +84,9 @@ class Rebalancing:
 
     def _settled(self, world: World, service: Service, facts: Facts, draft: Draft) -> _Known:
         """Looks after the probes that are under way: one that does not come up keeps the old one in place."""
-        known = self._known.get(service.name, _Known())
+        known = self._known.get(service.name)
+        if known is None:
+            known = _Known(probes=under_way(world.instances_of(service.name)))
         waits = []
         for probe in known.probes:
             match outcome(probe, world.instances.get, facts.progress_deadline, draft.now):

@@ -29,9 +29,13 @@ class Stage:
 
     def __init__(self, ledger: Ledger, clock: list[datetime]) -> None:
         self.ledger, self.clock = ledger, clock
-        self.reconciler = Reconciler(ledger, lambda _: Unrouted(), lambda: clock[0], MINUTE, HOUR)
-        self.rebalancing = Rebalancing(ledger, self.reconciler.placer, lambda: clock[0], MINUTE)
         self.crashes: set[str] = set()
+        self.restart()
+
+    def restart(self) -> None:
+        """A scheduler that knows what is stored, and nothing else."""
+        self.reconciler = Reconciler(self.ledger, lambda _: Unrouted(), lambda: self.clock[0], MINUTE, HOUR)
+        self.rebalancing = Rebalancing(self.ledger, self.reconciler.placer, lambda: self.clock[0], MINUTE)
 
     @property
     def live(self) -> list[Instance]:
@@ -183,6 +187,20 @@ async def test_a_probe_that_does_not_come_up_leaves_the_old_one_in_place() -> No
     assert stage.where() == {"public": 2}
     assert len(stage.live) == 2
     assert await stage.look() == 0, "it is left alone for a while"
+
+
+async def test_a_probe_of_a_scheduler_that_ended_meanwhile_is_looked_after_by_the_next_one() -> None:
+    stage = await a_stage(2, a_room("own", 0, resource_group="lab"), a_room("public", 9), **POOL)
+    stage.crashes.add("own")
+    await stage.resize("own", 7)
+    assert await stage.look() == 1
+
+    stage.restart()
+    await stage.look()
+
+    assert stage.where() == {"public": 2}
+    assert len(stage.live) == 2
+    assert not any(i.replace_why for i in stage.live)
 
 
 async def test_a_spot_node_that_became_dearer_than_its_limit_is_left_for_the_next_tier() -> None:
