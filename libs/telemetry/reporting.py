@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 EVERY = timedelta(seconds=2)
 # Parts that start, or end, together need a moment to find each other.
 _SAID_AFTER = 3
+# At its end a part waits for metrics so long.
+_LAST_WORD = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,22 @@ class Reporter:
             return
         async with dial(self._address, self._token) as channel:
             while not until.is_set():
-                try:
-                    await rpc.TelemetryServiceStub(channel).Report(self._reports(until))
-                    why = "metrics ended the stream"
-                except grpc.aio.AioRpcError as refused:
-                    why = refused.details() or refused.code().name
+                why = await self._stream(rpc.TelemetryServiceStub(channel), until)
                 if not until.is_set():
                     self._say_away(why)
                     await pause(until, self._every)
+
+    async def _stream(self, metrics: "rpc.TelemetryServiceAsyncStub", until: asyncio.Event) -> str:
+        """Why it ended. A metrics that does not answer any more holds up no end of this part."""
+        call = metrics.Report(self._reports(until))
+        answered, stopped = asyncio.ensure_future(_outcome(call)), asyncio.create_task(until.wait())
+        try:
+            await asyncio.wait((answered, stopped), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((answered,), timeout=_LAST_WORD.total_seconds())
+            return answered.result() if answered.done() else "metrics does not answer"
+        finally:
+            stopped.cancel()
+            call.cancel()
 
     async def _reports(self, until: asyncio.Event) -> AsyncIterator[pb.ReportRequest]:
         first = True
@@ -105,6 +115,14 @@ class Reporter:
         if self._failures >= _SAID_AFTER:
             log.info("metrics is back", extra={"component": self._component})
         self._failures = 0
+
+
+async def _outcome(call: "grpc.aio.StreamUnaryCall[pb.ReportRequest, pb.ReportResponse]") -> str:
+    try:
+        await call
+    except grpc.aio.AioRpcError as refused:
+        return refused.details() or refused.code().name
+    return "metrics ended the stream"
 
 
 def of_process(labels: Mapping[str, str]) -> list[Sample]:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,19 @@ async def test_numbers_that_cannot_be_told_leave_the_rest(tmp_path: Path) -> Non
         "easel_component_memory_bytes",
         "easel_component_open_files",
     }
+
+
+async def test_a_metrics_that_answers_nothing_holds_up_no_end(tmp_path: Path) -> None:
+    class Frozen(rpc.TelemetryServiceServicer):
+        async def Report(self, request_iterator: Any, context: Any) -> Any:
+            asked.set()
+            await asyncio.Event().wait()
+
+    asked, address = asyncio.Event(), f"unix:{tmp_path / 'metrics.sock'}"
+    add = partial(rpc.add_TelemetryServiceServicer_to_server, Frozen())
+    frozen = serving([Service("easel.metrics.v1.TelemetryService", add)], address, drain_for=timedelta(0))
+    async with frozen, reporting(address):
+        await asyncio.wait_for(asked.wait(), 10)
 
 
 async def test_without_an_address_nothing_is_reported() -> None:
