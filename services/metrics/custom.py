@@ -56,11 +56,15 @@ class CustomValues:
     def take(
         self, service: str, instance: str, name: str, tags: Mapping[str, str], value: float, at: float
     ) -> None:
-        """Takes a value that was posted. Beyond a hundred names and tags of an instance none is taken."""
+        """Takes a value that was posted. Beyond a hundred names and tags of an instance that count, none is."""
         of = self._of.setdefault(instance, {})
         key = (name, tuple(sorted(tags.items())))
         series = of.get(key)
         if series is None:
+            if len(of) >= _MOST_OF_AN_INSTANCE:
+                # What counts no more makes room, as at the agent, which took the value.
+                for old in [old for old, each in of.items() if at - each.points[-1][0] > VALID_FOR_S]:
+                    del of[old]
             if len(of) >= _MOST_OF_AN_INSTANCE:
                 return
             series = of[key] = CustomSeries(service, instance, *key)

@@ -177,6 +177,20 @@ def test_a_service_that_is_gone_is_not_told_of(stage: Stage) -> None:
     assert stage.asks("wanted") == {"llm": 1}
 
 
+def test_a_program_that_posts_ever_new_tags_is_heard_with_those_of_the_last_minute(stage: Stage) -> None:
+    stage.knows(a_service("llm", an_instance("a")))
+    post = stage.store.custom.take
+    for user in range(100):
+        post("llm", "a", "tokens", {"user": f"old-{user}"}, 1, stage.now)
+    post("llm", "a", "tokens", {"user": "new"}, 7, stage.now)
+    assert stage.asks("custom[tokens]@user[new]") == {}
+
+    stage.pass_seconds(61)
+    post("llm", "a", "tokens", {"user": "new"}, 7, stage.now)
+
+    assert stage.asks("custom[tokens]") == {"llm": 7} == stage.asks("custom[tokens]@user[new]")
+
+
 def test_custom_metrics_are_means_over_instances_that_posted_in_the_last_minute(stage: Stage) -> None:
     stage.knows(a_service("llm", an_instance("a"), an_instance("b")))
     post = stage.store.custom.take
