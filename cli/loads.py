@@ -85,7 +85,10 @@ def _moment(text: str, name: str, line: int) -> datetime:
         pass
     else:
         begin = 0.0 if seconds >= _LONG_AGO else _LONG_AGO
-        return datetime.fromtimestamp(begin + seconds, UTC)
+        try:
+            return datetime.fromtimestamp(begin + seconds, UTC)
+        except (ValueError, OverflowError, OSError):
+            pass
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -79,6 +79,11 @@ def strategies_of(policy: Mapping[str, Any]) -> list[tuple[str, float, str]]:
     return [*listed, *((name, float(at), "") for name, at in (policy.get("strategies") or {}).items())]
 
 
+def named(metric: str, of: str) -> str:
+    """What a load calls a metric: with the service that it is of, where a policy names one."""
+    return f"{metric} of {of}" if of else metric
+
+
 def measure_seconds(policy: Mapping[str, Any]) -> int:
     """Over how long metrics are measured."""
     return int((policy.get("behavior") or {}).get("measureSeconds", DEFAULT_MEASURE_SECONDS))

@@ -114,27 +114,28 @@ async def _last(
 ) -> "list[LoadPoint]":
     """What the policy's metrics were; each as a whole, or the mean of an instance."""
     from cli.loads import curves_of_series, load_of_curves
-    from cli.policies import strategies_of
+    from cli.policies import named, strategies_of
     from easel_sdk.errors import FailedPrecondition
     from easel_sdk.types import Selector
 
     # What holds a service at zero, or wakes it, is measured as well.
-    asked = {name: of or service for name, _, of in strategies_of(policy)} or {"qps": service}
+    asked = {named(name, of): (name, of or service) for name, _, of in strategies_of(policy)}
+    asked = asked or {"qps": ("qps", service)}
     if policy.get("min") == 0:
-        asked = {"concurrency": service, **asked}
+        asked = {"concurrency": ("concurrency", service), **asked}
     found: dict[str, list[tuple[datetime, float]]] = {}
     if prometheus:
         from cli.prometheus import curve
 
         end = datetime.now(UTC).replace(microsecond=0)
-        for measure, of in asked.items():
-            found[measure] = await curve(prometheus, measure, of, end, last)
+        for name, (measure, of) in asked.items():
+            found[name] = await curve(prometheus, measure, of, end, last)
     else:
-        for measure, of in asked.items():
+        for name, (measure, of) in asked.items():
             # As fine as is kept: a policy looks at seconds.
             step = timedelta(seconds=1 if last <= _FINE else 10)
             series = await easel.metrics.range(Selector(measure, "service", (of,)), last=last, step=step)
-            found.update(curves_of_series(series))
+            found[name] = curves_of_series(series).get(measure, [])
     if not any(found.values()):
         await easel.services.get(service)  # An unknown service is what is to be said first.
         raise FailedPrecondition(
@@ -156,7 +157,7 @@ def _show(load: "list[LoadPoint]", policy: Mapping[str, Any], played: "Replay") 
     from cli.charts import chart
     from cli.loads import column
     from cli.numbers import measured
-    from cli.policies import strategies_of
+    from cli.policies import named, strategies_of
     from easel_sdk.types import MetricPoint
 
     begin, end = load[0].at, load[-1].at
@@ -164,8 +165,8 @@ def _show(load: "list[LoadPoint]", policy: Mapping[str, Any], played: "Replay") 
     steps = [MetricPoint(each.at, each.instances) for each in played.steps if each.at is not None]
     steps += [MetricPoint(end, steps[-1].value)] if steps else []
     typer.echo(f"\n{chart('instances', steps, begin, end, width=width, height=_HEIGHT, steps=True)}")
-    for measure in dict.fromkeys(name for name, _, _ in strategies_of(policy)):
-        points = [MetricPoint(at, value) for at, value in column(load, measure)]
+    for name, measure in {named(name, of): name for name, _, of in strategies_of(policy)}.items():
+        points = [MetricPoint(at, value) for at, value in column(load, name)]
         if points:
             read = partial(measured, measure)
-            typer.echo(f"\n{chart(measure, points, begin, end, width=width, height=_HEIGHT, read=read)}")
+            typer.echo(f"\n{chart(name, points, begin, end, width=width, height=_HEIGHT, read=read)}")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.support.command_line import CommandLine
 from tests.support.fake_admin import FakeAdmin, now
 from tests.support.fake_admin_scaling import at
 
-POLICY = {"min": 1, "max": 4, "scaleStrategies": [{"metricName": "qps", "threshold": 10}]}
+POLICY: dict[str, Any] = {"min": 1, "max": 4, "scaleStrategies": [{"metricName": "qps", "threshold": 10}]}
 SCHEDULE = {
     "ScaleJobs": [{"Name": "day", "Schedule": "0 0 8 * * *", "TargetSize": 4, "TimeZone": "Europe/Berlin"}],
     "ExcludeDates": ["* * * * * 6,0"],
@@ -216,6 +217,23 @@ def test_the_policy_that_is_there_is_tried_on_the_last_hour(
     assert fake.scaling.asked[-1].last_s == 1800
     assert [dict(point.values) for point in fake.scaling.replays[0].load] == [{"qps": 1.0}, {"qps": 2.0}]
     assert json.loads(fake.scaling.replays[0].autoscaler_json) == POLICY
+
+
+def test_a_metric_of_another_service_is_replayed_beside_the_services_own(
+    easel: CommandLine, fake: FakeAdmin, tmp_path: Path
+) -> None:
+    of_front = {"metricName": "qps", "threshold": 50, "service": "front"}
+    policy = written(tmp_path, {**POLICY, "scaleStrategies": [*POLICY["scaleStrategies"], of_front]})
+    fake.scaling.series = {
+        ("service", "llm", "qps"): [(1_900_000_000, 1.0)],
+        ("service", "front", "qps"): [(1_900_000_000, 90.0)],
+    }
+    fake.scaling.replayed = a_replay()
+
+    easel("autoscale", "llm", "--dry-run", "-f", policy, "--replay", "last:30m")
+
+    (point,) = fake.scaling.replays[0].load
+    assert dict(point.values) == {"qps": 1.0, "qps of front": 90.0}
 
 
 def test_more_than_an_hour_is_read_from_prometheus_or_refused(

@@ -32,6 +32,8 @@ def test_a_time_is_a_date_with_a_time_or_seconds() -> None:
             "at,qps\nnoon,1\n",
             "--replay: got 'noon', expected a time such as 2030-01-31T12:00:00Z",
         ),
+        ("at,qps\nnan,1\n", "--replay: got 'nan', expected a time such as 2030-01-31T12:00:00Z"),
+        ("at,qps\n1e30,1\n", "--replay: got '1e30', expected a time such as 2030-01-31T12:00:00Z"),
         (
             "at,qps\n5,1\n5,1\n",
             "--replay: got '5', expected a later time than on the line before (a",
