@@ -56,7 +56,7 @@ class CustomValues:
     def take(
         self, service: str, instance: str, name: str, tags: Mapping[str, str], value: float, at: float
     ) -> None:
-        """Takes a value that was posted. Beyond a hundred names and tags of an instance that count, none is."""
+        """Takes a value that was posted. Of an instance a hundred names and tags count at once."""
         of = self._of.setdefault(instance, {})
         key = (name, tuple(sorted(tags.items())))
         series = of.get(key)
