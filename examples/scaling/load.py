@@ -3,14 +3,15 @@
 python -m examples.scaling.load SERVICE RATE SECONDS
 """
 
+import argparse
 import asyncio
-import sys
 import time
 from collections import Counter
 
 import httpx
 
 from easel_sdk import Easel
+from easel_sdk.errors import EaselError
 
 
 async def load(url: str, token: str, rate: float, seconds: float) -> Counter[str]:
@@ -36,10 +37,19 @@ async def load(url: str, token: str, rate: float, seconds: float) -> Counter[str
 
 
 def main() -> None:
-    name, rate, seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
-    with Easel.from_context() as easel:
-        url, token = easel.services.get(name).endpoint, easel.services.token(name)
-    for status, count in sorted(asyncio.run(load(url, token, rate, seconds)).items()):
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.scaling.load", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("service")
+    parser.add_argument("rate", type=float, help="requests a second")
+    parser.add_argument("seconds", type=float)
+    asked = parser.parse_args()
+    try:
+        with Easel.from_context() as easel:
+            url, token = easel.services.get(asked.service).endpoint, easel.services.token(asked.service)
+    except EaselError as error:
+        raise SystemExit(str(error)) from None
+    for status, count in sorted(asyncio.run(load(url, token, asked.rate, asked.seconds)).items()):
         print(f"{status}: {count}")
 
 
