@@ -94,4 +94,6 @@ def _measured(name: str) -> bool:
 
 
 def _unknown(name: str) -> str:
-    return f"unknown metric {name[:80]!r}, kept and ignored; qps, concurrency, cpu or rt[p99] are known"
+    return (
+        f"unknown metric {name[:80]!r}, so nothing is scaled in; qps, concurrency, cpu or rt[p99] are known"
+    )
