@@ -32,7 +32,7 @@ def metrics(
     name: Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")],
     measures: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MEASURE]...", help="Such as qps, rt[p99], gpu[util], custom[tokens]."),
+        typer.Argument(metavar="[MEASURE]...", help=r"Such as qps, rt\[p99], gpu\[util], custom\[tokens]."),
     ] = None,
     last: Annotated[
         str, typer.Option("--last", metavar="5m", help="How far back charts go, an hour at most.")

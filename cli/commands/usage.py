@@ -37,7 +37,7 @@ def usage(
     prices: Annotated[
         str,
         typer.Option(
-            "--prices", metavar="FILE.csv", help="resource_group,instance_type,price_per_hour of an instance."
+            "--prices", metavar="FILE.csv", help="Prices: resource_group, instance_type, price_per_hour."
         ),
     ] = "",
     output: Annotated[
