@@ -65,7 +65,7 @@ def show(name: Name, output: Output = Format.TABLE) -> None:
 
 @cronscale.command("rm")
 def rm(name: Name, output: Output = Format.TABLE) -> None:
-    """Remove a schedule; the service keeps the size that it has."""
+    """Remove a schedule; the service keeps the size and the bounds that it has."""
     service = service_of(name)
     with_easel(lambda easel: easel.cronscalers.delete(service), "cronscale rm")
     done = f"{service} has no schedule any more"

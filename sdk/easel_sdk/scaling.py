@@ -46,7 +46,7 @@ class AsyncAutoscalers:
         return convert.autoscaler(answer.autoscaler)
 
     async def delete(self, service: str) -> None:
-        """The service keeps the size that it has."""
+        """The service keeps the size that it has, and wakes if it sleeps."""
         await self._wire.call(self._stub.DeleteAutoscaler, pb.DeleteAutoscalerRequest(service=service))
 
     async def list(self) -> AsyncIterator[Autoscaler]:
