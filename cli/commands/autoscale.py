@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.merging import Sets, read_spec, values_of
+from cli.merging import read_spec, values_of
 from cli.output import Format, Output, dump, facts, put, say, show_rows, table, warn
 from cli.service_first import ServiceFirst, service_of
 from cli.session import listed, with_easel
@@ -25,6 +25,15 @@ autoscale = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")]
 PolicyFile = Annotated[
     str, typer.Option("-f", "-s", "--file", metavar="FILE", help="A policy, or `-`: standard input.")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-D",
+        metavar="KEY=VALUE",
+        help="One value, such as -D max=10, -D strategies.qps=10 or -D behavior.burst.enabled=false; "
+        "null removes it.",
+    ),
 ]
 
 
@@ -113,7 +122,7 @@ async def _measured(easel: "AsyncEasel", autoscaler: "Autoscaler") -> "MetricVal
 
 @autoscale.command("rm")
 def rm(name: Name, output: Output = Format.TABLE) -> None:
-    """Remove a policy; the service keeps the size that it has."""
+    """Remove a policy; the service keeps the size that it has, and wakes if it sleeps."""
     service = service_of(name)
     with_easel(lambda easel: easel.autoscalers.delete(service), "autoscale rm")
     done = f"{service} does not change its size by its load any more"
