@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.db import scaling_tables, tables
@@ -61,8 +61,17 @@ class Store(Protocol):
     async def prune_events(self, keep: int) -> int:
         """Deletes all but the newest `keep` events; how many went."""
 
-    async def usage(self, begin: datetime, end: datetime, *, service: str = "") -> tuple[Usage, ...]:
-        """What ended after `begin` and began before `end`, in the order of its beginning."""
+    async def usage(
+        self,
+        begin: datetime,
+        end: datetime,
+        *,
+        service: str = "",
+        after: Usage | None = None,
+        limit: int = 10_000,
+    ) -> tuple[Usage, ...]:
+        """What ended after `begin` and began before `end`, in the order of its beginning; the first of it, or
+        what comes after that one."""
 
     async def prune_usage(self, before: datetime) -> int:
         """Deletes what ended before; how many rows went."""
@@ -156,11 +165,22 @@ class SqlStore:
 
         return await self._writer.alone(prune)
 
-    async def usage(self, begin: datetime, end: datetime, *, service: str = "") -> tuple[Usage, ...]:
+    async def usage(
+        self,
+        begin: datetime,
+        end: datetime,
+        *,
+        service: str = "",
+        after: Usage | None = None,
+        limit: int = 10_000,
+    ) -> tuple[Usage, ...]:
         used = scaling_tables.usage.c
-        wanted = select(scaling_tables.usage).where(used.end > begin, used.begin < end)
+        wanted = select(scaling_tables.usage).where(used.end > begin, used.begin < end).limit(limit)
         if service:
             wanted = wanted.where(used.service == service)
+        if after is not None:
+            later = and_(used.begin == after.begin, used.instance > after.instance)
+            wanted = wanted.where(or_(used.begin > after.begin, later))
         async with self._reading() as connection:
             rows = await connection.execute(wanted.order_by(used.begin, used.instance))
             return tuple(usage_of(row) for row in rows.mappings())

@@ -80,13 +80,23 @@ class MemoryStore:
         del self._events[:gone]
         return gone
 
-    async def usage(self, begin: datetime, end: datetime, *, service: str = "") -> tuple[Usage, ...]:
+    async def usage(
+        self,
+        begin: datetime,
+        end: datetime,
+        *,
+        service: str = "",
+        after: Usage | None = None,
+        limit: int = 10_000,
+    ) -> tuple[Usage, ...]:
         found = [
             each
             for each in self._usage
             if each.end > begin and each.begin < end and service in ("", each.service)
         ]
-        return tuple(sorted(found, key=lambda each: (each.begin, each.instance)))
+        if after is not None:
+            found = [each for each in found if (each.begin, each.instance) > (after.begin, after.instance)]
+        return tuple(sorted(found, key=lambda each: (each.begin, each.instance)))[:limit]
 
     async def prune_usage(self, before: datetime) -> int:
         kept = [each for each in self._usage if each.end >= before]

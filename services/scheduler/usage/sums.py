@@ -43,17 +43,34 @@ def keys_of(by: Iterable[str]) -> tuple[str, ...]:
     return named or KEYS
 
 
+class Sums:
+    """What was held from `begin` up to and without `end`, by the values of these fields, in their order."""
+
+    def __init__(self, begin: datetime, end: datetime, by: tuple[str, ...]) -> None:
+        self._first, self._last, self._by = _ms(begin), _ms(end), by
+        self._found: dict[tuple[str, ...], Sum] = {}
+
+    def add(self, used: Iterable[Usage]) -> None:
+        """Adds these stays; each only once."""
+        for each in used:
+            ms = min(_ms(each.end), self._last) - max(_ms(each.begin), self._first)
+            if ms > 0:
+                key = tuple(getattr(each, field) for field in self._by)
+                self._found.setdefault(key, Sum()).add(each, ms)
+
+    @property
+    def found(self) -> Mapping[tuple[str, ...], Sum]:
+        """The sums so far."""
+        return dict(sorted(self._found.items()))
+
+
 def sums(
     used: Iterable[Usage], begin: datetime, end: datetime, by: tuple[str, ...]
 ) -> Mapping[tuple[str, ...], Sum]:
-    """What was held from `begin` up to and without `end`, by the values of these fields, in their order."""
-    first, last = _ms(begin), _ms(end)
-    found: dict[tuple[str, ...], Sum] = {}
-    for each in used:
-        ms = min(_ms(each.end), last) - max(_ms(each.begin), first)
-        if ms > 0:
-            found.setdefault(tuple(getattr(each, key) for key in by), Sum()).add(each, ms)
-    return dict(sorted(found.items()))
+    """The sums of all these stays."""
+    total = Sums(begin, end, by)
+    total.add(used)
+    return total.found
 
 
 def _ms(at: datetime) -> int:
