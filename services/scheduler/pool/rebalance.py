@@ -14,10 +14,10 @@ from libs.domain.records import Instance, Node
 from libs.domain.states import LIVE_STATES, TROUBLED_STATES, InstanceState
 from services.scheduler.pool.machine import machine_of
 from services.scheduler.pool.tiers import Tier, rank
+from services.scheduler.rollout.obsolete import MOVES, moves_by_choice
 from services.scheduler.rollout.replacing import surplus_order
 
 MOST_PROBES = 64
-_MOVES = "moves from"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def too_dear(tiers: tuple[Tier, ...], node: Node) -> bool:
 
 def why_moved(move: Move, node: Node, tiers: tuple[Tier, ...]) -> str:
     """The sentence of the instance that leaves for one on `node`."""
-    return f"{_MOVES} {move.leaves} to {tiers[rank(tiers, node)].name}, which have room"
+    return f"{MOVES} {move.leaves} to {tiers[rank(tiers, node)].name}, which have room"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def under_way(instances: Iterable[Instance]) -> tuple[Probe, ...]:
     """The probes of a scheduler that ended meanwhile, as its instances tell of them. One whose successor is
     not found any more has failed."""
     live = sorted((i for i in instances if i.state in LIVE_STATES), key=lambda i: (i.created_at, i.id))
-    moving = [i for i in live if i.replace_why.startswith(_MOVES)]
+    moving = [i for i in live if moves_by_choice(i)]
     fresh = [i.id for i in reversed(live) if not i.serves and not i.replace_why][: len(moving)]
     found = chain(fresh, repeat(""))
     return tuple(Probe(new, old.id, old.replace_why) for old, new in zip(moving, found, strict=False))

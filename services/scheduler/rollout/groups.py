@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from libs.domain.records import Instance, Service
 from libs.domain.states import LIVE_STATES
-from services.scheduler.rollout.obsolete import must_move, outdated
+from services.scheduler.rollout.obsolete import moves_by_choice, must_move, outdated
 from services.scheduler.rollout.situation import Situation
 
 
@@ -52,7 +52,7 @@ def grouped(situation: Situation) -> Groups:
         if is_apart(instance, service):
             groups.apart.append(instance)
         elif why := must_move(instance, situation):
-            groups.moving.append(Removal(instance, why))
+            groups.moving.append(Removal(instance, why, patient=moves_by_choice(instance)))
         elif instance.isolated:
             groups.held.append(instance)
         elif instance.version == service.version:

@@ -4,6 +4,9 @@ from libs.domain.records import Instance, Node, Service
 from libs.domain.states import TROUBLED_STATES
 from services.scheduler.rollout.situation import Situation
 
+# How the sentence begins of an instance that goes to a better node, which nobody needs to hurry.
+MOVES = "moves from"
+
 
 def outdated(instance: Instance, service: Service) -> bool:
     """Whether it is of another version, or of before a restart of its service."""
@@ -39,6 +42,11 @@ def must_leave(instance: Instance, situation: Situation) -> str:
     if node is None:
         return ""
     return f"node {node.name} is being drained" if node.draining else reclaimed(node)
+
+
+def moves_by_choice(instance: Instance) -> bool:
+    """Whether it leaves only because another node is better: what is under way in it may end first."""
+    return instance.replace_why.startswith(MOVES)
 
 
 def reclaimed(node: Node) -> str:

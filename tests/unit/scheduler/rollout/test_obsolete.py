@@ -92,3 +92,14 @@ def test_what_is_apart_does_not_count_and_stays_until_it_is_deleted_or_its_node_
     assert (created(alone), removed(alone)) == ([2], [])
     assert (created(both), removed(both)) == ([], [])
     assert (created(drained), removed(drained)) == ([], ["apart"])
+
+
+@pytest.mark.parametrize(
+    ("why", "patient"),
+    [("moves from spot nodes to own nodes, which have room", True), ("ada asked for another", False)],
+)
+def test_only_one_that_moves_to_a_better_node_may_take_its_time(why: str, patient: bool) -> None:
+    here = a_ready_instance("here", replace_why=why)
+    there = a_ready_instance("there", node="n2", created_at=at(11))
+
+    assert [removal.patient for removal in planned([here, there]).remove] == [patient]
