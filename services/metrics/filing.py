@@ -16,6 +16,7 @@ _OF_A_CLUSTER = {
     "status_3xx": (totals.STATUS_3XX,),
     "status_4xx": (totals.STATUS_4XX,),
     "status_5xx": (totals.STATUS_5XX,),
+    "grpc_failed": (totals.GRPC_FAILED,),
     "refused": (totals.OVERFLOWED, totals.TIMED_OUT),
     "bytes_in": (totals.BYTES_IN,),
     "bytes_out": (totals.BYTES_OUT,),

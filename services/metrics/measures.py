@@ -51,7 +51,7 @@ MEASURES: tuple[Entry, ...] = (
     Entry(
         "rt", (_S,), "ms", "From request to end of answer; over ten seconds at least.", (*PERCENTILES, "avg")
     ),
-    Entry("errors", (_S, _W), "answers/s", "Answers with status 5xx."),
+    Entry("errors", (_S, _W), "answers/s", "Answers with status 5xx, and calls of gRPC that failed."),
     Entry("error_rate", (_S,), "0 to 1", "Their share of all answers."),
     Entry("status", (_S,), "answers/s", "Answers by class of status.", CLASSES),
     Entry("refused", (_S,), "requests/s", "That a limit or a bound of the gateway refused."),

@@ -100,7 +100,6 @@ def _ends(until: float, last_s: int, step: int) -> Iterator[float]:
 
 _SERVICE_RATES = {
     "qps": "requests",
-    "errors": "status_5xx",
     "refused": "refused",
     "bytes_in": "bytes_in",
     "bytes_out": "bytes_out",
@@ -133,13 +132,23 @@ def _requests(asked: Asked, look: Look) -> Floats:
         return 1000 * look.rates(table, "requests", seconds)
     if name == "rt":
         return _latency(asked, look)
+    if name in ("errors", "error_rate"):
+        failed = _failed(look, seconds)
+    if name == "errors":
+        return failed
     if name == "error_rate":
-        failed, answered = (look.rates(table, each, seconds) for each in ("status_5xx", "answered"))
+        answered = look.rates(table, "answered", seconds)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(answered > 0, failed / answered, answered)
     if name == "concurrency":
         return look.levels(table, "in_flight", seconds) + _waiting(look, seconds)
     return _waiting(look, seconds) if name == "waiting" else look.levels(table, name, seconds)
+
+
+def _failed(look: Look, seconds: float) -> Floats:
+    """Answers with 5xx, and calls of gRPC that failed with whatever status of HTTP: no answer is both."""
+    table = look.store.services
+    return look.rates(table, "status_5xx", seconds) + look.rates(table, "grpc_failed", seconds)
 
 
 def _waiting(look: Look, seconds: float) -> Floats:

@@ -33,6 +33,7 @@ SERVICE_COLUMNS = {
     "status_3xx": _SUM,
     "status_4xx": _SUM,  # with those that the gateway refused for a limit
     "status_5xx": _SUM,
+    "grpc_failed": _SUM,  # calls that are no 5xx beside
     "refused": _SUM,  # for any reason
     "bytes_in": _SUM,  # bytes, to instances
     "bytes_out": _SUM,  # bytes, from instances

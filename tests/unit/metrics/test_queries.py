@@ -54,6 +54,14 @@ def test_a_share_of_errors_is_that_of_the_answers(stage: Stage) -> None:
     assert stage.asks("status[2xx]", seconds=1) == {"llm": 6}
 
 
+def test_a_call_of_grpc_that_failed_is_an_error_whatever_its_status_of_http(stage: Stage) -> None:
+    stage.pass_seconds()
+    stage.envoy("llm", requests=10, answered=10, status_2xx=10, grpc_failed=4)
+
+    assert stage.asks("errors", seconds=1) == {"llm": 4}
+    assert stage.asks("error_rate", seconds=1) == {"llm": 0.4}
+
+
 def test_concurrency_is_what_is_in_flight_and_what_waits(stage: Stage) -> None:
     stage.pass_seconds()
     stage.envoy("llm", in_flight=3, waiting=4)
