@@ -24,10 +24,13 @@ def chart(
     height: int,
     read: Callable[[float], str] = amount,
     steps: bool = False,
+    whole: bool = False,
+    when: Callable[[datetime], str] | None = None,
 ) -> str:
     """A line through the points, from 0 up, under its title; with `steps` each value stays until the next.
 
-    Where there is no point there is a gap. `read` is how a value is written beside the axis.
+    Where there is no point there is a gap. `read` is how a value is written beside the axis, where `whole`
+    leaves whole numbers alone; `when` how a moment is written below, else by how long before the end it is.
     """
     import plotext  # type: ignore[import-untyped]
 
@@ -37,22 +40,29 @@ def chart(
         figure.plot_size(max(width, 20), max(height, 6))
         figure.theme("clear")
         figure.title(title)
-        whole = max((end - begin).total_seconds(), 1.0)
+        span = max((end - begin).total_seconds(), 1.0)
         for line in _lines(points, steps):
             ages = [(each.at - end).total_seconds() for each in line]
             signal = figure.signal(ages, [each.value for each in line], marker="braille")
             signal.lines()
             figure.draw(signal)
-        at = [-whole * (_TICKS - 1 - each) / (_TICKS - 1) for each in range(_TICKS)]
-        figure.ruler("x").lim(-whole, 0)
-        figure.ruler("x").ticks(at, [_when(each, end, whole) for each in at])
+        at = [-span * (_TICKS - 1 - each) / (_TICKS - 1) for each in range(_TICKS)]
+        named = [when(end + timedelta(seconds=each)) if when else _when(each, end, span) for each in at]
+        figure.ruler("x").lim(-span, 0)
+        figure.ruler("x").ticks(at, named)
         most = max((each.value for each in points), default=0.0)
         top = most * 1.05 if most > 0 else 1.0
         figure.ruler("y").lim(0, top)
-        levels = [top * each / 4 for each in range(5)]
+        levels = _whole_levels(most) if whole else [top * each / 4 for each in range(5)]
         figure.ruler("y").ticks(levels, [read(round(each, 2)) if each else "0" for each in levels])
         drawn: str = plotext.uncolorize(str(figure.build()))
     return "\n".join(row.rstrip() for row in drawn.splitlines()).strip("\n")
+
+
+def _whole_levels(most: float) -> list[float]:
+    """At most five whole numbers from 0 up."""
+    step = max(math.ceil(most / 4), 1)
+    return [float(each) for each in range(0, max(math.floor(most), 1) + 1, step)]
 
 
 def _lines(points: Sequence[MetricPoint], steps: bool) -> list[list[MetricPoint]]:
@@ -69,9 +79,9 @@ def _lines(points: Sequence[MetricPoint], steps: bool) -> list[list[MetricPoint]
     return found
 
 
-def _when(age: float, end: datetime, whole: float) -> str:
+def _when(age: float, end: datetime, span: float) -> str:
     """How long before the end, or for more than an hour the time of day in UTC."""
-    if whole > 3600:
+    if span > 3600:
         return (end + timedelta(seconds=age)).strftime("%H:%M")
     if age == 0:
         return "now"

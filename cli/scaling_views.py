@@ -1,31 +1,42 @@
 """How policies, schedules and what came of them are shown. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cli.numbers import UNKNOWN, amount, measured
 from cli.output import Columns, age
 from cli.policies import bounds_text, is_total, strategies_of
-from easel_sdk.types import Autoscaler, CronJob, Cronscaler, Replay, ReplayStep, Scaling
+from easel_sdk.types import Autoscaler, CronJob, Cronscaler, Replay, ReplayStep, Scaling, ServiceState
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of a policy: what each instance shows now, None where it is not known, and the threshold."""
+    """A metric of a policy: what each instance shows now, None where it is not known, and the threshold.
+
+    `unknown` is one that nobody measures.
+    """
 
     name: str
     threshold: float
     service: str
     value: float | None
+    unknown: bool = False
 
 
-def metrics_of(autoscaler: Autoscaler, now: Mapping[tuple[str, str], float], ready: int) -> list[Metric]:
-    """The metrics of a policy; `now` has totals and means by service and measure."""
+def metrics_of(
+    autoscaler: Autoscaler,
+    now: Mapping[tuple[str, str], float],
+    ready: int,
+    unknown: Collection[str] = (),
+) -> list[Metric]:
+    """The metrics of a policy; `now` has totals and means by service and measure, `unknown` the names of
+    those that nobody measures."""
     found = []
     for name, threshold, service in strategies_of(autoscaler.policy):
         value = now.get((service or autoscaler.service, name))
         shared = value / ready if value is not None and is_total(name) and ready else value
-        found.append(Metric(name, threshold, service, shared))
+        found.append(Metric(name, threshold, service, shared, name in unknown))
     return found
 
 
@@ -35,7 +46,7 @@ def _thresholds(autoscaler: Autoscaler) -> str:
 
 METRICS: Columns[Metric] = (
     ("METRIC", lambda each: each.name + (f" of {each.service}" if each.service else "")),
-    ("AN INSTANCE", lambda each: measured(each.name, each.value)),
+    ("AN INSTANCE", lambda each: "unknown" if each.unknown else measured(each.name, each.value)),
     ("THRESHOLD", lambda each: measured(each.name, each.threshold)),
 )
 AUTOSCALERS: Columns[Autoscaler] = (
@@ -74,24 +85,34 @@ JOBS: Columns[CronJob] = (
     ("NEXT", lambda each: moment_text(each.next_run_at)),
     ("WHY", lambda each: each.message),
 )
-STEPS: Columns[ReplayStep] = (
-    ("AT", lambda each: moment_text(each.at)),
-    ("INSTANCES", lambda each: each.instances),
-    ("POLICY", lambda each: each.policy),
-    ("WHY", lambda each: each.why),
-)
 
 
-def autoscaler_lines(autoscaler: Autoscaler) -> list[tuple[str, object]]:
+def step_columns(zero: datetime | None) -> Columns[ReplayStep]:
+    """Steps of a load by moments, or by seconds since `zero` where those are all that it has."""
+    return (
+        ("AT", lambda each: moment_text(each.at) if zero is None else since_text(zero, each.at)),
+        ("INSTANCES", lambda each: each.instances),
+        ("POLICY", lambda each: each.policy),
+        ("WHY", lambda each: each.why),
+    )
+
+
+def rests(state: ServiceState) -> bool:
+    """Whether a service in this state is left alone by its autoscaler."""
+    return state in (ServiceState.STOPPED, ServiceState.STOPPING)
+
+
+def autoscaler_lines(autoscaler: Autoscaler, *, stopped: bool = False) -> list[tuple[str, object]]:
     last = autoscaler.last
     newest = (
         f"{last.before} to {last.after}, {age(last.at)} ago ({last.policy}): {last.why}" if last else None
     )
     return [
         ("service", autoscaler.service),
+        ("state", f"stopped: its size is left alone until `easel start {autoscaler.service}`" * stopped),
         ("bounds", bounds_text(autoscaler.policy)),
         ("instances", f"{autoscaler.ready} of {autoscaler.wanted} ready"),
-        ("waiting", f"{autoscaler.waiting} requests" if autoscaler.waiting else None),
+        ("waiting", _requests(autoscaler.waiting) if autoscaler.waiting else None),
         ("last", newest),
     ]
 
@@ -109,10 +130,21 @@ def next_run(jobs: Sequence[CronJob]) -> str:
     return moment_text(min((each.next_run_at for each in jobs if each.next_run_at), default=None))
 
 
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
+
+
+def since_text(zero: datetime, when: datetime | None) -> str:
+    """Seconds after `zero`: "+120 s"."""
+    return UNKNOWN if when is None else f"{seconds_since(zero, when):+.12g} s"
+
+
+def seconds_since(zero: datetime, when: datetime) -> float:
+    return round((when - zero).total_seconds(), 3)
+
+
 def moment_text(when: object) -> str:
     """A time that may lie ahead, in UTC."""
-    from datetime import UTC, datetime
-
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if isinstance(when, datetime) else UNKNOWN
 
 

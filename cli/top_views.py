@@ -172,6 +172,13 @@ def gpu_facts(nodes: Sequence[Node]) -> dict[str, Mapping[str, str]]:
     }
 
 
+def nothing(shown: Shown, facts: Mapping[str, Mapping[str, str]]) -> str:
+    """What is said where there is no row."""
+    if shown is Shown.GPUS and not facts:
+        return "no node has a GPU"
+    return f"no numbers of {'GPUs' if shown is Shown.GPUS else shown} yet"
+
+
 def _word(title: str) -> str:
     return title.lower().replace(" ", "_")
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 
+import typer
+
 from cli.output import Columns
 from easel_sdk.types import UsageSum
 from libs.domain.errors import InvalidRequest
@@ -26,7 +28,7 @@ Prices = Mapping[tuple[str, str], float]
 def moment_of(option: str, text: str, now: datetime) -> datetime:
     """A date (its first moment in UTC), a time, `today`, `yesterday`, `now`, or `7d` for so long ago.
 
-    Raises `InvalidRequest`.
+    Ends the command with a usage error on anything else.
     """
     word = text.strip().lower()
     day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -38,7 +40,7 @@ def moment_of(option: str, text: str, now: datetime) -> datetime:
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         found = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError):
-        raise InvalidRequest(option, text, _EXPECTED) from None
+        raise typer.BadParameter(f"{option}: got {text!r}, expected {_EXPECTED}") from None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 

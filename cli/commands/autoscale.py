@@ -12,7 +12,10 @@ from cli.session import listed, with_easel
 
 if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
-    from easel_sdk.types import Autoscaler, AutoscalerWritten, MetricValues
+    from easel_sdk.types import Autoscaler, AutoscalerWritten, MetricValue, Scaling, Service
+
+    # What is known, and which names are no measures.
+    Numbers = tuple[list[MetricValue], set[str]]
 
 autoscale = typer.Typer(
     cls=ServiceFirst,
@@ -46,7 +49,7 @@ def set_(name: Name, file: PolicyFile = "", sets: Sets = None, output: Output = 
     text, values = (read_spec(file, "a policy") if file else ""), values_of(sets)
 
     async def work(easel: "AsyncEasel") -> "AutoscalerWritten":
-        if text:
+        if file:
             return await easel.autoscalers.set(service, text)
         from cli.policies import policy_change
 
@@ -82,26 +85,30 @@ def show(name: Name, output: Output = Format.TABLE) -> None:
     """Show a policy: bounds, metrics now and their thresholds, requests that wait, the last decision."""
     service = service_of(name)
 
-    async def work(easel: "AsyncEasel") -> "tuple[Autoscaler, MetricValues | None]":
+    async def work(easel: "AsyncEasel") -> "tuple[Autoscaler, Service | None, Numbers]":
         found = await easel.autoscalers.get(service)
-        return found, await _measured(easel, found) if output is Format.TABLE else None
+        if output is not Format.TABLE:
+            return found, None, ([], set())
+        return found, await easel.services.get(service), await _measured(easel, found)
 
-    found, told = with_easel(work, "autoscale show")
-    if output is not Format.TABLE:
+    found, scaled, (values, unknown) = with_easel(work, "autoscale show")
+    if scaled is None:
         return dump(found, output)
-    from cli.scaling_views import METRICS, autoscaler_lines, metrics_of
+    from cli.scaling_views import METRICS, autoscaler_lines, metrics_of, rests
 
-    now = {(each.subject, each.measure): each.value for each in told.values} if told else {}
-    put(facts(autoscaler_lines(found)))
-    metrics = metrics_of(found, now, found.ready)
+    now = {(each.subject, each.measure): each.value for each in values}
+    put(facts(autoscaler_lines(found, stopped=rests(scaled.state))))
+    metrics = metrics_of(found, now, found.ready, unknown)
     if metrics:
         typer.echo()
         put(table(metrics, METRICS))
     return None
 
 
-async def _measured(easel: "AsyncEasel", autoscaler: "Autoscaler") -> "MetricValues | None":
-    """What the metrics of a policy are now; None, and a word about it, when nobody can say."""
+async def _measured(easel: "AsyncEasel", autoscaler: "Autoscaler") -> "Numbers":
+    """What the metrics of a policy are now, and which are none; nothing, and a word about it, when nobody
+    can say."""
+    from cli.measuring import known_numbers
     from cli.policies import measure_seconds, strategies_of
     from easel_sdk.errors import EaselError
     from easel_sdk.types import Selector
@@ -111,13 +118,11 @@ async def _measured(easel: "AsyncEasel", autoscaler: "Autoscaler") -> "MetricVal
         Selector(name, "service", (of or autoscaler.service,), window=window)
         for name, _, of in strategies_of(autoscaler.policy)
     ]
-    if not asked:
-        return None
     try:
-        return await easel.metrics.instant(*asked)
+        return await known_numbers(easel, asked) if asked else ([], set())
     except EaselError as away:
         say(f"what its metrics are now is not known: {away}")
-        return None
+        return [], set()
 
 
 @autoscale.command("rm")
@@ -149,7 +154,12 @@ def history(
     from cli.scaling_views import SCALINGS
 
     service = service_of(name)
-    scalings = with_easel(lambda easel: listed(easel.autoscalers.history(service), most), "autoscale history")
+
+    async def work(easel: "AsyncEasel") -> "list[Scaling]":
+        await easel.services.get(service)  # Of one that is not there nothing is kept.
+        return await listed(easel.autoscalers.history(service), most)
+
+    scalings = with_easel(work, "autoscale history")
     show_rows(scalings, output, SCALINGS, f"the size of {service} was never changed")
 
 

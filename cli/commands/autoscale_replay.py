@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.merging import read_spec
-from cli.output import Format, Output, dump, facts, out, put, say, table
+from cli.output import Format, Output, dump, facts, out, put, say, table, warn
 from cli.service_first import service_of
 from cli.session import with_easel
 
 if TYPE_CHECKING:
+    from cli.loads import Load
     from easel_sdk import AsyncEasel
     from easel_sdk.types import LoadPoint, Replay
 
 _HEIGHT, _WIDTH, _MOST_WIDTH = 10, 80, 140
 _FINE = timedelta(minutes=5)
+# What tells a service that may sleep whether there is anything to do.
+_REQUESTS = ("qps", "concurrency", "in_flight")
 
 
 def replay(
@@ -35,10 +38,13 @@ def replay(
     ] = "",
     instances: Annotated[
         int | None,
-        typer.Option("--instances", help="How many there are at the beginning; the policy's min.", min=0),
+        typer.Option(
+            "--instances", help="How many there are at the beginning; the policy's min.", min=0, max=3000
+        ),
     ] = None,
     start_seconds: Annotated[
-        float, typer.Option("--start-seconds", help="How long an instance takes to be ready.", min=0)
+        float,
+        typer.Option("--start-seconds", help="How long an instance takes to be ready.", min=0, max=86_400),
     ] = 10.0,
     prometheus: Annotated[
         str, typer.Option("--prometheus", metavar="URL", help="Where to read what is older than an hour.")
@@ -51,28 +57,21 @@ def replay(
     The load is that of the last time, an hour at most or from Prometheus, or a CSV file with a time and a
     column for each measure.
     """
-    from cli.loads import LONGEST, last_of
+    from cli.loads import Load, last_of
 
-    service, last = service_of(name), last_of(source)
-    text = read_spec(file, "a policy") if file else ""
-    timed = read_spec(schedule, "a schedule") if schedule else None
-    if last is not None and last > LONGEST and not prometheus:
-        raise typer.BadParameter(
-            f"--replay: got {source!r}, and metrics are kept for an hour; "
-            "give --prometheus URL to read what is older from it, or a CSV file"
-        )
+    service, last = service_of(name), last_of(source, bool(prometheus))
+    text = _checked(read_spec(file, "a policy"), timed=False) if file else ""
+    timed = _checked(read_spec(schedule, "a schedule"), timed=True) if schedule else None
 
-    async def work(easel: "AsyncEasel") -> "tuple[list[LoadPoint], Mapping[str, Any], Replay]":
+    async def work(easel: "AsyncEasel") -> "tuple[Load, Mapping[str, Any], Replay]":
         policy = _policy(text) if text else await _current(easel, service, timed is not None)
         if last is None:
-            from cli.loads import load_of_csv
-
-            load = load_of_csv(read_spec(source, "a CSV file"), source)
+            load = _of_file(source, policy, timed is not None)
         else:
-            load = await _last(easel, service, policy, last, prometheus)
+            load = Load(await _last(easel, service, policy, last, prometheus))
         first = int(policy.get("min", 1)) if instances is None else instances
         played = await easel.autoscalers.replay(
-            load,
+            load.points,
             text or (policy or None),
             schedule=timed,
             instances=first,
@@ -82,20 +81,56 @@ def replay(
 
     load, policy, played = with_easel(work, "autoscale replay")
     if output is not Format.TABLE:
-        return dump(played, output)
+        return dump(_told(load, played), output)
     return _show(load, policy, played)
 
 
+def _checked(text: str, *, timed: bool) -> str:
+    """A policy or a schedule that can be read. Raises `InvalidSpec`."""
+    from libs.spec import parse_autoscaler, parse_cronscaler
+
+    _ = parse_cronscaler(text) if timed else parse_autoscaler(text)
+    return text
+
+
 def _policy(text: str) -> Mapping[str, Any]:
-    """The policy as far as it can be read here; the service that plays it says what is wrong with it."""
     import json
 
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    inner = found.get("autoscaler", found) if isinstance(found, dict) else {}
-    return inner if isinstance(inner, dict) else {}
+    found = json.loads(text)
+    inner: Mapping[str, Any] = found.get("autoscaler", found) or {}
+    return inner
+
+
+def _of_file(source: str, policy: Mapping[str, Any], timed: bool) -> "Load":
+    """The load of a CSV file, and a word about what of it is not used."""
+    from cli.loads import check_columns, load_of_csv
+    from cli.policies import named, strategies_of
+
+    load = load_of_csv(read_spec(source, "a CSV file"), source)
+    metrics = [named(name, of) for name, _, of in strategies_of(policy)]
+    others = {"instances"} | (set(_REQUESTS) if timed or policy.get("min") == 0 else set())
+    for each in check_columns(load.points, metrics, others, source):
+        warn(each)
+    if timed and load.zero is not None:
+        warn(
+            f"{source} has seconds and no times of day; for the schedule, 0 is {load.zero:%Y-%m-%d %H:%M:%S}Z"
+        )
+    return load
+
+
+def _told(load: "Load", played: "Replay") -> object:
+    """For programs: of a load that has no times, steps have `seconds` instead of `at`."""
+    from cli.output import plain
+    from cli.scaling_views import seconds_since
+
+    if load.zero is None:
+        return played
+    steps = [
+        {"seconds": step.at and seconds_since(load.zero, step.at), **plain(step)} for step in played.steps
+    ]
+    for step in steps:
+        del step["at"]
+    return {**plain(played), "steps": steps}
 
 
 async def _current(easel: "AsyncEasel", service: str, timed: bool) -> Mapping[str, Any]:
@@ -112,44 +147,59 @@ async def _current(easel: "AsyncEasel", service: str, timed: bool) -> Mapping[st
 async def _last(
     easel: "AsyncEasel", service: str, policy: Mapping[str, Any], last: timedelta, prometheus: str
 ) -> "list[LoadPoint]":
-    """What the policy's metrics were; each as a whole, or the mean of an instance."""
-    from cli.loads import curves_of_series, load_of_curves
+    """What the policy's metrics were; each as a whole, or the mean of an instance. Says what is not known."""
+    from cli.loads import known_text, load_of_curves, missing_text
     from cli.policies import named, strategies_of
-    from easel_sdk.errors import FailedPrecondition
-    from easel_sdk.types import Selector
+    from easel_sdk.errors import FailedPrecondition, InvalidRequest
 
     # What holds a service at zero, or wakes it, is measured as well.
     asked = {named(name, of): (name, of or service) for name, _, of in strategies_of(policy)}
-    asked = asked or {"qps": ("qps", service)}
+    metrics, asked = list(asked), asked or {"qps": ("qps", service)}
     if policy.get("min") == 0:
         asked = {"concurrency": ("concurrency", service), **asked}
     found: dict[str, list[tuple[datetime, float]]] = {}
-    if prometheus:
-        from cli.prometheus import curve
-
-        end = datetime.now(UTC).replace(microsecond=0)
-        for name, (measure, of) in asked.items():
-            found[name] = await curve(prometheus, measure, of, end, last)
-    else:
-        for name, (measure, of) in asked.items():
-            # As fine as is kept: a policy looks at seconds.
-            step = timedelta(seconds=1 if last <= _FINE else 10)
-            series = await easel.metrics.range(Selector(measure, "service", (of,)), last=last, step=step)
-            found[name] = curves_of_series(series).get(measure, [])
+    end = datetime.now(UTC).replace(microsecond=0)
+    for name, (measure, of) in asked.items():
+        try:
+            found[name] = await _curve(easel, measure, of, end, last, prometheus)
+        except InvalidRequest:
+            warn(f"{name} is no metric: it is missing all the time, and nothing is scaled in")
     if not any(found.values()):
         await easel.services.get(service)  # An unknown service is what is to be said first.
         raise FailedPrecondition(
             f"nothing was measured of {service} in that time; give a CSV file to --replay"
         )
-    return load_of_curves(found)
+    for name in (name for name in metrics if name in found and not found[name]):
+        warn(missing_text("that time", name))
+    load = load_of_curves(found)
+    if few := known_text(load, last):
+        warn(few)
+    return load
 
 
-def _show(load: "list[LoadPoint]", policy: Mapping[str, Any], played: "Replay") -> None:
-    from cli.scaling_views import STEPS, replay_lines
+async def _curve(
+    easel: "AsyncEasel", measure: str, of: str, end: datetime, last: timedelta, prometheus: str
+) -> list[tuple[datetime, float]]:
+    """One measure. Raises `InvalidRequest` for one that is none."""
+    if prometheus:
+        from cli.prometheus import curve
+
+        return await curve(prometheus, measure, of, end, last)
+    from cli.loads import curves_of_series
+    from easel_sdk.types import Selector
+
+    # As fine as is kept: a policy looks at seconds.
+    step = timedelta(seconds=1 if last <= _FINE else 10)
+    series = await easel.metrics.range(Selector(measure, "service", (of,)), last=last, step=step)
+    return curves_of_series(series).get(measure, [])
+
+
+def _show(load: "Load", policy: Mapping[str, Any], played: "Replay") -> None:
+    from cli.scaling_views import replay_lines, since_text, step_columns
 
     put(facts(replay_lines(played)))
     typer.echo()
-    put(table(played.steps, STEPS))
+    put(table(played.steps, step_columns(load.zero)))
     if len(played.steps) == 1:
         say("the size would not have changed")
     if not out().is_terminal:
@@ -160,13 +210,15 @@ def _show(load: "list[LoadPoint]", policy: Mapping[str, Any], played: "Replay") 
     from cli.policies import named, strategies_of
     from easel_sdk.types import MetricPoint
 
-    begin, end = load[0].at, load[-1].at
+    begin, end = load.points[0].at, load.points[-1].at
     width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _MOST_WIDTH)
     steps = [MetricPoint(each.at, each.instances) for each in played.steps if each.at is not None]
     steps += [MetricPoint(end, steps[-1].value)] if steps else []
-    typer.echo(f"\n{chart('instances', steps, begin, end, width=width, height=_HEIGHT, steps=True)}")
+    draw = partial(chart, begin=begin, end=end, width=width, height=_HEIGHT)
+    if load.zero is not None:
+        draw = partial(draw, when=partial(since_text, load.zero))
+    typer.echo(f"\n{draw('instances', steps, steps=True, whole=True)}")
     for name, measure in {named(name, of): name for name, _, of in strategies_of(policy)}.items():
-        points = [MetricPoint(at, value) for at, value in column(load, name)]
+        points = [MetricPoint(at, value) for at, value in column(load.points, name)]
         if points:
-            read = partial(measured, measure)
-            typer.echo(f"\n{chart(name, points, begin, end, width=width, height=_HEIGHT, read=read)}")
+            typer.echo(f"\n{draw(name, points, read=partial(measured, measure))}")

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.output import Columns, Format, Output, dump, put, say, show_rows, table
-from cli.session import with_easel
+from cli.service_first import service_of
+from cli.session import listed, with_easel
 
 if TYPE_CHECKING:
+    from easel_sdk import AsyncEasel
     from easel_sdk.scaling_types import GroupCapacity, NodeCapacity, Shape
 
 # What is told of a shape of which nothing runs out.
 _UNBOUNDED = 2**32 - 1
+_PUBLIC = "public"
 
 
 def capacity(
@@ -37,18 +40,36 @@ def capacity(
     fits when those above are full.
     """
     shape = _shape(cpu, memory, gpus, gpu_model, disk)
-    if bool(service) == (shape is not None):
+    if service and (shape is not None or gpu_model):
+        raise typer.BadParameter("name a service or a shape, not both")
+    if not service and shape is None:
         raise typer.BadParameter("name a service, or give --cpu, --memory, --gpus or --disk")
-    found = with_easel(
-        lambda easel: easel.capacity.get(service=service, shape=shape, resource_group=group), "capacity"
-    )
+
+    async def work(easel: "AsyncEasel") -> "tuple[tuple[GroupCapacity, ...], int]":
+        found = await easel.capacity.get(service=service_of(service), shape=shape, resource_group=group)
+        return found, await _left_out(easel, found) if output is Format.TABLE else 0
+
+    found, spot = with_easel(work, "capacity")
     if output is not Format.TABLE:
         return dump(found, output)
     show_rows(found, output, _GROUPS, "no resource group")
+    if spot:
+        counted = (
+            "the only public node is a spot node" if spot == 1 else f"{spot} public nodes are spot nodes"
+        )
+        say(f"{counted}, which a service uses only with `spot_price_limit`")
     for each in found if nodes else ():
         say(f"\n{each.tier or each.resource_group}:")
         put(table(each.on, _NODES)) if each.on else say("no nodes")
     return None
+
+
+async def _left_out(easel: "AsyncEasel", found: "tuple[GroupCapacity, ...]") -> int:
+    """How many spot nodes there are where no public node counts."""
+    empty = (each for each in found if each.resource_group == _PUBLIC and not each.nodes)
+    if all(each.tier.startswith("spot ") for each in empty):
+        return 0
+    return sum(each.spot and each.resource_group == _PUBLIC for each in await listed(easel.nodes.list()))
 
 
 def _shape(cpu: float, memory: str, gpus: int, gpu_model: str, disk: str) -> "Shape | None":

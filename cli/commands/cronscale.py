@@ -95,6 +95,7 @@ def history(
     service = service_of(name)
 
     async def work(easel: "AsyncEasel") -> "list[Scaling]":
+        await easel.services.get(service)  # Of one that is not there nothing is kept.
         found: list[Scaling] = []
         async for each in easel.autoscalers.history(service):
             found += [each] if each.policy == "timed" else []

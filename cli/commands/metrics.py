@@ -12,6 +12,7 @@ import typer
 
 from cli.output import Format, Output, dump, out, put, say, table
 from cli.quantities import length_of
+from cli.service_first import service_of
 from cli.session import with_easel
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def metrics(
     length = length_of("--last", last)
     if not timedelta(seconds=1) <= length <= _LONGEST:
         raise typer.BadParameter(f"--last: got {last!r}, expected 1s to 1h; Prometheus keeps what is older")
-    kind = "instance" if instances else "service"
+    kind, name = "instance" if instances else "service", service_of(name)
     asked = measures or list(_OF_INSTANCES if instances else _USUAL)
     chosen = [_selector(measure, kind, name) for measure in asked]
     drawn = chosen if measures or instances else [each for each in chosen if each.measure in _CHARTS]
@@ -146,7 +147,11 @@ async def _charts(
             newest = max(end, series.points[-1].at)
             read = partial(measured, series.measure)
             picture = chart(
-                title, series.points, newest - length, newest, width=width, height=height, read=read
+                *(title, series.points, newest - length, newest),
+                width=width,
+                height=height,
+                read=read,
+                whole=series.measure in ("instances", "wanted"),
             )
             pictures.append(picture)
     return pictures

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.merging import read_spec
-from cli.output import Format, Output, dump, say, show_rows
+from cli.output import Format, Output, dump, say, show_rows, warn
 from cli.pairs import changed_labels, pairs
 from cli.session import listed, with_easel
 from cli.writing import Timeout, Wait, write
@@ -101,14 +101,34 @@ def scale(
     output: Output = Format.TABLE,
 ) -> None:
     """Set how many instances a service runs, and which of them go."""
+
+    async def change(easel: "AsyncEasel") -> "Service":
+        made = await easel.services.scale(name, instances, why=why, instances_to_delete=delete or ())
+        await _warn_of_autoscaler(easel, made, instances)
+        return made
+
     write(
         "scale",
-        lambda easel: easel.services.scale(name, instances, why=why, instances_to_delete=delete or ()),
-        f"{name} goes to {instances} instances",
+        change,
+        f"{name} goes to {instances} instance{'' if instances == 1 else 's'}",
         wait=wait,
         timeout=timeout,
         output=output,
     )
+
+
+async def _warn_of_autoscaler(easel: "AsyncEasel", service: "Service", instances: int) -> None:
+    """A size that is set may not last."""
+    from cli.policies import size_warning
+    from cli.scaling_views import rests
+    from easel_sdk.errors import EaselError
+
+    try:
+        policy = (await easel.autoscalers.get(service.name)).policy
+    except EaselError:
+        return  # It has none; or what is done already is not to fail for a word about it.
+    if not rests(service.state):
+        warn(size_warning(service.name, policy, instances))
 
 
 def start(name: Name, wait: Wait = False, timeout: Timeout = 900, output: Output = Format.TABLE) -> None:

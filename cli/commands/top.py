@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import nullcontext
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.output import Format, Output, dump, out, put, say, table
 from cli.quantities import length_of
+from cli.service_first import service_of
 from cli.session import listed, with_easel
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
 
 _KINDS = ("services", "nodes", "instances", "gpus", "gateways")
+_LONGEST = timedelta(hours=1)
 # Above the rows of a live table: its heading, and the line that the cursor is in.
 _OTHER_LINES = 3
 
@@ -51,7 +54,12 @@ def top(
         raise typer.BadParameter(f"{kind} are not of a service; leave {service!r} out")
     if not order_exists(shown, sort):
         raise typer.BadParameter(f"--sort: got {sort!r}, expected one of {', '.join(orders(shown))}")
-    asked = selectors(shown, service, length_of("--window", window))
+    length, service = length_of("--window", window), service_of(service)
+    if length > _LONGEST:
+        raise typer.BadParameter(
+            f"--window: got {window!r}, expected 1h at most; Prometheus keeps what is older"
+        )
+    asked = selectors(shown, service, length)
 
     async def work(easel: "AsyncEasel") -> None:
         if service:
@@ -59,7 +67,8 @@ def top(
         if watch:
             return await _follow(easel, shown, service, asked, sort, output)
         facts = await _facts(easel, shown, service)
-        return _show(shown, _rows(shown, await easel.metrics.instant(*asked), facts, sort), output)
+        rows = _rows(shown, await easel.metrics.instant(*asked), facts, sort)
+        return _show(shown, rows, facts, output)
 
     with_easel(work, "top")
 
@@ -81,13 +90,13 @@ def _rows(shown: "Shown", told: Any, facts: Mapping[str, Mapping[str, str]], sor
     return ordered(rows(shown, told, facts), shown, sort)
 
 
-def _show(shown: "Shown", rows: "list[Row]", output: Format, *, line: bool = False) -> None:
-    from cli.top_views import columns, told
+def _show(shown: "Shown", rows: "list[Row]", facts: Any, output: Format, *, line: bool = False) -> None:
+    from cli.top_views import columns, nothing, told
 
     if output is not Format.TABLE:
         return dump([told(shown, row) for row in rows], output, line=line)
     if not rows:
-        return say(f"no numbers of {shown} yet")
+        return say(nothing(shown, facts))
     return put(table(rows, columns(shown, rows)))
 
 
@@ -96,28 +105,30 @@ async def _follow(
 ) -> None:
     from rich.live import Live
 
-    from cli.top_views import columns
+    from cli.top_views import columns, nothing
 
     console = out()
     live = output is Format.TABLE and console.is_terminal
     with Live(console=console, auto_refresh=False, screen=True) if live else nullcontext() as picture:
-        async for rows in _followed(easel, shown, service, asked, sort):
+        async for rows, facts in _followed(easel, shown, service, asked, sort):
             if picture is None:
-                _show(shown, rows, output, line=True)
+                _show(shown, rows, facts, output, line=True)
             else:
                 seen = rows[: max(console.height - _OTHER_LINES, 1)]
-                picture.update(table(seen, columns(shown, seen)) if seen else "no numbers yet", refresh=True)
+                picture.update(
+                    table(seen, columns(shown, seen)) if seen else nothing(shown, facts), refresh=True
+                )
 
 
 async def _followed(
     easel: "AsyncEasel", shown: "Shown", service: str, asked: Any, sort: str
-) -> "AsyncIterator[list[Row]]":
-    """The rows once a second; facts are asked for anew when there is something new."""
+) -> "AsyncIterator[tuple[list[Row], Mapping[str, Mapping[str, str]]]]":
+    """The rows once a second, and the facts beside them, asked for anew when there is something new."""
     facts = await _facts(easel, shown, service)
     async for told in easel.metrics.watch(*asked):
         if facts and any(value.subject not in facts for value in told.values):
             facts = await _facts(easel, shown, service)
-        yield _rows(shown, told, facts, sort)
+        yield _rows(shown, told, facts, sort), facts
 
 
 def add_to(app: typer.Typer) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from easel_sdk.types import Usage
 
 
+_EVER = datetime(2000, 1, 1, tzinfo=UTC)
+
+
 class UsageFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
@@ -64,7 +67,10 @@ def usage(
     asked = list(dict.fromkeys([*keys, "resource_group", "instance_type"])) if given is not None else keys
 
     async def work(easel: "AsyncEasel") -> "Usage":
-        return await easel.usage.get(since, until, by=asked, service=service)
+        found = await easel.usage.get(since, until, by=asked, service=service)
+        if service:
+            await _look_for(easel, service, found, now)
+        return found
 
     found = with_easel(work, "usage")
     costs, missing = priced(found.sums, given) if given is not None else ([s.cost for s in found.sums], [])
@@ -80,6 +86,19 @@ def usage(
         told_of = {"from": since, "to": until, "kept_since": found.kept_since, "sums": rows}
         return dump(told_of, Format(output.value))
     return put(table(sums, usage_columns(keys))) if sums else say("nothing was used in that time")
+
+
+async def _look_for(easel: "AsyncEasel", service: str, found: "Usage", now: datetime) -> None:
+    """Says that a service is not there now. Raises `NotFound` where nothing was ever used of it either."""
+    from easel_sdk.errors import NotFound
+
+    try:
+        await easel.services.get(service)
+    except NotFound as unknown:
+        ever = found.sums or (await easel.usage.get(_EVER, now, by=["service"], service=service)).sums
+        if not ever:
+            raise NotFound(f"{unknown}, and nothing was ever used of one") from None
+        say(f"there is no service {service!r} now")
 
 
 def add_to(app: typer.Typer) -> None:

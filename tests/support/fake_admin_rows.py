@@ -47,6 +47,8 @@ class ScalingRows:
     watches: list[dict[tuple[str, str, str], float]] = field(default_factory=list)
     watch_end: EaselError | None = None
     refuses: EaselError | None = None
+    # Names that are no measures.
+    unmeasured: set[str] = field(default_factory=set)
     asked: list[Any] = field(default_factory=list)
     autoscalers: dict[str, scaling.Autoscaler] = field(default_factory=dict)
     cronscalers: dict[str, scaling.Cronscaler] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from easel.admin.v1 import scaling_pb2 as pb
 from easel.admin.v1 import scaling_pb2_grpc as rpc
 from easel.autoscaler.v1 import autoscaler_pb2_grpc
 from easel.metrics.v1 import metrics_pb2, metrics_pb2_grpc
-from libs.domain.errors import InvalidSpec, NotFound
+from libs.domain.errors import InvalidRequest, InvalidSpec, NotFound
 from tests.support.fake_admin_pages import Servicer
 
 
@@ -34,6 +34,7 @@ class Metrics(Servicer, metrics_pb2_grpc.MetricsServiceServicer):
         rows.asked.append(request)
         if rows.refuses is not None:
             raise rows.refuses
+        self._check(request.selector)
         return metrics_pb2.RangeResponse(
             series=[
                 metrics_pb2.Series(
@@ -60,6 +61,8 @@ class Metrics(Servicer, metrics_pb2_grpc.MetricsServiceServicer):
         rows.asked.append(request)
         if rows.refuses is not None:
             raise rows.refuses
+        for selector in request.selectors:
+            self._check(selector)
         values = [
             metrics_pb2.Value(
                 measure=measure,
@@ -74,6 +77,10 @@ class Metrics(Servicer, metrics_pb2_grpc.MetricsServiceServicer):
             if self._wants(selector, kind, subject, measure)
         ]
         return metrics_pb2.InstantResponse(at=at(1_900_000_000), values=values)
+
+    def _check(self, selector) -> None:
+        if selector.measure in self.fake.scaling.unmeasured:
+            raise InvalidRequest("measure", selector.measure, "a measure of kind service: qps")
 
     def _wants(self, selector, kind: str, subject: str, measure: str) -> bool:
         named = not selector.subjects or subject in selector.subjects

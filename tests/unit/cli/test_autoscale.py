@@ -9,11 +9,9 @@ import pytest
 from cli.policies import policy_change, strategies_of
 from cli.service_first import verb_for
 from easel.admin.v1 import scaling_pb2 as pb
-from easel.autoscaler.v1 import autoscaler_pb2
 from libs.domain.errors import InvalidRequest, Unavailable
 from tests.support.command_line import CommandLine
 from tests.support.fake_admin import FakeAdmin, now
-from tests.support.fake_admin_scaling import at
 
 POLICY: dict[str, Any] = {"min": 1, "max": 4, "scaleStrategies": [{"metricName": "qps", "threshold": 10}]}
 SCHEDULE = {
@@ -118,6 +116,49 @@ def test_a_policy_is_shown_also_when_nobody_measures(
     assert ["qps", "–", "10/s"] in [line.split() for line in ran.out.splitlines()]
 
 
+def test_a_metric_that_nobody_measures_leaves_the_others_known(
+    easel: CommandLine, fake: FakeAdmin, tmp_path: Path
+) -> None:
+    easel("autoscale", "llm", "-f", written(tmp_path, {**POLICY, "strategies": {"foo": 3}}))
+    fake.scaling.autoscalers["llm"].waiting = 1
+    fake.scaling.unmeasured = {"foo"}
+    fake.scaling.numbers = {("service", "llm", "qps"): 15.0}
+
+    shown = easel("autoscale", "llm")
+
+    rows = [line.split() for line in shown.out.splitlines()]
+    assert ["qps", "7.5/s", "10/s"] in rows and ["foo", "unknown", "3"] in rows
+    assert ["waiting", "1", "request"] in rows and shown.err == ""
+
+
+def test_a_service_that_is_stopped_is_shown_so(easel: CommandLine, tmp_path: Path) -> None:
+    easel("autoscale", "llm", "-f", written(tmp_path, POLICY))
+    assert "stopped" not in easel("autoscale", "llm").out
+
+    easel("stop", "llm")
+
+    assert "stopped: its size is left alone until `easel start llm`" in easel("autoscale", "llm").out
+
+
+def test_a_size_by_hand_is_warned_of_where_it_may_not_last(easel: CommandLine, tmp_path: Path) -> None:
+    assert easel("scale", "llm", "3").err == "llm goes to 3 instances\n"
+    easel("autoscale", "llm", "-f", written(tmp_path, POLICY))
+
+    assert easel("scale", "llm", "2").err == (
+        "warning: llm has an autoscaler: it may change the size again\nllm goes to 2 instances\n"
+    )
+    beyond = easel("scale", "llm", "9").err
+    assert beyond.startswith("warning: llm has an autoscaler with the bounds 1 to 4: it will go to 4\n")
+
+
+def test_an_empty_file_is_no_policy(easel: CommandLine, fake: FakeAdmin) -> None:
+    refused = easel("autoscale", "llm", "-f", "/dev/null")
+
+    assert refused.code == easel("cronscale", "llm", "-s", "/dev/null").code == 4
+    assert "expected a JSON object" in refused.err and not fake.scaling.autoscalers
+    assert easel("autoscale", "llm", "--dry-run", "-f", "/dev/null").code == 4
+
+
 def test_policies_are_listed_and_removed(easel: CommandLine, tmp_path: Path) -> None:
     assert easel("autoscale", "ls").err == "no service changes its size by itself\n"
     easel("autoscale", "llm", "-f", written(tmp_path, POLICY))
@@ -131,6 +172,7 @@ def test_policies_are_listed_and_removed(easel: CommandLine, tmp_path: Path) -> 
 
 def test_the_history_says_what_was_measured_and_why(easel: CommandLine, fake: FakeAdmin) -> None:
     assert easel("autoscale", "history", "llm").err == "the size of llm was never changed\n"
+    assert easel("autoscale", "history", "gone").code == easel("cronscale", "history", "gone").code == 3
     fake.scaling.scalings = [
         pb.Scaling(id=2, at=now(), service="llm", before=2, after=3, policy="timed", why="job day"),
         pb.Scaling(
@@ -171,102 +213,3 @@ def test_a_schedule_is_set_shown_with_its_next_run_listed_and_removed(
     assert easel("cronscale", "rm", "llm").code == 0
     assert easel("cronscale", "llm").code == 3
     assert easel("cronscale", "set", "llm").code == 2
-
-
-def a_replay() -> autoscaler_pb2.ReplayResponse:
-    steps = [
-        autoscaler_pb2.ReplayStep(at=at(1_900_000_000), instances=1, policy="", why="the beginning"),
-        autoscaler_pb2.ReplayStep(at=at(1_900_000_010), instances=3, policy="burst", why="qps is 30"),
-    ]
-    return autoscaler_pb2.ReplayResponse(
-        steps=steps, instance_hours=0.5, seconds_over_target=12, least_instances=1, most_instances=3
-    )
-
-
-def test_a_policy_is_tried_on_a_curve_from_a_file(
-    easel: CommandLine, fake: FakeAdmin, tmp_path: Path
-) -> None:
-    fake.scaling.replayed = a_replay()
-    curve = tmp_path / "curve.csv"
-    curve.write_text("at,qps,cpu\n0,5,\n10,30,80\n")
-    given = ("-f", written(tmp_path, {**POLICY, "min": 2}), "--replay", str(curve), "--start-seconds", "4")
-
-    ran = easel("autoscale", "llm", "--dry-run", *given)
-
-    (request,) = fake.scaling.replays
-    assert (request.instances, request.start_s, len(fake.scaling.merges)) == (2, 4.0, 0)
-    assert [dict(point.values) for point in request.load] == [{"qps": 5.0}, {"qps": 30.0, "cpu": 80.0}]
-    assert request.load[1].at.seconds - request.load[0].at.seconds == 10
-    lines = [line.split() for line in ran.out.splitlines()]
-    assert ["instance-hours", "0.50"] in lines and ["seconds", "over", "target", "12"] in lines
-    assert ["2030-03-17", "17:46:50Z", "3", "burst", "qps", "is", "30"] in lines
-    played = easel("autoscale", "replay", "llm", *given, "--instances", "7", "-o", "json").value
-    assert played["most_instances"] == 3 and fake.scaling.replays[-1].instances == 7
-
-
-def test_the_policy_that_is_there_is_tried_on_the_last_hour(
-    easel: CommandLine, fake: FakeAdmin, tmp_path: Path
-) -> None:
-    easel("autoscale", "llm", "-f", written(tmp_path, POLICY))
-    fake.scaling.series = {("service", "llm", "qps"): [(1_900_000_000, 1.0), (1_900_000_010, 2.0)]}
-    fake.scaling.replayed = a_replay()
-
-    ran = easel("autoscale", "llm", "--dry-run", "--replay", "last:30m")
-
-    assert ran.code == 0
-    assert fake.scaling.asked[-1].last_s == 1800
-    assert [dict(point.values) for point in fake.scaling.replays[0].load] == [{"qps": 1.0}, {"qps": 2.0}]
-    assert json.loads(fake.scaling.replays[0].autoscaler_json) == POLICY
-
-
-def test_a_metric_of_another_service_is_replayed_beside_the_services_own(
-    easel: CommandLine, fake: FakeAdmin, tmp_path: Path
-) -> None:
-    of_front = {"metricName": "qps", "threshold": 50, "service": "front"}
-    policy = written(tmp_path, {**POLICY, "scaleStrategies": [*POLICY["scaleStrategies"], of_front]})
-    fake.scaling.series = {
-        ("service", "llm", "qps"): [(1_900_000_000, 1.0)],
-        ("service", "front", "qps"): [(1_900_000_000, 90.0)],
-    }
-    fake.scaling.replayed = a_replay()
-
-    easel("autoscale", "llm", "--dry-run", "-f", policy, "--replay", "last:30m")
-
-    (point,) = fake.scaling.replays[0].load
-    assert dict(point.values) == {"qps": 1.0, "qps of front": 90.0}
-
-
-def test_more_than_an_hour_is_read_from_prometheus_or_refused(
-    easel: CommandLine, fake: FakeAdmin, tmp_path: Path
-) -> None:
-    from tests.support.recording_http import recording_http
-
-    policy = written(tmp_path, POLICY)
-    refused = easel("autoscale", "llm", "--dry-run", "-f", policy, "--replay", "last:6h")
-    assert refused.code == 2 and "give --prometheus URL to read what is older from it" in refused.err
-
-    fake.scaling.replayed = a_replay()
-    matrix = {
-        "resultType": "matrix",
-        "result": [{"metric": {}, "values": [[100, "5"], [115, "NaN"], [130, "7"]]}],
-    }
-    with recording_http() as prometheus:
-        prometheus.body = json.dumps({"status": "success", "data": matrix}).encode()
-        ran = easel(
-            *("autoscale", "llm", "--dry-run", "-f", policy, "--replay", "last:6h"),
-            *("--prometheus", prometheus.url),
-        )
-
-    assert ran.code == 0
-    assert prometheus.asked[0].path.startswith("/api/v1/query_range")
-    assert [point.at.seconds for point in fake.scaling.replays[0].load] == [100, 130]
-
-
-def test_a_time_in_which_nothing_was_measured_is_said(easel: CommandLine, tmp_path: Path) -> None:
-    policy = written(tmp_path, POLICY)
-
-    nothing = easel("autoscale", "llm", "--dry-run", "-f", policy)
-    unknown = easel("autoscale", "gone", "--dry-run", "-f", policy)
-
-    assert nothing.code == 4 and "nothing was measured of llm in that time" in nothing.err
-    assert unknown.code == 3

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.loads import load_of_csv, load_of_curves
+from cli.loads import check_columns, known_text, load_of_csv, load_of_curves
 from cli.prometheus import points_of, query_of, step_of
 from libs.domain.errors import InvalidRequest, Unavailable
 
@@ -12,10 +12,12 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_a_time_is_a_date_with_a_time_or_seconds() -> None:
-    dates = load_of_csv("at,qps\n2030-01-31T12:00:00Z,1\n2030-01-31T12:00:01Z,2\n", "a.csv")
-    seconds = load_of_csv("seconds,qps\n0,1\n1.5,2\n", "a.csv")
-    since_1970 = load_of_csv("time,qps\n1900000000,1\n1900000001,2\n", "a.csv")
+    dates = load_of_csv("at,qps\n2030-01-31T12:00:00Z,1\n2030-01-31T12:00:01Z,2\n", "a.csv").points
+    seconds = load_of_csv("seconds,qps\n0,1\n1.5,2\n", "a.csv").points
+    since_1970 = load_of_csv("time,qps\n1900000000,1\n1900000001,2\n", "a.csv").points
 
+    assert load_of_csv("seconds,qps\n0,1\n5,2\n", "a.csv").zero is not None
+    assert load_of_csv("time,qps\n1900000000,1\n1900000001,2\n", "a.csv").zero is None
     assert dates[0].at == datetime(2030, 1, 31, 12, tzinfo=UTC)
     assert seconds[1].at - seconds[0].at == timedelta(seconds=1.5)
     assert since_1970[0].at == datetime.fromtimestamp(1_900_000_000, UTC)
@@ -27,7 +29,17 @@ def test_a_time_is_a_date_with_a_time_or_seconds() -> None:
         ("", "--replay: got 'a.csv', expected a CSV file whose first line is a time and measures, "),
         ("qps\n1\n", "--replay: got 'a.csv', expected a CSV file whose first line is a time and measures, "),
         ("at,qps\n0,1\n", "--replay: got 'a.csv', expected at least two lines with numbers below the first"),
-        ("at,qps\n0,1\n1,many\n", "--replay: got 'many', expected a number (a.csv, line 3)"),
+        ("at,qps\n0,1\n1,many\n", "--replay: got 'many', expected a number of 0 or more (a.csv, line 3)"),
+        ("at,qps\n0,1\n1,-1\n", "--replay: got '-1', expected a number of 0 or more (a.csv, line 3)"),
+        (
+            "at,qps\n0,1\n1,2,3\n",
+            "--replay: got '3', expected no more cells than in the first line (a.csv, line 3)",
+        ),
+        ("at,qps,qps\n0,1\n1,2\n", "--replay: got 'qps', expected each column once (a.csv, line 1)"),
+        (
+            "at,qps\n0,1\n9999999,2\n",
+            "--replay: got '9999999', expected at most 31 days after the first time (a.csv, line 3)",
+        ),
         (
             "at,qps\nnoon,1\n",
             "--replay: got 'noon', expected a time such as 2030-01-31T12:00:00Z",
@@ -45,6 +57,29 @@ def test_a_file_that_is_no_curve_is_refused_with_the_line(text: str, sentence: s
         load_of_csv(text, "a.csv")
 
     assert str(refused.value).startswith(sentence)
+
+
+def test_columns_and_metrics_that_do_not_meet_are_said_and_refused_where_none_does() -> None:
+    points = load_of_csv("at,qps,foo,instances\n0,1,1,1\n1,2,2,1\n", "a.csv").points
+
+    assert check_columns(points, ["qps", "rt[p99]"], {"instances"}, "a.csv") == [
+        "a.csv: 'foo' is no metric of the policy, so that column is not used",
+        "a.csv has no rt[p99]: while a metric is missing, nothing is scaled in",
+    ]
+    with pytest.raises(InvalidRequest) as refused:
+        check_columns(points, ["cpu", "rt[p99]"], (), "a.csv")
+    assert str(refused.value) == (
+        "--replay: got 'a.csv with qps, foo, instances', "
+        "expected a column for a metric of the policy: cpu, rt[p99]"
+    )
+    assert len(check_columns(points, [], (), "a.csv")) == 3
+
+
+def test_much_less_than_was_asked_for_is_said() -> None:
+    points = load_of_csv("at,qps\n0,1\n30,2\n", "a.csv").points
+
+    assert known_text(points, 10 * MINUTE) == "of the last 10m only 30s are known, and played"
+    assert known_text(points, timedelta(seconds=35)) == ""
 
 
 def test_curves_of_several_measures_are_one_load() -> None:

@@ -50,6 +50,20 @@ def test_a_chart_has_its_title_its_axis_from_zero_and_the_time_before_now() -> N
     assert any(line.lstrip().startswith("0┤") for line in drawn.splitlines())
 
 
+def test_a_chart_of_whole_numbers_has_whole_ticks_and_moments_as_they_are_told() -> None:
+    drawn = chart(
+        *("instances", points(1, 2, 3), NOW - timedelta(seconds=2), NOW),
+        width=60,
+        height=10,
+        whole=True,
+        when=lambda moment: f"+{(moment - NOW).total_seconds() + 2:g}",
+    )
+
+    levels = [line.split("┤")[0].strip() for line in drawn.splitlines() if "┤" in line]
+    assert levels == ["3", "2", "1", "0"]
+    assert drawn.splitlines()[-1].split() == ["+0", "+0.5", "+1", "+1.5", "+2"]
+
+
 def test_a_chart_of_hours_has_the_time_of_day() -> None:
     drawn = chart("qps", points(1, 2), NOW - timedelta(hours=4), NOW, width=60, height=8)
 

@@ -46,9 +46,23 @@ def test_capacity_of_a_service_names_its_tiers(easel: CommandLine, fake: FakeAdm
     assert "any number" in easel("capacity", "digits").out
 
 
+def test_spot_nodes_are_named_where_no_other_public_node_is(easel: CommandLine, fake: FakeAdmin) -> None:
+    fake.add_node("n1", spot=True)
+    none = pb.GroupCapacity(resource_group="public", tier="public nodes", reasons=["no nodes"])
+    fake.scaling.capacity.append(none)
+
+    ran = easel("capacity", "cn-shanghai/digits")
+
+    assert ran.err == (
+        "the only public node is a spot node, which a service uses only with `spot_price_limit`\n"
+    )
+    assert fake.scaling.asked[0].service == "digits"
+
+
 def test_capacity_needs_a_service_or_a_size_that_can_be_read(easel: CommandLine) -> None:
     assert easel("capacity").code == 2
-    assert easel("capacity", "digits", "--cpu", "1").code == 2
+    both = easel("capacity", "digits", "--cpu", "1")
+    assert (both.code, both.err) == (2, "easel: name a service or a shape, not both\n")
     assert "expected a size such as 512Mi or 4Gi" in easel("capacity", "--memory", "much").err
 
 

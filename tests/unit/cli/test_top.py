@@ -97,7 +97,21 @@ def test_nodes_and_gateways_are_not_of_a_service(easel: CommandLine, fake: FakeA
 
 def test_without_numbers_that_is_said_and_an_unknown_service_is_refused(easel: CommandLine) -> None:
     assert easel("top").err == "no numbers of services yet\n"
+    assert easel("top", "gpus").err == "no node has a GPU\n"
     assert easel("top", "gone").code == 3
+
+
+def test_a_service_may_have_a_region_before_it(easel: CommandLine, fake: FakeAdmin) -> None:
+    fake.scaling.numbers = dict(LLM)
+
+    assert easel("top", "cn-shanghai/llm").out == easel("top", "llm").out
+    assert easel("metrics", "cn-shanghai/llm").out == easel("metrics", "llm").out
+
+
+def test_a_window_beyond_what_is_kept_is_refused_by_the_name_of_the_option(easel: CommandLine) -> None:
+    refused = easel("top", "--window", "2h")
+
+    assert refused.code == 2 and "--window: got '2h', expected 1h at most" in refused.err
 
 
 def test_a_watch_shows_each_second_until_the_metrics_service_is_away(

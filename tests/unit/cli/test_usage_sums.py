@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import typer
 
 from cli.usage_sums import added_up, moment_of, price_of, priced, prices_of
 from easel.admin.v1 import scaling_pb2 as pb
@@ -34,7 +35,7 @@ def test_times_are_dates_words_or_so_long_ago() -> None:
 
     assert {text: moment_of("--from", text, NOW) for text in read} == read
     for text in ("", "tomorrowish", "2030-13-01", "7q"):
-        with pytest.raises(InvalidRequest, match="--from: got"):
+        with pytest.raises(typer.BadParameter, match="--from: got"):
             moment_of("--from", text, NOW)
 
 
@@ -123,5 +124,17 @@ def test_usage_by_a_table_of_prices_is_asked_by_group_and_type(
 def test_what_cannot_be_asked_is_refused_and_nothing_used_is_said(easel: CommandLine) -> None:
     assert easel("usage", "--from", "now", "--to", "yesterday").code == 2
     assert "--by: got 'colour', expected one of service" in easel("usage", "--by", "colour").err
-    assert easel("usage", "--from", "noonish").code == 4
+    assert easel("usage", "--from", "noonish").code == 2
     assert easel("usage").err.endswith("nothing was used in that time\n")
+
+
+def test_a_service_that_is_not_there_is_said_and_refused_where_nothing_was_ever_used_of_it(
+    easel: CommandLine, fake: FakeAdmin
+) -> None:
+    refused = easel("usage", "--service", "gone")
+    assert (refused.code, refused.out) == (3, "")
+    assert refused.err.endswith("no service named 'gone', and nothing was ever used of one\n")
+
+    fake.scaling.usage = pb.GetUsageResponse(sums=[pb.UsageSum(service="gone", instance_ms=HOUR)])
+    ran = easel("usage", "--service", "gone")
+    assert (ran.code, ran.err) == (0, "there is no service 'gone' now\n")
