@@ -17,7 +17,7 @@ from services.autoscaler.policies.model import (
     Policy,
     State,
 )
-from services.autoscaler.policies.sentences import bound, change, missing, no_metric, shown
+from services.autoscaler.policies.sentences import bound, change, missing, no_metric, only_bound, shown
 from services.autoscaler.policies.stabilise import (
     added_to_largest,
     added_to_smallest,
@@ -103,6 +103,8 @@ def _by_metrics(look: _Look, asked: Recommendation, at_once: Recommendation, hel
     after = policy.bounded(wanted)
     if after < current and look.observed.updating:
         after = current
+    if wanted == current != after:
+        return Decision(after, f"{change(current, after)}: {only_bound(policy, wanted)}", word)
     return Decision(after, f"{change(current, after)}: {said}{bound(policy, wanted)}", word, by)
 
 
@@ -159,6 +161,7 @@ def _with_look(policy: Policy, observed: Observed, current: int, now: float, sta
     largest = state.largest
     if current > state.current:
         largest = added_to_largest(largest, now, current, policy.down_s)
+    state = replace(state, calm_since=zero.calm_since(policy, observed, current, now, state))
     return replace(
         state,
         seen=now,
@@ -166,5 +169,5 @@ def _with_look(policy: Policy, observed: Observed, current: int, now: float, sta
         largest=largest,
         ready=remembered_ready(state.ready, now, observed.ready, policy.measure_s),
         fewer_at=now if current < state.current else state.fewer_at,
-        quiet_since=zero.quiet_since(policy, observed, current, now, state),
+        quiet_since=zero.quiet_since(observed, now, state),
     )

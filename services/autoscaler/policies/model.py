@@ -137,4 +137,6 @@ class State:
     burst_at: float = float("-inf")
     # When there were fewer instances than before.
     fewer_at: float = float("-inf")
+    # Since when nothing but the count of requests spoke against sleep, and since when nothing at all.
+    calm_since: float | None = None
     quiet_since: float | None = None

@@ -44,8 +44,18 @@ def no_metric(some: bool) -> str:
 
 def bound(policy: Policy, wanted: int) -> str:
     """Which bound keeps a number from what was asked for, at the end of a sentence."""
+    which = only_bound(policy, wanted)
+    return f"; {instances(wanted)} would do, and {which}" if which else ""
+
+
+def only_bound(policy: Policy, wanted: int) -> str:
+    """Which bound a number is beyond; empty when it is within both."""
     if wanted > policy.max:
-        return f"; {instances(wanted)} would do, and at most {policy.max} are allowed"
+        return f"at most {policy.max} {_are(policy.max)} allowed"
     if wanted < policy.min:
-        return f"; {instances(wanted)} would do, and at least {policy.min} are to be there"
+        return f"at least {policy.min} {_are(policy.min)} to be there"
     return ""
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

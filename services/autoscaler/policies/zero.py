@@ -3,20 +3,41 @@
 from math import ceil
 
 from services.autoscaler.policies.metrics import is_total
-from services.autoscaler.policies.model import ZERO, Decision, Observed, Policy, Reading, State, Target
+from services.autoscaler.policies.model import (
+    ZERO,
+    Decision,
+    Measured,
+    Observed,
+    Policy,
+    Reading,
+    State,
+    Target,
+)
 from services.autoscaler.policies.sentences import change, name_of, number
 
 # Over so many seconds requests are counted to see whether any came since the look before.
 QUIET_WINDOW_S = 10
 
 
-def quiet_since(policy: Policy, observed: Observed, current: int, now: float, state: State) -> float | None:
-    """Since when there has been no request; None where there is one, where that is not known, and where the
-    service has just got more instances: those are to have their time."""
-    quiet = current and current <= state.current and _is_quiet(policy, observed)
-    if not quiet:
+def calm_since(policy: Policy, observed: Observed, current: int, now: float, state: State) -> float | None:
+    """Since when nothing but the count of requests has spoken against sleep; None while one is in work or
+    waits, while that is not known, and where the service has just got more instances: those are to have their
+    time."""
+    known = observed.qps is not None
+    if not (known and current and current <= state.current and _nothing_under_way(policy, observed)):
         return None
-    return now if state.quiet_since is None else state.quiet_since
+    return now if state.calm_since is None else state.calm_since
+
+
+def quiet_since(observed: Observed, now: float, state: State) -> float | None:
+    """Since when there has been no request; None where there is one, or that is not known.
+
+    That none came is seen in a window that was quiet all along: so it counts from where that begins, but from
+    no earlier than all else has been calm.
+    """
+    if observed.qps != 0 or state.calm_since is None:
+        return None
+    return max(now - QUIET_WINDOW_S, state.calm_since) if state.quiet_since is None else state.quiet_since
 
 
 def wake(policy: Policy, observed: Observed, current: int) -> Decision | None:
@@ -24,21 +45,25 @@ def wake(policy: Policy, observed: Observed, current: int) -> Decision | None:
     if observed.waiting and not observed.ready:
         wanted, why = _woken(policy, observed.waiting)
         why = f"{observed.waiting} {_requests(observed.waiting)} for the first instance{why}"
+        by = _waiting(observed.waiting)
     elif not current and (foreign := _asked_by_others(policy, observed)):
         target, value = foreign
         wanted = max(policy.activation, ceil(value / target.threshold))
         why = f"{name_of(target)} is {number(value)} and {number(target.threshold)} is its threshold"
+        by = Measured(name_of(target), value, target.threshold)
     else:
         return None
     wanted = min(policy.max, wanted)
-    return Decision(wanted, f"{change(current, wanted)}: {why}", ZERO) if wanted > current else None
+    if wanted <= current:
+        return None
+    return Decision(wanted, f"{change(current, wanted)}: {why}", ZERO, by)
 
 
 def sleep(policy: Policy, current: int, now: float, since: float | None) -> Decision | None:
     """None at all, once no request has come for the whole grace period."""
     if policy.min or not current or since is None or now - since < policy.grace_s:
         return None
-    return Decision(0, f"{change(current, 0)}: no request for {policy.grace_s} s", ZERO)
+    return Decision(0, f"{change(current, 0)}: no request for {policy.grace_s} s", ZERO, _waiting(0))
 
 
 def _woken(policy: Policy, waiting: int) -> tuple[int, str]:
@@ -66,10 +91,14 @@ def _asked_by_others(policy: Policy, observed: Observed) -> tuple[Target, float]
     return max(asking, key=lambda each: each[0])[1:] if asking else None
 
 
-def _is_quiet(policy: Policy, observed: Observed) -> bool:
+def _waiting(requests: int) -> Measured:
+    """As it is told: no threshold stands against it."""
+    return Measured("waiting", float(requests), 0.0)
+
+
+def _nothing_under_way(policy: Policy, observed: Observed) -> bool:
     return (
-        observed.qps == 0
-        and observed.in_flight == 0
+        observed.in_flight == 0
         and not observed.waiting
         and all(reading.over_window == 0 for _, reading in _totals_of_others(policy, observed))
     )

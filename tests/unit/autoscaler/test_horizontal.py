@@ -65,8 +65,11 @@ def test_bounds_hold_and_are_said() -> None:
 
 
 def test_a_size_outside_of_bounds_is_brought_inside_at_once() -> None:
-    assert Story(a_policy(min=3), current=1).look(None).wanted == 3
-    assert Story(a_policy(max=4), current=9).look(None).wanted == 4
+    up, down = Story(a_policy(min=3), current=1).look(None), Story(a_policy(max=4), current=9).look(0.0)
+
+    assert (up.wanted, up.why) == (3, "1 → 3 instances: at least 3 are to be there")
+    assert (down.wanted, down.why) == (4, "9 → 4 instances: at most 4 are allowed")
+    assert down.metric is None
 
 
 def test_metrics_alone_never_ask_for_none() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.autoscaler.policies.model import Policy, Target
+from services.autoscaler.policies.model import Measured, Policy, Target
 from tests.support.scaling import Story, a_policy
 
 QUIET: dict[str, Any] = {"qps": 0.0, "in_flight": 0.0, "waiting": 0}
@@ -28,16 +28,41 @@ def test_after_the_grace_period_without_a_request_none_is_left() -> None:
     assert story.said[-1].policy == "zero"
 
 
-@pytest.mark.parametrize(
-    "sign", [{"qps": 0.1}, {"in_flight": 1.0}, {"waiting": 1}, {"qps": None}, {"in_flight": None}]
-)
-def test_a_request_or_not_knowing_begins_the_grace_period_anew(sign: dict[str, Any]) -> None:
+@pytest.mark.parametrize("sign", [{"in_flight": 1.0}, {"waiting": 1}, {"qps": None}, {"in_flight": None}])
+def test_a_request_under_way_or_not_knowing_begins_the_grace_period_anew(sign: dict[str, Any]) -> None:
     story = awake()
     story.for_s(59, 0.0, **QUIET)
     story.look(0.0, **{**QUIET, **sign})
 
     assert set(story.for_s(60, 0.0, **QUIET)) == {1}
     assert story.look(0.0, **QUIET).wanted == 0
+
+
+def test_the_ten_seconds_in_which_a_request_is_counted_are_part_of_the_grace_period() -> None:
+    story = awake()
+    story.for_s(59, 0.0, **QUIET)
+    # One request is counted in each window of ten seconds that it lies in.
+    story.for_s(10, 0.0, **{**QUIET, "qps": 0.1})
+
+    assert set(story.for_s(50, 0.0, **QUIET)) == {1}
+    assert story.look(0.0, **QUIET).why == "1 → 0 instances: no request for 60 s"
+
+
+def test_the_grace_period_begins_neither_before_the_first_look_nor_before_what_was_under_way_ended() -> None:
+    begun, ended = awake(), awake()
+    ended.for_s(20, 0.0, **{**QUIET, "in_flight": 1.0, "qps": 0.1})
+
+    for story in (begun, ended):
+        assert set(story.for_s(60, 0.0, **QUIET)) == {1}
+        assert story.look(0.0, **QUIET).wanted == 0
+
+
+def test_the_history_says_how_many_requests_waited() -> None:
+    woken = asleep().look(0.0, **{**QUIET, "waiting": 3})
+    story = awake()
+    story.for_s(61, 0.0, **QUIET)
+
+    assert (woken.metric, story.said[-1].metric) == (Measured("waiting", 3, 0), Measured("waiting", 0, 0))
 
 
 def test_with_a_metric_missing_a_service_does_not_sleep() -> None:
