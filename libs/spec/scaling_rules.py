@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from libs.spec import cron
-from libs.spec.autoscaler import Autoscaler, CronScaler
-from libs.spec.refusal import path_of, refused
+from libs.spec.autoscaler import Autoscaler, CronScaler, ScaleStrategy
+from libs.spec.refusal import Path, path_of, refused
 from libs.spec.service import ServiceSpec
 from libs.spec.suggestions import Notice
 
@@ -33,6 +33,8 @@ _METRICS = frozenset(
         "rt[avg]",
     }
 )
+_CUSTOM = re.compile(r"custom\[([^\[\]]+)\]")
+_GPU = re.compile(r"gpu(\[util\]|_memory)?$")
 _FAMILIES = re.compile(r"status\[[1-5]xx\]|custom\[.+\]")
 
 
@@ -72,6 +74,32 @@ def scaling_notices(spec: ServiceSpec) -> Iterator[Notice]:
     """What the author of these parts should know."""
     if spec.autoscaler is not None:
         yield from autoscaler_notices(spec.autoscaler)
+        yield from own_metric_notices(spec.autoscaler, spec)
+
+
+def own_metric_notices(scaler: Autoscaler, spec: ServiceSpec) -> Iterator[Notice]:
+    """Metrics of the service itself that it can never show."""
+    for path, strategy in strategies_by_path(scaler):
+        if strategy.service in (None, spec.name) and (why := never_shown(strategy.metric_name, spec)):
+            yield Notice(path_of(path), why)
+
+
+def strategies_by_path(scaler: Autoscaler) -> Iterator[tuple[Path, ScaleStrategy]]:
+    """Both forms of strategies, each with where its metric is named."""
+    news = len(scaler.scale_strategies)
+    for index, strategy in enumerate(scaler.thresholds):
+        new = ("autoscaler", "scaleStrategies", index, "metricName")
+        yield new if index < news else ("autoscaler", "strategies", strategy.metric_name), strategy
+
+
+def never_shown(metric: str, spec: ServiceSpec) -> str:
+    """Why the instances of a service can never show a metric; empty when they can."""
+    custom = _CUSTOM.match(metric)
+    if custom and custom[1] not in (each.name for each in spec.metrics):
+        return f"{custom[1][:80]!r} is not among the `metrics` of {spec.name!r}, so nothing is scaled in"
+    if _GPU.match(metric) and not spec.metadata.gpu:
+        return f"instances of {spec.name!r} have no GPU, so nothing is scaled in"
+    return ""
 
 
 def autoscaler_notices(scaler: Autoscaler) -> Iterator[Notice]:

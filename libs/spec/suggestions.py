@@ -1,7 +1,7 @@
 """Unknown keys: found, and answered with the key that was probably meant."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -57,12 +57,27 @@ def suggestion(key: str, node: Node, at: Path) -> str | None:
     if near := get_close_matches(key, list(node.keys), n=1, cutoff=_NEAR):
         return path_of((*at, near[0]))
     elsewhere = _by_leaf().get(folded, ())
-    return elsewhere[0] if len(elsewhere) == 1 else None
+    if len(elsewhere) == 1:
+        return elsewhere[0]
+    alike = [each for each in node.keys if _one_letter_off(key, each)]
+    return " or ".join(path_of((*at, each)) for each in alike[:2]) or None
 
 
 def same_letters(key: str, other: str) -> bool:
     """Whether two keys differ in no more than case, underscores and hyphens."""
     return _fold(key) == _fold(other)
+
+
+def misspelt(key: str, among: Iterable[str], node: Node) -> str | None:
+    """Which of the keys that stand there, and mean nothing, `key` was probably meant by."""
+    unknown = [each for each in among if each not in node.keys]
+    alike = (each for each in unknown if same_letters(each, key))
+    return next(alike, None) or next(iter(get_close_matches(key, unknown, n=1, cutoff=_NEAR)), None)
+
+
+def _one_letter_off(key: str, other: str) -> bool:
+    """For words too short to be told by how much of them is alike."""
+    return len(key) == len(other) >= 3 and sum(a != b for a, b in zip(key, other, strict=True)) == 1
 
 
 def _unknown(document: Mapping[str, object], node: Node, at: Path) -> Iterator[Notice]:

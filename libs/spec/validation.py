@@ -10,7 +10,7 @@ from libs.spec.refusal import NOTHING, Path, refused
 from libs.spec.section import Section
 from libs.spec.service import ServiceSpec
 from libs.spec.shape import Node, root
-from libs.spec.suggestions import same_letters
+from libs.spec.suggestions import misspelt
 
 Part = TypeVar("Part", bound=Section)
 _EXPECTED_OF = {
@@ -48,16 +48,21 @@ def _first_refusal(error: ValidationError, *within: str) -> InvalidSpec:
 
 def _misspelt(path: Path, around: object) -> str:
     """What to say where the key is there in another spelling."""
-    key = path[-1]
-    if not isinstance(key, str) or not isinstance(around, dict):
+    key, node = path[-1], _node_at(path[:-1])
+    if not isinstance(key, str) or not isinstance(around, dict) or node is None:
         return ""
-    spelt = next((each for each in around if isinstance(each, str) and same_letters(each, key)), None)
+    spelt = misspelt(key, (each for each in around if isinstance(each, str)), node)
     return f"; the key is written {key}, not {spelt[:80]}" if spelt is not None else ""
 
 
 def _words_at(path: Path) -> str | None:
+    node = _node_at(path)
+    return node.words if node is not None else None
+
+
+def _node_at(path: Path) -> Node | None:
     node: Node | None = root()
     for part in path:
         if isinstance(part, str) and node is not None:
             node = node.keys.get(part)
-    return node.words if node is not None else None
+    return node

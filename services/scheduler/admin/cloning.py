@@ -1,6 +1,7 @@
 """A new service from the document of another. Pure."""
 
 import json
+from datetime import datetime
 
 from libs.domain.errors import AlreadyExists, InvalidSpec
 from services.scheduler.admin.documents import in_force
@@ -9,7 +10,7 @@ from services.scheduler.masking import MASKED
 from services.scheduler.world import World
 
 
-def cloned(world: World, name: str, new_name: str, change: str) -> Accepted:
+def cloned(world: World, name: str, new_name: str, change: str, now: datetime) -> Accepted:
     """The document in force under a new name, with `change` merged in; it gets a token of its own.
 
     Labels, group, references to secrets and the policies in force are taken along. Raises NotFound,
@@ -27,7 +28,7 @@ def cloned(world: World, name: str, new_name: str, change: str) -> Accepted:
     changed = updated(json.dumps(document), change or "{}", False)
     if changed.get("token") == MASKED:
         del changed["token"]
-    taken = accept(changed, world)
+    taken = accept(changed, world, now)
     if taken.spec.name != new_name:
         raise InvalidSpec("metadata.name", taken.spec.name, f"{new_name!r}, the name of the copy")
     if new_name in world.services:

@@ -67,7 +67,7 @@ class Services:
         made: list[Accepted] = []
 
         def decide(world: World) -> Changes:
-            taken = accept(spec_json, world)
+            taken = accept(spec_json, world, self._clock())
             made[:] = [taken]
             known = world.services.get(taken.spec.name)
             if known is not None:
@@ -84,7 +84,7 @@ class Services:
         made: list[Accepted] = []
 
         def decide(world: World) -> Changes:
-            taken = cloned(world, name, new_name, change)
+            taken = cloned(world, name, new_name, change, self._clock())
             self._ensure_secrets(world, taken.spec_json)
             made[:] = [taken]
             return self._created(world, taken, "", f"the service was cloned from {name!r}")

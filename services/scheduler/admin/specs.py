@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from libs.domain.errors import InvalidSpec
@@ -20,6 +21,7 @@ from services.scheduler.facts import facts
 from services.scheduler.gateways.ports import refuse_taken_listeners
 from services.scheduler.gateways.registries import refuse_unknown
 from services.scheduler.masking import MASKED, refuse_masked, without_secrets
+from services.scheduler.scaling.warned import notices_of
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.secrets.wants import refuse_missing, refuse_unreadable, wants_of
 from services.scheduler.world import World
@@ -35,7 +37,7 @@ class Accepted:
     warnings: tuple[str, ...]
 
 
-def accept(given: str | Mapping[str, Any], world: World, token: str = "") -> Accepted:
+def accept(given: str | Mapping[str, Any], world: World, now: datetime, token: str = "") -> Accepted:
     """Parses, pins the versions of datasets, and gives the service a token when the document names none.
 
     Raises InvalidSpec, also for a group, a dataset, a secret or a registry that does not exist, for a port
@@ -54,7 +56,7 @@ def accept(given: str | Mapping[str, Any], world: World, token: str = "") -> Acc
     refuse_missing(wants_of(concrete(world, spec_json)), world.secrets)
     refuse_taken_listeners(world, spec)
     refuse_unknown(world, spec)
-    notices = (*parsed.warnings, *not_carried_out(spec))
+    notices = (*parsed.warnings, *notices_of(world, spec, now), *not_carried_out(spec))
     return Accepted(
         spec=spec,
         spec_json=spec_json,

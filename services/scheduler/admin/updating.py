@@ -152,7 +152,7 @@ def _placed_again(world: World, service: Service, version: ServiceVersion) -> Se
 def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> Update:
     stored = world.version(service.name, service.version)
     before = in_force(service, stored)
-    taken = _accepted(world, service, before, ask)
+    taken = _accepted(world, service, before, ask, now)
     document, wanted = (
         json.loads(taken.spec_json),
         size_asked(world, service, taken.spec, stored, ask.replace),
@@ -221,12 +221,12 @@ def _taken_over(world: World, update: Update, now: datetime) -> Update:
     )
 
 
-def _accepted(world: World, service: Service, before: Document, ask: UpdateAsk) -> Accepted:
+def _accepted(world: World, service: Service, before: Document, ask: UpdateAsk, now: datetime) -> Accepted:
     changed = updated(json.dumps(before), ask.change, ask.replace)
     if ask.replace and service.labels and "labels" not in changed:
         # They may have been set apart, of which the file that replaces the document knows nothing.
         changed["labels"] = dict(service.labels)
-    taken = accept(changed, world, service.token)
+    taken = accept(changed, world, now, service.token)
     if taken.spec.name != service.name:
         raise InvalidSpec("metadata.name", taken.spec.name, f"{service.name!r}; a service keeps its name")
     return taken

@@ -24,6 +24,7 @@ from services.scheduler.scaling.policies import (
     in_words,
     may_sleep,
 )
+from services.scheduler.scaling.warned import autoscaler_notices, schedule_notices
 from services.scheduler.world import World
 
 Document = Mapping[str, Any]
@@ -48,7 +49,8 @@ def set_autoscaler(world: World, name: str, policy_json: str, merge: bool, now: 
     if merge and known is not None:
         given = merged_autoscaler(known.policy_json, policy_json)
     parsed = parse_autoscaler(given)
-    warnings = tuple(str(each) for each in parsed.warnings)
+    notices = (*parsed.warnings, *autoscaler_notices(world, name, parsed.autoscaler))
+    warnings = tuple(str(each) for each in notices)
     record = autoscaler_record(name, parsed.autoscaler.to_json(), known, now)
     if record == known:
         return Set(Changes(), warnings)
@@ -77,7 +79,8 @@ def set_cronscaler(world: World, name: str, policy_json: str, now: datetime) -> 
     """Raises NotFound, InvalidSpec, FailedPrecondition."""
     service = changeable(world, name, "its schedule cannot be changed")
     parsed, known = parse_cronscaler(policy_json), world.cronscalers.get(name)
-    warnings = tuple(str(each) for each in parsed.warnings)
+    notices = (*parsed.warnings, *schedule_notices(world, name, parsed.cronscaler, now))
+    warnings = tuple(str(each) for each in notices)
     record = cronscaler_record(name, parsed.cronscaler, known, now)
     if record == known:
         return Set(Changes(), warnings)

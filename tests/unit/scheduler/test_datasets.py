@@ -10,7 +10,7 @@ from libs.domain.records import Dataset
 from services.scheduler.admin.specs import accept, updated
 from services.scheduler.datasets import concrete
 from services.scheduler.masking import masked
-from tests.support.builders import a_spec, a_world, at
+from tests.support.builders import NOON, a_spec, a_world, at
 
 
 def a_dataset(version: str, second: float = 0, name: str = "faces", **source: object) -> Dataset:
@@ -25,7 +25,7 @@ def test_the_newest_version_is_the_one_registered_last_whatever_its_name() -> No
     world = a_world()
     world.apply(Changes(put=(a_dataset("2"), a_dataset("10", 1), a_dataset("spring", 2))))
 
-    taken = accept(MOUNTING, world)
+    taken = accept(MOUNTING, world, NOON)
 
     assert json.loads(taken.spec_json)["storage"][0]["dataset"] == {"id": "faces", "version": "spring"}
 
@@ -33,16 +33,16 @@ def test_the_newest_version_is_the_one_registered_last_whatever_its_name() -> No
 def test_a_document_that_is_accepted_again_keeps_its_version() -> None:
     world = a_world()
     world.apply(Changes(put=(a_dataset("1"),)))
-    first = accept(MOUNTING, world)
+    first = accept(MOUNTING, world, NOON)
     world.apply(Changes(put=(a_dataset("2", 1),)))
 
-    assert accept(first.spec_json, world).spec_json == first.spec_json
+    assert accept(first.spec_json, world, NOON).spec_json == first.spec_json
 
 
 def test_a_document_is_resolved_once_and_one_without_datasets_never() -> None:
     world = a_world()
     world.apply(Changes(put=(a_dataset("1"),)))
-    plain, mounting = accept(a_spec(), world).spec_json, accept(MOUNTING, world).spec_json
+    plain, mounting = accept(a_spec(), world, NOON).spec_json, accept(MOUNTING, world, NOON).spec_json
 
     assert concrete(world, plain) is plain
     assert concrete(world, mounting) is concrete(world, mounting)
@@ -52,7 +52,7 @@ def test_of_a_dataset_that_is_copied_for_each_instance_no_mount_is_made_read_onl
     world = a_world()
     world.apply(Changes(put=(a_dataset("1", git={"repo": "https://host/r.git"}),)))
 
-    (mount,) = json.loads(concrete(world, accept(MOUNTING, world).spec_json))["storage"]
+    (mount,) = json.loads(concrete(world, accept(MOUNTING, world, NOON).spec_json))["storage"]
 
     assert mount == {"mount_path": "/mnt/set", "git": {"repo": "https://host/r.git"}}
 
@@ -95,6 +95,6 @@ def test_a_hidden_value_that_was_never_stored_is_refused() -> None:
     change = json.dumps({"storage": [mount]})
 
     with pytest.raises(InvalidSpec, match=r"^storage\[0\].git.password: got a hidden value"):
-        accept(updated(json.dumps(a_spec()), change, replace=False), a_world())
+        accept(updated(json.dumps(a_spec()), change, replace=False), a_world(), NOON)
     with pytest.raises(InvalidSpec, match=r"^token: got a hidden value"):
-        accept({**a_spec(), "token": "********"}, a_world())
+        accept({**a_spec(), "token": "********"}, a_world(), NOON)

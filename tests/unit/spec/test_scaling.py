@@ -98,6 +98,7 @@ def test_a_refusal_names_the_bound_and_the_value(document: dict[str, Any], sente
         ("min_replica", "autoscaler.min"),
         ("max_replicas", "autoscaler.max"),
         ("scale_strategies", "autoscaler.scaleStrategies"),
+        ("mix", "autoscaler.min or autoscaler.max"),
     ],
 )
 def test_a_key_in_the_wrong_style_is_answered_with_the_right_one(written: str, meant: str) -> None:
@@ -164,6 +165,11 @@ def test_a_schedule_is_read_by_itself() -> None:
         ({}, "cronScaler.ScaleJobs: got nothing, expected at least one job"),
         ({"scaleJobs": [a_job()]}, "cronScaler.ScaleJobs: got nothing"),
         ({"ScaleJobs": [a_job(Schedule="0 8 * * *")]}, "cronScaler.ScaleJobs[0].Schedule: got '0 8 * * *'"),
+        (
+            {"ScaleJobs": [{"Name": "day", "Shedule": "0 0 8 * * *", "TargetSize": 3}]},
+            "cronScaler.ScaleJobs[0].Schedule: got nothing, expected text that is not empty; "
+            "the key is written Schedule, not Shedule",
+        ),
         ({"ScaleJobs": [a_job(TimeZone="Mars")]}, "cronScaler.ScaleJobs[0].TimeZone: got 'Mars'"),
         (
             {"ScaleJobs": [a_job(TargetSize=3001)]},

@@ -13,6 +13,7 @@ from libs.domain.scaling import Autoscaler, Cronscaler
 from libs.domain.states import SafetyLock
 from libs.spec import parse_service
 from services.scheduler.admin.cloning import cloned
+from services.scheduler.admin.specs import accept
 from services.scheduler.scaling.begin import (
     first_size,
     remove_autoscaler,
@@ -133,7 +134,7 @@ def test_policies_go_with_their_service() -> None:
 def test_a_copy_of_a_service_has_the_policies_in_force() -> None:
     world = a_world(a_service(), a_version(spec=spec_with(autoscaler=QPS)), a_policy(max=7))
 
-    copy = cloned(world, "digits", "copied", "{}")
+    copy = cloned(world, "digits", "copied", "{}", NOON)
 
     assert json.loads(copy.spec_json)["autoscaler"] == {**QPS, "max": 7}
 
@@ -171,6 +172,69 @@ def test_the_author_of_a_policy_hears_its_warnings() -> None:
     assert done.warnings == (
         "autoscaler.min_replica: unknown key, kept and ignored; did you mean autoscaler.min?",
     )
+
+
+def by(metric: str, **more: Any) -> dict[str, Any]:
+    return {"scaleStrategies": [{"metricName": metric, "threshold": 10, **more}]}
+
+
+def warnings(world: World, policy: dict[str, Any]) -> tuple[str, ...]:
+    return set_autoscaler(world, "digits", json.dumps(policy), False, at(1)).warnings
+
+
+def test_the_author_of_a_policy_hears_of_metrics_that_never_come() -> None:
+    world = a_world(
+        a_service(),
+        a_version(spec=spec_with(metrics=[{"name": "depth"}])),
+        a_service(name="front"),
+        a_version(service="front", spec=a_spec(name="front")),
+    )
+    at_metric, at_service = (f"autoscaler.scaleStrategies[0].{key}" for key in ("metricName", "service"))
+
+    assert warnings(world, by("custom[depth]@queue[a]")) == warnings(world, by("qps", service="front")) == ()
+    assert warnings(world, by("custom[nope]")) == (
+        f"{at_metric}: 'nope' is not among the `metrics` of 'digits', so nothing is scaled in",
+    )
+    assert warnings(world, {"strategies": {"gpu[util]": 50}}) == (
+        "autoscaler.strategies[\"gpu[util]\"]: instances of 'digits' have no GPU, so nothing is scaled in",
+    )
+    assert warnings(world, by("gpu", service="front")) == (
+        f"{at_metric}: instances of 'front' have no GPU, so nothing is scaled in",
+    )
+    assert warnings(world, by("qps", service="nosuch")) == (
+        f"{at_service}: there is no service 'nosuch', and nothing is scaled in before there is one",
+    )
+
+
+def a_single(when: str) -> dict[str, Any]:
+    return {"ScaleJobs": [{"Name": "once", "Schedule": f"@date {when}", "TargetSize": 5}]}
+
+
+def test_the_author_of_a_schedule_hears_of_times_that_have_passed() -> None:
+    world, past = a_world(a_service(), a_version()), json.dumps(a_single("2020-01-01 00:00:00"))
+    sentence = "cronScaler.ScaleJobs[0].Schedule: no such time is to come, so the job 'once' never runs"
+
+    done = set_cronscaler(world, "digits", past, at(1))
+
+    assert done.warnings == (sentence,)
+    assert not set_cronscaler(world, "digits", json.dumps(a_single("2090-01-01 00:00:00")), at(1)).warnings
+    (record,) = (each for each in done.changes.put if isinstance(each, Cronscaler))
+    ran = replace(record, jobs=tuple(replace(job, state="Succeed", last_run_ms=1) for job in record.jobs))
+    world.apply(Changes(put=(ran,)))
+    assert not set_cronscaler(world, "digits", past, at(2)).warnings
+
+
+def test_a_service_json_is_warned_of_the_same() -> None:
+    document = spec_with(
+        autoscaler={"strategies": {"custom[nope]": 5}, **by("qps", service="nosuch")},
+        cronScaler=a_single("2020-01-01 00:00:00"),
+    )
+
+    told = " ".join(accept(document, a_world(), at(1)).warnings)
+
+    assert "'nope' is not among" in told
+    assert "there is no service 'nosuch'" in told
+    assert "no such time is to come" in told
 
 
 def test_a_locked_service_keeps_its_policies() -> None:
