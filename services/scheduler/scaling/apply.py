@@ -16,6 +16,7 @@ from services.scheduler.scaling.policies import moved
 from services.scheduler.world import World
 
 JOB_STATES = ("Succeed", "Failed", "Skipped", "Missed")
+_MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def applied(world: World, decision: Decision, now: datetime) -> Changes:
         after = replace(service, wanted=decision.wanted, leave_first=leave_first, updated_at=now)
         records.append(after)
         events.append(scaled(service, decision.wanted, decision.cause, now))
-    records += _bounds_moved(world, decision)
-    jobs = _jobs_told(world, decision, now)
-    records += jobs
-    if jobs and not events:
+    moves = _bounds_moved(world, decision)
+    jobs = _jobs_told(world, decision)
+    records += (*moves, *jobs)
+    if jobs and not events and (moves or _worth_telling(world, decision)):
         events.append(_ran(service, decision, now))
     return Changes(put=tuple(records), events=tuple(events))
 
@@ -82,7 +83,8 @@ def _of_stopped(world: World, service: Service, decision: Decision, now: datetim
     if resized or not decision.jobs or any(job.state == "Succeed" for job in decision.jobs):
         raise FailedPrecondition(f"service {service.name!r} is stopped")
     _refuse_other_policies(world, service.name, decision)
-    return Changes(put=tuple(_jobs_told(world, decision, now)), events=(_ran(service, decision, now),))
+    told = (_ran(service, decision, now),) if _worth_telling(world, decision) else ()
+    return Changes(put=tuple(_jobs_told(world, decision)), events=told)
 
 
 def known_instances(world: World, service: str, named: Iterable[str]) -> tuple[str, ...]:
@@ -150,7 +152,7 @@ def _bounds_moved(world: World, decision: Decision) -> list[Record]:
     return [after] if after != known else []
 
 
-def _jobs_told(world: World, decision: Decision, now: datetime) -> list[Record]:
+def _jobs_told(world: World, decision: Decision) -> list[Record]:
     if not decision.jobs:
         return []
     known = world.cronscalers.get(decision.service)
@@ -159,6 +161,17 @@ def _jobs_told(world: World, decision: Decision, now: datetime) -> list[Record]:
         if job.name not in names:
             raise InvalidRequest("cron_jobs.name", job.name, "a job of the service's schedule")
     return [_with_runs(known, decision.jobs)] if known is not None else []
+
+
+def _worth_telling(world: World, decision: Decision) -> bool:
+    """Whether runs that change nothing are an event: the first of a minute, and one that ends otherwise than
+    the run of its job before. A schedule of every second would push all other events out."""
+    known = world.cronscalers.get(decision.service)
+    before = {job.name: job for job in known.jobs} if known is not None else {}
+    newest = max((job.last_run_ms for job in before.values()), default=0)
+    if newest // _MINUTE_MS != max(run.due_ms for run in decision.jobs) // _MINUTE_MS:
+        return True
+    return any(run.name in before and before[run.name].state != run.state for run in decision.jobs)
 
 
 def _with_runs(known: Cronscaler, runs: Sequence[JobRun]) -> Cronscaler:

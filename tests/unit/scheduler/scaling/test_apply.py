@@ -184,6 +184,35 @@ def test_a_run_that_changes_no_size_is_an_event_of_its_own() -> None:
     assert not any(isinstance(each, Service) for each in changes.put)
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_schedule_of_every_second_that_changes_nothing_is_an_event_once_a_minute(stopped: bool) -> None:
+    world = a_scaled_world(a_schedule(), stopped=stopped, wanted=5)
+    told, state = 0, "Failed" if stopped else "Succeed"
+    for second in range(180):
+        run = JobRun("day", second * 1000, state, "day is due")
+        decision = a_decision(
+            wanted=5, expected_wanted=5, cronscaler_revision=2, cause=Cause("timed", "day"), jobs=(run,)
+        )
+        changes = applied(world, decision, at(second))
+        world.apply(changes)
+        told += len(changes.events)
+        assert [job.last_run_ms for job in world.cronscalers["digits"].jobs] == [second * 1000]
+
+    assert told == 3
+
+
+def test_a_run_that_ends_otherwise_than_the_one_before_is_an_event_at_once() -> None:
+    job = CronJobState("day", "Failed", "the service is stopped", 60_000)
+    world = a_scaled_world(a_schedule(jobs=(job,)), wanted=5)
+    run = JobRun("day", 61_000, "Succeed", "day is due")
+
+    decision = a_decision(
+        wanted=5, expected_wanted=5, cronscaler_revision=2, cause=Cause("timed", "day"), jobs=(run,)
+    )
+
+    assert [event.reason for event in applied(world, decision, at(1)).events] == ["ScheduleRan"]
+
+
 def test_bounds_without_an_autoscaler_are_refused() -> None:
     world = a_world(a_service(), a_schedule())
     decision = a_decision(autoscaler_revision=0, cronscaler_revision=2, bounds=(1, 5))
