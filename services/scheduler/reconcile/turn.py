@@ -10,6 +10,7 @@ from libs.domain.errors import InvalidSpec
 from libs.domain.records import Instance, Rollout, Service, ServiceVersion
 from libs.domain.states import LIVE_STATES, EventKind, InstanceState, RolloutPhase, ServiceState
 from libs.spec import parse_stored
+from libs.spec.service import DEFAULT_GRACE_SECONDS
 from services.scheduler.facts import Facts, facts_of
 from services.scheduler.groups.membership import placed, with_groups
 from services.scheduler.mirrors.rules import with_mirrors
@@ -21,6 +22,7 @@ from services.scheduler.reconcile.rest import at_rest
 from services.scheduler.reconcile.state import service_state
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout
 from services.scheduler.rollout.groups import Removal
+from services.scheduler.rollout.obsolete import soon_gone
 from services.scheduler.rollout.plan import Creation, ServicePlan, plan_service
 from services.scheduler.rollout.situation import Situation
 from services.scheduler.scaling.patience import impatience
@@ -198,11 +200,18 @@ class Turn:
     def _hurried(self, instance: Instance, service: Service, draft: Draft) -> Instance:
         """Takes back the patience with one that leaves, where it cannot be had any more."""
         node, sleeps = self.world.nodes.get(instance.node), may_sleep(self.world, service.name)
-        why = impatience(instance, service, node, sleeps)
+        within = self._grace_of(instance) if node is not None and node.reclaim_at else timedelta()
+        why = impatience(instance, service, node, sleeps, soon_gone(node, within + LAST_CALL, self.now))
         if not why:
             return instance
         draft.of_instance(instance, "InstanceHurried", f"it has its grace period from now on: {why}")
         return self._drafted(replace(instance, leaves_patiently=False, why=why), draft)
+
+    def _grace_of(self, instance: Instance) -> timedelta:
+        try:
+            return self._facts_for(instance).grace
+        except InvalidSpec:  # stored by another release
+            return timedelta(seconds=DEFAULT_GRACE_SECONDS)
 
     def _drained(self, instance: Instance, draft: Draft) -> Instance:
         """Stops what left traffic, or starts its program anew, once no gateway routes to it."""

@@ -1,5 +1,7 @@
 """Why an instance must be replaced. Pure: each function answers a sentence, empty when it may stay."""
 
+from datetime import datetime, timedelta
+
 from libs.domain.records import Instance, Node, Service
 from libs.domain.states import TROUBLED_STATES
 from services.scheduler.rollout.situation import Situation
@@ -59,9 +61,12 @@ def reclaimed(node: Node) -> str:
 
 def last_call(instance: Instance, situation: Situation) -> bool:
     """Whether it must leave now, since its node will be gone when its requests have ended."""
-    node = situation.nodes.get(instance.node)
-    at = node.reclaim_at if node is not None else None
-    return at is not None and situation.now >= at - situation.leave_within
+    return soon_gone(situation.nodes.get(instance.node), situation.leave_within, situation.now)
+
+
+def soon_gone(node: Node | None, within: timedelta, now: datetime) -> bool:
+    """Whether the owner of a node takes it away in no more than that time."""
+    return node is not None and node.reclaim_at is not None and now >= node.reclaim_at - within
 
 
 def _port_is_taken(instance: Instance, situation: Situation) -> str:

@@ -4,9 +4,10 @@ from libs.domain.records import Instance, Node, Service
 from libs.domain.states import InstanceState
 
 
-def impatience(instance: Instance, service: Service, node: Node | None, sleeps: bool) -> str:
+def impatience(instance: Instance, service: Service, node: Node | None, sleeps: bool, last_call: bool) -> str:
     """Why an instance that leaves with patience has no more than its grace period from now on; empty while
-    it may take its time. `sleeps`: the service is in service without any instance, too."""
+    it may take its time. `sleeps`: the service is in service without any instance, too. `last_call`: its node
+    will be gone when that period is over."""
     if not instance.leaves_patiently or instance.state is not InstanceState.TERMINATING:
         return ""
     if service.deleting:
@@ -17,6 +18,6 @@ def impatience(instance: Instance, service: Service, node: Node | None, sleeps: 
         return "no instances are wanted"
     if node is None:
         return ""
-    if node.reclaim_at is not None:
+    if last_call:
         return f"node {node.name} is taken away"
     return f"node {node.name} is drained" if node.draining else ""

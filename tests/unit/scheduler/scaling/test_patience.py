@@ -96,7 +96,7 @@ def test_a_later_end_of_the_service_takes_the_patience_back(change: dict[str, An
     assert "InstanceHurried" in [event.reason for event in changes.events]
 
 
-@pytest.mark.parametrize("change", [{"draining": True}, {"reclaim_at": at(500)}])
+@pytest.mark.parametrize("change", [{"draining": True}, {"reclaim_at": at(134)}])
 def test_a_node_that_must_be_emptied_takes_the_patience_back(change: dict[str, Any]) -> None:
     world = a_scene(wanted=1)
     turned(world)
@@ -105,6 +105,18 @@ def test_a_node_that_must_be_emptied_takes_the_patience_back(change: dict[str, A
     turned(world)
 
     assert leaving(world)["digits-1"] is False
+
+
+def test_a_node_that_is_taken_away_later_takes_the_patience_back_at_the_last_call() -> None:
+    world = a_scene(wanted=1)
+    turned(world)
+    # 30 s are its grace period, and 5 s are for the gateways.
+    for moment, patient in ((at(86_400), True), (at(136), True), (at(135), False)):
+        world.apply(Changes(put=(replace(world.nodes["n1"], reclaim_at=moment),)))
+
+        turned(world)
+
+        assert leaving(world)["digits-1"] is patient
 
 
 def test_deleting_an_instance_that_leaves_with_patience_ends_the_patience() -> None:
