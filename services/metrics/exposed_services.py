@@ -47,7 +47,7 @@ def services(store: Store, envoys: EnvoyStreams) -> dict[str, Rows]:
     return {
         "easel_service": partial(_info, known),
         "easel_service_requests": partial(_requests, known, found),
-        "easel_service_requests_in_flight": partial(_in_flight, envoys),
+        "easel_service_requests_in_flight": partial(_in_flight, known, envoys),
         "easel_service_requests_refused": partial(_refused, known, found),
         "easel_service_requests_waiting": lambda: (
             ((escaped(each.name),), float(each.waiting)) for each in known
@@ -152,10 +152,15 @@ def _blocks(found: Kept | None, kind: str) -> Iterator[tuple[Key, list[float]]]:
                 yield key, shown
 
 
-def _in_flight(envoys: EnvoyStreams) -> Iterator[Row]:
+def _in_flight(known: Known, envoys: EnvoyStreams) -> Iterator[Row]:
+    """0 before the first request, too, as long as the gateway is heard of: of another nobody knows."""
+    heard = envoys.uptimes()
+    found = {(each.name, str(each.version), each.gateway): 0.0 for each in known if each.gateway in heard}
     for key, number in envoys.in_flight().items():
         service, _, version = key.name.rpartition("/")
-        yield (escaped(service), version, escaped(key.gateway)), number
+        found[service, version, key.gateway] = number
+    for (service, version, gateway), number in found.items():
+        yield (escaped(service), version, escaped(gateway)), number
 
 
 def _instances(known: Known) -> Iterator[Row]:

@@ -116,6 +116,25 @@ async def test_classes_durations_and_rates_are_told_in_openmetrics(tmp_path: Pat
     assert 0 < answer.values[0].value < 18
 
 
+async def test_what_was_never_called_has_nothing_in_flight_as_far_as_its_gateway_is_heard_of(
+    tmp_path: Path,
+) -> None:
+    name = "easel_service_requests_in_flight"
+    async with stage(tmp_path) as scene:
+        scene.facts.tell(
+            services=[
+                pb.ServiceFacts(name=each, version=1, gateway=at)
+                for each, at in (("idle", "gateway"), ("far", "away"))
+            ]
+        )
+
+        async def is_told() -> bool:
+            return await scene.metrics.value(name, service="idle", gateway="gateway") == 0
+
+        await until(is_told, "the service that was never called")
+        assert await scene.metrics.value(name, service="far") is None
+
+
 async def test_numbers_need_the_join_token(tmp_path: Path) -> None:
     async with (
         facts_feed(ScriptedFacts()) as scheduler,
