@@ -88,6 +88,7 @@ async def autoscaler(scheduler: str, metrics: Metrics, home: Path) -> AsyncItera
         "ADMIN_TOKEN": TOKEN,
         "JOIN_TOKEN": TOKEN,
         "LISTEN": f"unix:{home / 'autoscaler.sock'}",
+        "LOG_LEVEL": "ERROR",
     }
     env = {**os.environ, **{f"EASEL_AUTOSCALER_{name}": value for name, value in variables.items()}}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.autoscaler", env=env)
@@ -179,6 +180,7 @@ def main() -> None:
     given = options.parse_args()
     load = a_load(100, 25) if given.quick else a_load(2_000, 500)
     load.policy = POLICY
+    os.environ["EASEL_METRICS_LOG_LEVEL"] = "ERROR"
     found = asyncio.run(measured(load, 5 if given.quick else 30))
     sys.stdout.write(table(found) + "\n")
     if given.json:

@@ -8,6 +8,7 @@ requests. Memory is what the process takes at the end, and what it will once all
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -191,6 +192,7 @@ def main() -> None:
     options.add_argument("--json", type=Path)
     given = options.parse_args()
     load = a_load(100, 25) if given.quick else a_load(given.services, given.nodes)
+    os.environ["EASEL_METRICS_LOG_LEVEL"] = "ERROR"
     found = asyncio.run(measured(load, 5 if given.quick else given.seconds))
     sys.stdout.write(table(found) + "\n")
     if given.json:
