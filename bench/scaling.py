@@ -244,8 +244,8 @@ def table(found: dict[str, Any], beside: dict[str, Any], zero: dict[str, Any]) -
         "",
         f"{found['requests']:,} requests, answers by status {_counts(found['statuses'])}; "
         f"p99 {found['p99_ms_first_10_s']:,.0f} ms in the first ten seconds of the step, "
-        f"{found['p99_ms_after_10_s'] or 0:,.0f} ms after; back to one instance "
-        f"{_s(found['back_to_one_s'])} s after its end (window {DOWN_S} s).",
+        f"{found['p99_ms_after_10_s'] or 0:,.0f} ms after; {_back(found['back_to_one_s'])} "
+        f"(window {DOWN_S} s).",
         "",
         "```text",
         plot(found, beside),
@@ -264,6 +264,12 @@ def table(found: dict[str, Any], beside: dict[str, Any], zero: dict[str, Any]) -
     return "\n".join(lines)
 
 
+def _back(seconds: float | None) -> str:
+    if seconds is None:
+        return "not back to one instance when the load ended"
+    return f"back to one instance {seconds:.1f} s after its end"
+
+
 def _s(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:.1f}"
 
@@ -277,7 +283,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a short step")
     parser.add_argument("--json", type=Path, help="write the raw numbers here")
     given = parser.parse_args()
-    seconds = (5.0, 12.0, 22.0) if given.quick else (15.0, 45.0, 45.0)
+    seconds = (5.0, 12.0, 22.0) if given.quick else (15.0, 45.0, 75.0)
     with (
         tempfile.TemporaryDirectory(prefix="eb-") as home,
         embedded_easel(Path(home)) as easel,
