@@ -11,7 +11,8 @@ def _of_parts(metric: str) -> Query:
 
 
 def _each(seconds: str, times: str) -> Query:
-    return Query(f"sum(rate({seconds}{_RATE})) / (sum(rate({times}{_RATE})) > 0)", "mean")
+    # 0 in a time without any, where there is nothing to take the mean of.
+    return Query(f"sum(rate({seconds}{_RATE})) / clamp_min(sum(rate({times}{_RATE})), 1e-9)", "mean")
 
 
 _GLANCE = Row(
