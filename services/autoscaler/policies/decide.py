@@ -87,7 +87,8 @@ def _by_metrics(look: _Look, asked: Recommendation, at_once: Recommendation, hel
     """A burst's number, or that of the windows, within bounds. `held`: why nothing may be scaled in."""
     policy, current = look.policy, look.current
     wanted, by, word, window_s = _steady(look), asked.by, HORIZONTAL, policy.measure_s
-    if look.state.burst_at == look.now and at_once.wanted > max(wanted, current):
+    bursting = burst.under_way(policy, look.state.burst_at, look.now)
+    if bursting and at_once.wanted > max(wanted, current):
         wanted, by, word, window_s = at_once.wanted, at_once.by, BURST, policy.burst.window_s
     said = shown(by, window_s) if by is not None else no_metric(bool(policy.targets))
     held = held or settling(policy, look.now, look.state)

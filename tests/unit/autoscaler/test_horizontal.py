@@ -225,6 +225,15 @@ def test_a_burst_is_answered_at_once_by_its_short_window() -> None:
     assert decision.why == ("2 → 8 instances: qps is 40 for each instance over 3 s and 10 is its threshold")
 
 
+def test_a_burst_that_is_seen_only_in_part_at_first_is_followed_to_its_height() -> None:
+    story = Story(replace(a_policy(), burst=Policy().burst), current=2)
+    assert story.look(21.0, burst=[50.0]).wanted == 5
+
+    decision = story.look(24.0, burst=[80.0])
+
+    assert (decision.wanted, decision.policy) == (8, "burst")
+
+
 def test_less_than_a_burst_is_left_to_the_long_window() -> None:
     story = Story(replace(a_policy(), burst=Policy().burst), current=10)
 
