@@ -2,8 +2,8 @@
 
 Without it, a rise shows in the mean of the whole window only after that window, and instances come when
 requests have waited for long. The short window is obeyed for as long as a burst is under way: the first look
-at one sees only its beginning. What a burst brought stays until a whole window has passed without another: the
-end of a burst is not the end of the load.
+at one sees only its beginning. What a burst brought stays until a whole window has passed without another:
+the end of a burst is not the end of the load.
 """
 
 from services.autoscaler.policies.model import Policy, State
