@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.domain.states import Runtime
+from libs.rpc.token_file import token_of
 from services.agent.mounts import HostDirectories
 from services.agent.stalling import Patience
 from services.agent.storage.node_storage import StorageSettings
@@ -134,9 +135,7 @@ class Settings(BaseSettings):
 
     def token(self) -> str:
         """The join token; read again at each use, so that a new one can be put in its file."""
-        if self.join_token_file is not None:
-            return self.join_token_file.read_text(encoding="utf-8").strip()
-        return self.join_token.get_secret_value()
+        return token_of(self.join_token.get_secret_value(), self.join_token_file)
 
     def patience(self) -> Patience:
         return Patience(self.pull_stalled_after, self.prepare_stalled_after, self.start_stalled_after)

@@ -7,6 +7,8 @@ from typing import Self
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.rpc.token_file import token_of
+
 
 class Settings(BaseSettings):
     """What an operator can set for the autoscaler, as EASEL_AUTOSCALER_* variables."""
@@ -44,10 +46,6 @@ class Settings(BaseSettings):
     def tokens(self) -> tuple[str, str]:
         """The admin token and the join token: given outright, or read from their files; else empty."""
         return (
-            _token(self.admin_token, self.admin_token_file),
-            _token(self.join_token, self.join_token_file),
+            token_of(self.admin_token, self.admin_token_file),
+            token_of(self.join_token, self.join_token_file),
         )
-
-
-def _token(given: str, file: Path | None) -> str:
-    return given if given or file is None else file.read_text(encoding="ascii").strip()

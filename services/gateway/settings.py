@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.domain.errors import InvalidRequest
 from libs.domain.traffic import SHARED_GATEWAY
+from libs.rpc.token_file import token_of
 
 
 class Settings(BaseSettings):
@@ -93,9 +94,7 @@ class Settings(BaseSettings):
 
     def token(self) -> str:
         """The join token: given outright, or read from its file. Empty when there is neither."""
-        if self.join_token or self.join_token_file is None:
-            return self.join_token
-        return self.join_token_file.read_text().strip()
+        return token_of(self.join_token, self.join_token_file)
 
     def direct(self) -> str:
         """Where clients that connect directly reach this gateway, as "host:port"."""

@@ -6,6 +6,8 @@ from typing import Self
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.rpc.token_file import token_of
+
 
 class Settings(BaseSettings):
     """What an operator can set for metrics, as EASEL_METRICS_* variables."""
@@ -43,9 +45,7 @@ class Settings(BaseSettings):
 
     def token(self) -> str:
         """The join token: given outright, or read from its file. Empty when there is neither."""
-        if self.join_token or self.join_token_file is None:
-            return self.join_token
-        return self.join_token_file.read_text(encoding="ascii").strip()
+        return token_of(self.join_token, self.join_token_file)
 
 
 def host_and_port(address: str, name: str) -> tuple[str, int]:
