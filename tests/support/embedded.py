@@ -79,7 +79,7 @@ class EmbeddedEasel:
         return found
 
     def control_plane(self) -> psutil.Process:
-        """The one process that holds scheduler, gateway and agent."""
+        """The one process that holds all services."""
         listening = [
             process
             for process in self.processes()
