@@ -12,11 +12,12 @@ from libs.domain.errors import EaselError
 from libs.domain.states import InstanceState
 from libs.telemetry.traces import Traces
 from services.agent.drain import drained
-from services.agent.plan import End, Start, Stop, Trouble
+from services.agent.observed import Trouble
 from services.agent.reporting import Reporting
 from services.agent.runtime.port import InstanceTrouble, PullFailed, Running, Runtime, StartFailed
 from services.agent.showing import Showing
 from services.agent.stalling import Patience, while_it_moves
+from services.agent.steps import End, Start, Stop
 
 log = logging.getLogger(__name__)
 

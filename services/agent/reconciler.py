@@ -16,10 +16,12 @@ from services.agent.board import Board
 from services.agent.health.remembered import Readiness, Remembered
 from services.agent.health.verdict import Health
 from services.agent.health.watch import Means, WarmUp, Watch
-from services.agent.plan import Busy, End, Failing, Observed, Plan, Start, Stop, Trouble, Wanted, plan_node
+from services.agent.observed import Busy, Failing, Observed, Trouble, Wanted
+from services.agent.plan import plan_node
 from services.agent.runtime.port import Running, Runtime
 from services.agent.showing import Showing
 from services.agent.stalling import Patience
+from services.agent.steps import End, Plan, Start, Stop
 from services.agent.workload import Workload
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,10 @@ from libs.domain.states import InstanceState
 from services.agent.board import Board, Status
 from services.agent.health.remembered import Readiness
 from services.agent.health.verdict import Health
-from services.agent.plan import End, Hold, Wanted
+from services.agent.observed import Wanted
 from services.agent.runtime.port import Attempt, Running
 from services.agent.start_phases import StartPhases
+from services.agent.steps import End, Hold
 from services.agent.workload import Workload
 
 

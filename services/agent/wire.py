@@ -19,7 +19,7 @@ from services.agent.gpu import Telemetry
 from services.agent.gpu_troubles import GpuTrouble, TroubleKind
 from services.agent.inventory import Inventory
 from services.agent.mounts import HostDirectories, NotHere
-from services.agent.plan import Wanted
+from services.agent.observed import Wanted
 from services.agent.workload import spec_hash, workload_of
 
 _TROUBLES_OUT = {

@@ -10,17 +10,10 @@ from hypothesis import strategies as st
 from libs.domain.causes import Cause
 from libs.domain.states import InstanceState
 from services.agent.backing_off import LONGEST_DELAY, back_off
-from services.agent.plan import (
-    HEALTHY_AFTER,
-    Busy,
-    Failing,
-    Observed,
-    Plan,
-    Trouble,
-    Wanted,
-    plan_node,
-)
+from services.agent.observed import Busy, Failing, Observed, Trouble, Wanted
+from services.agent.plan import HEALTHY_AFTER, plan_node
 from services.agent.runtime.port import Attempt, Exit, Finding, Running
+from services.agent.steps import Plan
 from services.agent.workload import Workload
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

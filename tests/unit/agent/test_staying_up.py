@@ -17,7 +17,7 @@ from services.agent.gpu import Nvml
 from services.agent.images import ImageKeeper
 from services.agent.memory import Memory
 from services.agent.mounts import HostDirectories, Mount, MountKind
-from services.agent.plan import Wanted
+from services.agent.observed import Wanted
 from services.agent.reconciler import Reconciler
 from services.agent.runtime import threads
 from services.agent.runtime.port import Attempt, PrepareFailed, Running
