@@ -28,7 +28,8 @@ from services.agent.reclaim import ReclaimSignal
 from services.agent.reconciler import Reconciler
 from services.agent.runtime.cgroups import ControlGroups
 from services.agent.runtime.port import Runtime
-from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
+from services.agent.runtime.process_launch import ProcessSettings
+from services.agent.runtime.process_runtime import ProcessRuntime
 from services.agent.runtime.venvs import Venvs
 from services.agent.settings import Settings, handed_on, own_environment
 from services.agent.storage.node_storage import NodeStorage

@@ -4,16 +4,29 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from libs.domain.causes import Cause
 from services.agent.mounts import SHARED_MEMORY, Mount, MountKind
+from services.agent.runtime.cgroups import ControlGroups
 from services.agent.runtime.port import PrepareFailed, StartFailed
 from services.agent.runtime.process_state import MARKER, InstanceDirectory
 from services.agent.storage.sources import NfsSource
 from services.agent.workload import Workload
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """Where and how processes run. `inherited` is what every program finds in its environment."""
+
+    directory: Path
+    address: str
+    ports: range
+    inherited: Mapping[str, str] = field(default_factory=dict)
+    log_bytes: int = 16 << 20
+    control_groups: ControlGroups | None = None
 
 
 @dataclass(frozen=True)
