@@ -19,7 +19,7 @@ GAUGES = 2
 _CELLS = WIDTH + GAUGES
 _IGNORED = -1
 _KINDS = len(Kind)
-# A cluster that an Envoy told nothing of so often, while it told of others, is gone from it.
+# A cluster that is in so many whole messages of an Envoy not told of is gone from it.
 _GONE_AFTER = 10
 # Two looks at when an Envoy started may differ by whole seconds, and by how long a message was on its way.
 _SAME_START_S = 3.0
@@ -69,7 +69,8 @@ class EnvoyLife:
         self._blocks: dict[Key, int] = {}
         self._known: dict[str, int] = {}
         self._cells: list[float] = []
-        # In which of its messages each block was told of last.
+        # In which of its messages each block was told of last. Its uptime is in each of them once, in however
+        # many parts one comes, and however slowly.
         self._round = 0
         self._told: list[int] = []
         self._places: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
@@ -99,6 +100,7 @@ class EnvoyLife:
                 told[cell // _CELLS] = now
             elif kind == Kind.UPTIME:
                 self.uptime = metric.gauge.value
+                self._round = now = now + 1
             elif metric.histogram.sample_count:
                 self._histograms.setdefault(cell // _CELLS, []).append(metric.histogram)
 
@@ -117,7 +119,6 @@ class EnvoyLife:
         services, histograms = self._durations()
         settled = Settled(list(self._keys), shown, gauges, services, histograms, self.heard_at, at)
         self.heard_at = max(at, self.heard_at)
-        self._round += 1
         self._drop_what_is_gone()
         return settled
 

@@ -1,7 +1,7 @@
 """Durations of requests: histograms in windows, and quantiles of them.
 
 Bounds are those of the gateways' Envoys. A quantile is off by at most the width of the bucket that it is in:
-1 ms up to 8 ms, 2 to 3 ms up to 20 ms, at most 21 % up to 5 s.
+1 ms up to 8 ms, 2 to 3 ms up to 20 ms, at most 22 % up to 5 s.
 """
 
 from bisect import bisect_right

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.gateway.xds.bootstrap import LATENCY_BOUNDS_MS
@@ -28,6 +28,7 @@ def test_bounds_are_those_that_envoys_are_told() -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(DURATIONS, DURATIONS, st.sampled_from((0.5, 0.9, 0.99)))
+@example([1.0, 1401.0], [1701.0, 1701.0], 0.5)
 def test_a_quantile_of_merged_histograms_is_in_the_bucket_of_the_exact_one(
     first: list[float], second: list[float], of: float
 ) -> None:
@@ -36,8 +37,8 @@ def test_a_quantile_of_merged_histograms_is_in_the_bucket_of_the_exact_one(
 
     estimated = float(quantiles(merged, of)[0])
 
-    # Between 10 ms and 5 s bounds are at most 21 % apart; below they are a millisecond, or two.
-    assert abs(estimated - exact) <= max(2.0, exact * 0.21)
+    # Between 10 ms and 5 s bounds are at most 22 % apart; below they are a millisecond, or two.
+    assert abs(estimated - exact) <= max(2.0, exact * 0.22)
 
 
 @settings(deadline=None)

@@ -128,6 +128,20 @@ def test_a_cluster_that_is_put_up_anew_counts_from_nothing() -> None:
     assert metrics.answered("echo/1") == 16
 
 
+def test_a_message_that_comes_in_many_parts_with_pauses_between_them_doubles_nothing() -> None:
+    metrics, envoy = Metrics(), CountingEnvoy(word="a")
+    for number in range(30):
+        envoy.serve(f"echo-{number}/1", times=10)
+    metrics.hear(envoy, 1_000.0)
+    life = metrics.open[id(envoy)]
+    for second in range(3):
+        for number, family in enumerate(envoy.families()):
+            life.read([family])
+            life.settle(metrics.totals, 1_001.0 + second + number / 1_000)
+
+    assert [metrics.answered(f"echo-{number}/1") for number in range(30)] == [10] * 30
+
+
 def test_a_block_of_which_one_counter_fell_began_anew() -> None:
     last, now = np.array([[5.0, 9.0], [5.0, 9.0]]), np.array([[6.0, 2.0], [6.0, 9.0]])
 
