@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from libs.domain.records import Instance, Rollout
 from services.scheduler.rollout.failing import goes_back, held_up
 from services.scheduler.rollout.groups import Groups, Removal, grouped, serving
-from services.scheduler.rollout.obsolete import last_call, must_leave, of_another_version
+from services.scheduler.rollout.obsolete import (
+    last_call,
+    moves_by_choice,
+    must_leave,
+    of_another_version,
+    outdated,
+)
 from services.scheduler.rollout.replacing import Leaving, leaving, surplus_order
 from services.scheduler.rollout.situation import Situation
 from services.scheduler.rollout.staging import Shares, advanced, at_no_instances, completed, shares
@@ -96,6 +102,7 @@ def _case(situation: Situation, groups: Groups, share: Shares, hold: str) -> Lea
         held_up=bool(hold),
         makes_room=situation.makes_room,
         last_call=lambda instance: last_call(instance, situation),
+        by_choice=lambda instance: moves_by_choice(instance) and not outdated(instance, service),
     )
 
 

@@ -30,6 +30,8 @@ class Leaving:
     makes_room: Callable[[Instance], bool] = lambda _: True
     # Those that can wait for nobody.
     last_call: Callable[[Instance], bool] = lambda _: False
+    # Those that go to a better place: nothing is given up for that.
+    by_choice: Callable[[Instance], bool] = lambda _: False
 
 
 def leaving(case: Leaving) -> list[Removal]:
@@ -97,6 +99,7 @@ def _without_a_successor(case: Leaving, rest: Sequence[Removal], spare: int) -> 
     """`unavailable` is spent only where start-before-stop cannot go on: no surge, or no room for both."""
     if case.held_up or spare <= 0:
         return []
+    rest = [r for r in rest if not case.by_choice(r.instance)]
     if case.surge == 0:
         return list(rest[:spare])
     if not any(i.state is InstanceState.PENDING and i.why for i in case.staying):

@@ -159,6 +159,20 @@ async def test_instances_go_back_to_own_nodes_ever_more_at_once_and_never_lack()
     assert stage.where() == {"own": 8}
 
 
+async def test_what_moves_by_choice_serves_until_its_successor_does_however_few_an_update_may_lack() -> None:
+    few: dict[str, Any] = {"rolling_strategy": {"max_surge": 0, "max_unavailable": 1}}
+    stage = await a_stage(1, a_room("own", 0, resource_group="lab"), a_room("public", 9), **POOL, **few)
+    await stage.resize("own", 7)
+    stage.clock[0] += MINUTE
+    await stage.rebalancing.look()
+
+    await stage.reconciler.reconcile(["digits"])
+
+    assert stage.where() == {"public": 1}
+    await stage.settle()
+    assert stage.where() == {"own": 1}
+
+
 async def test_without_rebalancing_nothing_moves() -> None:
     own = a_room("own", 0, resource_group="lab")
     stage = await a_stage(2, own, a_room("public", 9), **{**POOL, "resource_rebalancing": False})
