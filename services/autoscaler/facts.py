@@ -119,9 +119,17 @@ def _subject(service: pb.ServiceFacts) -> Subject:
         waiting=service.waiting,
         updating=service.updating,
         stopped=service.stopped,
-        policy=policy_of(service.autoscaler_json),
+        policy=_of_its_own(policy_of(service.autoscaler_json), service.name),
         timetable=timetable_of(service.cronscaler_json, since, last_runs),
         autoscaler_revision=service.autoscaler_revision,
         cronscaler_revision=service.cronscaler_revision,
         instances=tuple(each.id for each in staying),
     )
+
+
+def _of_its_own(policy: Policy | None, name: str) -> Policy | None:
+    """A service that names itself beside a metric means its own."""
+    if policy is None or all(each.service != name for each in policy.targets):
+        return policy
+    own = (replace(each, service="") if each.service == name else each for each in policy.targets)
+    return replace(policy, targets=tuple(own))

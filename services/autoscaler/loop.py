@@ -68,13 +68,13 @@ class Autoscaling:
 
     def look(self, names: Iterable[str]) -> None:
         """One look at these services. Without the scheduler's facts there is nothing to decide on."""
-        if not self._facts.connected:
-            return
         now, known, moment = self._clock(), self._numbers.fresh(), time.monotonic()
         for name in names:
             subject = self._facts.subjects.get(name)
             if subject is None:
                 self._forget(name)
+            elif not self._facts.connected:
+                continue
             elif name not in self._carried_out and self._not_before.get(name, 0.0) <= moment:
                 try:
                     self._look_at(subject, known, now)
@@ -102,6 +102,9 @@ class Autoscaling:
             self._not_before[name] = time.monotonic() + _OVERTAKEN_S
         except EaselError:
             self._not_before[name] = time.monotonic() + _AGAIN_S
+        except Exception:
+            log.exception("a decision could not be carried out", extra={"service": name})
+            self._not_before[name] = time.monotonic() + _BROKEN_S
         finally:
             del self._carried_out[name]
             self._facts.touch(name)

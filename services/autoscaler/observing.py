@@ -1,6 +1,7 @@
 """Which numbers the policies need, and what they show: a batch of them a second. Without I/O."""
 
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 
 from easel.metrics.v1 import metrics_pb2 as pb
 from services.autoscaler.facts import Subject
@@ -25,8 +26,12 @@ class Numbers:
         self._batches: dict[int, tuple[float, dict[Key, float]]] = {}
 
     def take(self, batch: pb.InstantResponse, stream: int = 0) -> None:
-        """Takes a batch in place of the one before of the same stream."""
-        values = {(each.measure, each.subject, each.window_s): each.value for each in batch.values}
+        """Takes a batch in place of the one before of the same stream. What is no number is missing."""
+        values = {
+            (each.measure, each.subject, each.window_s): each.value
+            for each in batch.values
+            if isfinite(each.value)
+        }
         self._batches[stream] = (self._clock(), values)
 
     def streams(self, count: int) -> None:

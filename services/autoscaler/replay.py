@@ -5,6 +5,7 @@ were, however many instances there are. Means were shown by the instances that t
 carried together is shared out among those that are ready.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -118,10 +119,11 @@ class _Model:
 
     def __init__(self, instances: int, start_s: float) -> None:
         self.wanted, self._start_s = instances, start_s
+        # In order of time: who was asked for later is ready later.
         self._ready_at: list[float] = [float("-inf")] * instances
 
     def ready(self, now: float) -> int:
-        return sum(at <= now for at in self._ready_at)
+        return bisect_right(self._ready_at, now)
 
     def scale(self, wanted: int, now: float) -> None:
         """Those that came last, and so are ready last, go first."""

@@ -55,9 +55,12 @@ def decide(
     """How many instances there are to be, and what the next look must remember. Pure.
 
     A schedule goes first; what it sets is looked at by the others from the next look on. Then zero, which is
-    about requests; then the metrics. The windows know nothing before the first look and across a gap between
+    about requests; then the metrics. Only one that sleeps is woken before all else: its callers wait for no
+    schedule, which may be refused. The windows know nothing before the first look and across a gap between
     two: so nothing is scaled in that was not seen to be too much for a whole window.
     """
+    if policy is not None and not current and (woken := zero.wake_sleeping(policy, observed)) is not None:
+        return woken, state
     if timetable is not None and timetable.due_from <= now:
         due = cron.due(timetable, datetime.fromtimestamp(now, UTC))
         if due:

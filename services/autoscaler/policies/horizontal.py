@@ -1,7 +1,7 @@
 """How many instances the metrics ask for: what each should show, against what they show."""
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 from services.autoscaler.policies.metrics import is_total
 from services.autoscaler.policies.model import Measured, Policy, Target
@@ -10,6 +10,8 @@ from services.autoscaler.policies.sentences import name_of
 # A metric within a tenth of its threshold changes nothing.
 TOLERANCE = 0.1
 _ROUNDING = 1e-9
+# More than anybody may have, and a number still: what a tiny threshold makes of a load may be none.
+_ENDLESS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ def recommend(
     measured. Instances that have yet to start show nothing and ask for none beside them: what counts is what
     all wanted ones, `current`, could carry. Where a metric is missing, it is no fewer than there are.
     """
-    wanted, by, most = 0, None, -1.0
+    wanted, by, most = 0, None, -inf
     measured, missing = [], []
     for target, value in zip(policy.targets, values, strict=True):
         judged = _judged(target, value, ready_now)
@@ -44,7 +46,7 @@ def recommend(
         asked = asked_for(load / target.threshold, current)
         if not total and ready_now < current and value >= target.threshold * (1 - TOLERANCE):
             asked = max(asked, current)  # those that have yet to start are needed
-        if (asked, load / target.threshold) > (wanted, most):
+        if by is None or (asked, load / target.threshold) > (wanted, most):
             wanted, by, most = asked, judged, load / target.threshold
     if missing or by is None:
         wanted = max(wanted, current)
@@ -55,7 +57,7 @@ def asked_for(instances: float, current: int) -> int:
     """Whole instances for a load that so many would carry at their threshold; `current` within a tenth."""
     if current and abs(instances / current - 1) <= TOLERANCE + _ROUNDING:
         return current
-    return ceil(instances - _ROUNDING)
+    return ceil(max(0.0, min(_ENDLESS, instances)) - _ROUNDING)
 
 
 def _judged(target: Target, value: float | None, ready: int) -> Measured:

@@ -1,7 +1,6 @@
 """Going to zero after a quiet time, and waking at the first request. Only where the policy's `min` is 0."""
 
-from math import ceil
-
+from services.autoscaler.policies.horizontal import asked_for
 from services.autoscaler.policies.metrics import is_total
 from services.autoscaler.policies.model import (
     ZERO,
@@ -48,7 +47,7 @@ def wake(policy: Policy, observed: Observed, current: int) -> Decision | None:
         by = _waiting(observed.waiting)
     elif not current and (foreign := _asked_by_others(policy, observed)):
         target, value = foreign
-        wanted = max(policy.activation, ceil(value / target.threshold))
+        wanted = max(policy.activation, asked_for(value / target.threshold, 0))
         why = f"{name_of(target)} is {number(value)} and {number(target.threshold)} is its threshold"
         by = Measured(name_of(target), value, target.threshold)
     else:
@@ -57,6 +56,13 @@ def wake(policy: Policy, observed: Observed, current: int) -> Decision | None:
     if wanted <= current:
         return None
     return Decision(wanted, f"{change(current, wanted)}: {why}", ZERO, by)
+
+
+def wake_sleeping(policy: Policy, observed: Observed) -> Decision | None:
+    """Instances for requests that wait for one that has none at all."""
+    if policy.min or observed.stopped or not observed.waiting:
+        return None
+    return wake(policy, observed, 0)
 
 
 def sleep(policy: Policy, current: int, now: float, since: float | None) -> Decision | None:
@@ -75,8 +81,8 @@ def _woken(policy: Policy, waiting: int) -> tuple[int, str]:
             "qps": target.threshold * policy.burst.window_s,
             "qps1k": target.threshold * policy.burst.window_s / 1000,
         }.get(target.metric)
-        if per_instance and not target.service and ceil(waiting / per_instance) > wanted:
-            wanted = ceil(waiting / per_instance)
+        if per_instance and not target.service and (needed := asked_for(waiting / per_instance, 0)) > wanted:
+            wanted = needed
             by = f", and {number(target.threshold)} is the threshold of {target.metric}"
     return wanted, by
 

@@ -245,6 +245,42 @@ async def test_each_policy_that_may_decide_has_decided_0_times_before_the_first_
     assert counted(board) == {(word, direction): 0 for word in words for direction in ("up", "down")}
 
 
+async def test_a_service_that_is_gone_is_forgotten_though_the_scheduler_has_left_too() -> None:
+    facts, board = Facts(), Board()
+
+    async def taken(subject: Subject, decision: Decision) -> int:
+        return decision.wanted
+
+    scaling = Autoscaling(facts, Numbers(lambda: 0.0), taken, board, clock=lambda: 1_800_000_000.0)
+    facts.take(facts_pb2.WatchResponse(full=True, services=[a_service(a_policy())]))
+    scaling.look(facts.touched())
+    facts.take(facts_pb2.WatchResponse(removed_services=["chat"]))
+    facts.connected = False
+
+    scaling.look(facts.touched())
+
+    assert not [each for each in board.samples() if each.labels]
+
+
+async def test_a_decision_that_breaks_is_not_made_again_at_once() -> None:
+    facts, board, tried = Facts(), Board(), []
+
+    async def broken(subject: Subject, decision: Decision) -> int:
+        tried.append(decision)
+        raise ValueError("this cannot be told")
+
+    scaling = Autoscaling(facts, Numbers(lambda: 0.0), broken, board, clock=lambda: 1_800_000_000.0)
+    facts.take(facts_pb2.WatchResponse(full=True, services=[a_service(a_policy(min=5))]))
+    scaling.look(facts.touched())
+    await until(lambda: bool(facts.touched()), "the decision to be over")
+
+    scaling.look(["chat"])
+
+    assert len(tried) == 1
+    await asyncio.sleep(0)
+    assert len(tried) == 1
+
+
 def a_service(policy: str) -> facts_pb2.ServiceFacts:
     ready = [facts_pb2.InstanceFacts(id=f"chat-{number}", ready=True) for number in range(2)]
     return facts_pb2.ServiceFacts(name="chat", wanted=2, instances=ready, autoscaler_json=policy)

@@ -72,6 +72,21 @@ def test_a_size_outside_of_bounds_is_brought_inside_at_once() -> None:
     assert down.metric is None
 
 
+@pytest.mark.parametrize("threshold", [1e-320, 1e-99])
+def test_a_threshold_of_next_to_nothing_asks_for_all_that_are_allowed(threshold: float) -> None:
+    assert Story(a_policy("qps", threshold), current=1).look(1.0).wanted == 100
+    waking = Story(a_policy("concurrency", threshold, min=0), current=0)
+    assert waking.look(None, waiting=1).wanted == 100
+
+
+def test_a_metric_below_zero_asks_for_none() -> None:
+    story = Story(a_policy("custom[debt]", down_s=0), current=5)
+
+    decision = story.look(-50.0)
+
+    assert (decision.wanted, decision.metric) == (1, story.said[0].measured[0])
+
+
 def test_metrics_alone_never_ask_for_none() -> None:
     assert Story(a_policy(min=0, down_s=0), current=1).look(0.0, qps=None).wanted == 1
 

@@ -1,13 +1,18 @@
 """Rules of what is asked of metrics, of what is taken as known, and of who leaves first."""
 
+import json
+import math
 from dataclasses import replace
 
+import pytest
+
+from easel.facts.v1 import facts_pb2
 from easel.metrics.v1 import metrics_pb2 as pb
 from services.autoscaler.applying import emptiest_first, request_of
-from services.autoscaler.facts import Subject
+from services.autoscaler.facts import Facts, Subject
 from services.autoscaler.observing import Numbers, observed, selectors
 from services.autoscaler.policies.model import Bounds, Decision, JobRun, Measured, Policy, Reading, Target
-from tests.support.scaling import a_policy
+from tests.support.scaling import Story, a_policy
 
 
 def a_subject(name: str = "chat", policy: Policy | None = None, wanted: int = 2) -> Subject:
@@ -77,6 +82,36 @@ def test_silence_is_zero_and_missing_is_missing() -> None:
     numbers.take(a_batch(qps=0.0))
 
     assert observed(subject, numbers.fresh()).readings == (Reading(0.0), Reading(None))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_missing(value: float) -> None:
+    numbers = Numbers(Clock())
+    numbers.take(a_batch(qps=value))
+
+    assert observed(a_subject(policy=a_policy()), numbers.fresh()).readings == (Reading(None),)
+
+
+def test_a_service_that_names_itself_beside_a_metric_means_its_own() -> None:
+    strategy = {"metricName": "concurrency", "threshold": 2, "service": "chat"}
+    facts = Facts()
+    facts.take(
+        facts_pb2.WatchResponse(
+            full=True,
+            services=[
+                facts_pb2.ServiceFacts(
+                    name="chat", autoscaler_json=json.dumps({"min": 0, "scaleStrategies": [strategy]})
+                )
+            ],
+        )
+    )
+
+    policy = facts.subjects["chat"].policy
+
+    assert policy is not None
+    assert policy.targets == (Target("concurrency", 2),)
+    # Without it, those that wait for it would count for nothing.
+    assert Story(policy, current=0).look(0.0, waiting=6).wanted == 3
 
 
 def test_numbers_that_stop_coming_are_missing_after_ten_seconds() -> None:

@@ -150,6 +150,15 @@ def test_a_stopped_service_is_not_started_by_its_schedule() -> None:
     assert decision.jobs[0].message.endswith("the service is stopped")
 
 
+def test_requests_that_wait_for_one_that_sleeps_wake_it_before_its_schedule_runs() -> None:
+    story = a_story(MORNING, at="2026-06-01T08:00:00", current=0, policy=a_policy(min=0))
+
+    woken, scheduled = story.look(0.0, waiting=1), story.look(0.0, waiting=1, ready=0)
+
+    assert (woken.policy, woken.wanted, woken.jobs) == ("zero", 1, ())
+    assert (scheduled.policy, scheduled.wanted) == ("timed", 5)
+
+
 def test_jobs_of_the_same_moment_are_carried_out_in_order() -> None:
     story = a_story(MORNING, a_job("more", "0 0 8 * * *", 7), at="2026-06-01T08:00:01")
 
