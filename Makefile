@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 TESTS ?= tests
+WORKERS ?= --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 BENCH ?=
 ARGS ?=
 SOURCES := services libs cli sdk tests bench examples
@@ -77,7 +78,7 @@ down: setup ## Stop the Easel that `make up` or `make demo` started, and everyth
 
 .PHONY: test
 test: setup ## Run the tests; those that need a part this machine lacks are skipped and say so
-	@$(BIN)/pytest $(TESTS) $(ARGS)
+	@$(BIN)/pytest $(WORKERS) $(TESTS) $(ARGS)
 
 .PHONY: test-all
 test-all: ## Run the tests and fail where a part (Docker Engine, PostgreSQL...) is missing

@@ -1,7 +1,10 @@
-"""Which tests run here: the one place that decides whether a part a test needs is available.
+"""Which tests run here, and which of them beside each other.
 
-A test names its part with a marker (`@pytest.mark.docker`). Where the part is missing the test is skipped
-with the reason; where EASEL_TEST_REQUIRE names the part (or says `all`), it fails instead.
+A test names the part it needs with a marker (`@pytest.mark.docker`). Where the part is missing the test is
+skipped with the reason; where EASEL_TEST_REQUIRE names the part (or says `all`), it fails instead.
+
+In a run on several processes (`make test`), the tests of a file stay in one process and share what they
+started. So do all files that use Docker Engine: what one leaves behind on it must not be another's.
 """
 
 import os
@@ -107,6 +110,13 @@ def pytest_configure(config: pytest.Config) -> None:
     _required()
     for part in PARTS:
         config.addinivalue_line("markers", f"{part.name}: needs {part.needs}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    on_engine = {item.path for item in items if any(map(item.get_closest_marker, ("docker", "compose")))}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("engine" if item.path in on_engine else str(item.path)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -5,7 +5,6 @@ import json
 import socket
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from easel_sdk import Easel
 from tests.e2e.services import TOKEN, a_process_service
 from tests.support.embedded import EmbeddedEasel, done, embedded_easel
-from tests.support.free_ports import free_port
+from tests.support.free_ports import free_range
 from tests.support.further_agent import FurtherAgent, further_agent
 from tests.support.load import steady_load
 from tests.support.waiting import until
@@ -44,19 +43,6 @@ def own(easel: EmbeddedEasel) -> Iterator[FurtherAgent]:
     """A dedicated node with room for two instances."""
     with further_agent(easel, "own", free_range(2), 2, resource_group="gpu_pool") as agent:
         yield agent
-
-
-def free_range(count: int) -> int:
-    """The first of so many ports that follow each other and are free."""
-    while True:
-        first = free_port()
-        with ExitStack() as held:
-            try:
-                for port in range(first, first + count):
-                    held.enter_context(socket.create_server(("127.0.0.1", port)))
-            except (OSError, OverflowError):
-                continue
-            return first
 
 
 def create(

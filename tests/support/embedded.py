@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from easel_sdk.context import Context, read_contexts
-from tests.support.free_ports import free_port
+from tests.support.free_ports import agent_ports, free_port
 
 EASEL = Path(sys.executable).with_name("easel")
 
@@ -27,9 +27,14 @@ class EmbeddedEasel:
 
     def easel(self, *arguments: str, within: float = 90.0) -> subprocess.CompletedProcess[str]:
         """Runs one `easel` command to its end."""
+        own = {
+            "EASEL_CONTEXT": str(self._context_file),
+            "EASEL_AGENT_FIRST_PORT": str(agent_ports()[0]),
+            "EASEL_AGENT_LAST_PORT": str(agent_ports()[-1]),
+        }
         return subprocess.run(
             [EASEL, *arguments],
-            env={**os.environ, "EASEL_CONTEXT": str(self._context_file), "NO_COLOR": "1", "COLUMNS": "200"},
+            env={**os.environ, **own, "NO_COLOR": "1", "COLUMNS": "200"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

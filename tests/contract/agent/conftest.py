@@ -1,7 +1,6 @@
 """The runtimes that the contract is held against."""
 
 import asyncio
-import random
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ from services.agent.runtime.port import Runtime
 from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
 from services.agent.runtime.venvs import Venvs
 from services.agent.settings import Settings, handed_on, own_environment
+from tests.support.free_ports import some_agent_ports
 from tests.support.runtime_stage import Stage
 from tests.support.s3_server import S3Server
 from tests.support.storage_stage import Node
@@ -27,11 +27,11 @@ IMAGE = "python:3.11-slim"
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     prefix = f"t{secrets.token_hex(4)}"
 
-    first = random.randrange(10_000, 19_000, 100)
+    ports = some_agent_ports()
 
     def processes() -> Runtime:
         settings = ProcessSettings(
-            tmp_path / "instances", "127.0.0.1", range(first, first + 100), handed_on(), log_bytes=1 << 20
+            tmp_path / "instances", "127.0.0.1", ports, handed_on(), log_bytes=1 << 20
         )
         venvs = Venvs(tmp_path / "venvs", Settings().python, own_environment())
         return ProcessRuntime(settings, venvs)

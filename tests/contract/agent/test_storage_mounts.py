@@ -1,7 +1,6 @@
 """What instances of either runtime see of object stores, repositories and directories of the host."""
 
 import asyncio
-import random
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +20,7 @@ from services.agent.runtime.venvs import Venvs
 from services.agent.settings import Settings, handed_on, own_environment
 from services.agent.storage.sources import GitSource, ImageSource, NfsSource
 from tests.contract.agent.conftest import IMAGE, remove_shared
+from tests.support.free_ports import some_agent_ports
 from tests.support.git_server import GitServer
 from tests.support.runtime_stage import Stage
 from tests.support.s3_server import S3Server
@@ -40,11 +40,11 @@ def node(tmp_path: Path) -> Iterator[Node]:
 async def stored(request: pytest.FixtureRequest, node: Node, tmp_path: Path) -> AsyncIterator[Stage]:
     """A stage whose runtime has the storage of the node."""
     prefix = f"t{secrets.token_hex(4)}"
-    first = random.randrange(10_000, 19_000, 100)
+    ports = some_agent_ports()
 
     def processes() -> Runtime:
         settings = ProcessSettings(
-            tmp_path / "instances", "127.0.0.1", range(first, first + 100), handed_on()
+            tmp_path / "instances", "127.0.0.1", ports, handed_on()
         )
         venvs = Venvs(tmp_path / "venvs", Settings().python, own_environment())
         return ProcessRuntime(settings, venvs, node.storage)

@@ -1,7 +1,6 @@
 """An agent as a process of its own, and a scheduler for it."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from services.agent.runtime.process_runtime import ProcessRuntime, ProcessSettings
 from services.agent.runtime.venvs import Venvs
 from tests.support.fake_scheduler_link import FakeScheduler, listening
+from tests.support.free_ports import some_agent_ports
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,16 +23,15 @@ class AgentProcess:
 
     def __init__(self, directory: Path, port: int) -> None:
         self.directory, self.log = directory, directory.parent / "agent.log"
-        # Other agents of this host choose from the default range.
-        self.first_port = random.randrange(10_000, 19_000, 100)
+        self.ports = some_agent_ports()
         self._environment = {
             **os.environ,
             "EASEL_AGENT_SCHEDULER": f"127.0.0.1:{port}",
             "EASEL_AGENT_JOIN_TOKEN": "let-me-in",
             "EASEL_AGENT_NODE": "n1",
             "EASEL_AGENT_DATA_DIR": str(directory),
-            "EASEL_AGENT_FIRST_PORT": str(self.first_port),
-            "EASEL_AGENT_LAST_PORT": str(self.first_port + 99),
+            "EASEL_AGENT_FIRST_PORT": str(self.ports[0]),
+            "EASEL_AGENT_LAST_PORT": str(self.ports[-1]),
             "EASEL_AGENT_HEARTBEAT_EVERY": "0.3",
             "EASEL_AGENT_ACT_ALONE_AFTER": "0.5",
             "EASEL_AGENT_BUCKETS": f'{{"models": "{directory.parent / "models"}"}}',

@@ -254,7 +254,7 @@ async def test_heartbeats_carry_what_the_node_offers(scheduler: FakeScheduler, a
     inventory = scheduler.heartbeats[-1].inventory
     assert inventory.capacity.cpu_milli >= 1000
     assert inventory.runtime == common.RUNTIME_PROCESS
-    assert (inventory.first_port, inventory.last_port) == (agent.first_port, agent.first_port + 99)
+    assert (inventory.first_port, inventory.last_port) == (agent.ports[0], agent.ports[-1])
     assert inventory.gpus or inventory.gpu_note
 
 
