@@ -31,16 +31,35 @@ class Desk:
         self._workload, self._posted = workload, posted
 
     def inlet(self, identify: Identify) -> Callable[[], asyncio.Protocol]:
-        """What makes the protocol of each connection of one listening socket."""
+        """What makes the protocol of each connection of one listening socket.
+
+        Where there are too many, the oldest that asks nothing makes room: no program shuts others out.
+        """
+        busy: set[web.RequestHandler] = set()
 
         async def answer(request: web.BaseRequest) -> web.Response:
+            busy.add(request.protocol)
             try:
                 return web.json_response({"accepted": await self._take(request, identify)})
             except NotTaken as refused:
                 return web.json_response({"error": str(refused)}, status=refused.status)
+            finally:
+                busy.discard(request.protocol)
 
         server = web.Server(answer, access_log=None, keepalive_timeout=30.0)
-        return lambda: server() if len(server.connections) < _MOST_CONNECTIONS else _Closed()
+
+        def accept() -> asyncio.Protocol:
+            # What was told to close, and is not gone yet, has no transport.
+            there = [each for each in server.connections if each.transport is not None]
+            if len(there) < _MOST_CONNECTIONS:
+                return server()
+            idle = next((each for each in there if each not in busy), None)
+            if idle is None:
+                return _Closed()
+            idle.force_close()
+            return server()
+
+        return accept
 
     async def _take(self, request: web.BaseRequest, identify: Identify) -> int:
         """How many values were taken. Raises NotTaken."""
