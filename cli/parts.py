@@ -7,16 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 from libs.domain.errors import EaselError
+from libs.lifecycle import wait_until_any
 
 Run = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
 
 
 @dataclass
 class Part:
-    """One service. `load` may be slow: it imports the service and gives its `run(stop, ready)`."""
+    """One service. `load` may be slow: it imports the service and gives its `run(stop, ready)`.
+
+    `after` is what it dials: given a moment to be ready before this one is loaded, else done without.
+    """
 
     name: str
     load: Callable[[], Run]
+    after: "Part | None" = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
@@ -28,6 +33,8 @@ class Patience:
 
     start: timedelta = timedelta(seconds=60)
     stop: timedelta = timedelta(seconds=40)
+    # For what is dialled: a call that finds nobody there waits before it is tried again.
+    moment: timedelta = timedelta(seconds=1)
 
 
 async def run_parts(
@@ -46,7 +53,7 @@ async def run_parts(
     loading = asyncio.Lock()
     asked = asyncio.create_task(_set(stop))
     for part in starting:
-        part.task = asyncio.create_task(_lead(part, loading), name=part.name)
+        part.task = asyncio.create_task(_lead(part, loading, patience), name=part.name)
     try:
         if await _all_ready(starting, asked, patience):
             await ready()
@@ -61,8 +68,10 @@ async def run_parts(
         raise EaselError(f"the {failed[0].name} ended by itself")
 
 
-async def _lead(part: Part, loading: asyncio.Lock) -> None:
+async def _lead(part: Part, loading: asyncio.Lock, patience: Patience) -> None:
     async with loading:
+        if part.after is not None:
+            await wait_until_any(patience.moment, part.after.ready, part.stop)
         run = await asyncio.to_thread(part.load)
     await run(part.stop, part.ready)
 

@@ -101,26 +101,29 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
 
 
 async def _run(wish: Wish, ready: Callable[[], None]) -> None:
-    # They find each other by dialling. The gateway goes first: its Envoy starts while the others load.
-    gateway, scheduler, agent, metrics, autoscaler = (
-        Part(name, partial(_loaded, load, wish))
+    # They find each other by dialling, all of them the scheduler. The gateway is the next: its Envoy starts
+    # while the others load.
+    scheduler = Part("scheduler", partial(_loaded, _scheduler, wish))
+    gateway, agent, metrics, autoscaler = (
+        Part(name, partial(_loaded, load, wish), after=scheduler)
         for name, load in (
             ("gateway", _gateway),
-            ("scheduler", _scheduler),
             ("agent", _agent),
             ("metrics", _metrics),
             ("autoscaler", _autoscaler),
         )
     )
 
+    joined = asyncio.create_task(_node_joined(wish, after=(scheduler.ready, agent.ready)))
+
     async def all_ready() -> None:
-        await _node_joined(wish)
+        await joined
         ready()
 
     log_keeper = asyncio.create_task(_keep_log_bounded(wish.data_dir))
     try:
         await run_parts(
-            starting=(gateway, scheduler, agent, metrics, autoscaler),
+            starting=(scheduler, gateway, agent, metrics, autoscaler),
             # Metrics hears of the last requests from the gateway; who decides ends before who carries out.
             stopping=(autoscaler, agent, gateway, metrics, scheduler),
             stop=stop_requested(),
@@ -129,6 +132,7 @@ async def _run(wish: Wish, ready: Callable[[], None]) -> None:
         )
     finally:
         log_keeper.cancel()
+        joined.cancel()
 
 
 async def _keep_log_bounded(data_dir: Path) -> None:
@@ -137,8 +141,10 @@ async def _keep_log_bounded(data_dir: Path) -> None:
         bound_log(data_dir)
 
 
-async def _node_joined(wish: Wish) -> None:
-    """Returns when there is a node to place instances on. Raises `EaselError` when none comes."""
+async def _node_joined(wish: Wish, after: Sequence[asyncio.Event]) -> None:
+    """Returns when there is a node to place instances on. Raises `EaselError` when none comes in time."""
+    for each in after:
+        await each.wait()
     from easel_sdk.aio import AsyncEasel
 
     async with AsyncEasel(wish.scheduler, _admin_token(wish)) as easel:

@@ -44,6 +44,39 @@ async def test_parts_are_ended_in_the_given_order() -> None:
     assert was_ready and ended == ["third", "second", "first"]
 
 
+async def test_a_part_is_loaded_once_the_one_that_it_dials_is_ready() -> None:
+    seen: list[bool] = []
+    ended: list[str] = []
+    scheduler = a_part("scheduler", ended)
+
+    def load() -> Run:
+        seen.append(scheduler.ready.is_set())
+        return a_part("agent", ended).load()
+
+    await run_until_ready(scheduler, Part("agent", load, after=scheduler))
+
+    assert seen == [True] and ended == ["agent", "scheduler"]
+
+
+async def test_a_part_does_not_depend_on_the_one_that_it_dials() -> None:
+    begun = asyncio.Event()
+
+    async def gets_ready_late(stop: asyncio.Event, ready: asyncio.Event) -> None:
+        await begun.wait()
+        ready.set()
+        await stop.wait()
+
+    async def run(stop: asyncio.Event, ready: asyncio.Event) -> None:
+        begun.set()
+        ready.set()
+        await stop.wait()
+
+    scheduler = Part("scheduler", lambda: gets_ready_late)
+    short = Patience(start=timedelta(seconds=5), moment=timedelta(seconds=0.05))
+
+    assert await run_until_ready(scheduler, Part("agent", lambda: run, after=scheduler), patience=short)
+
+
 async def test_a_part_that_fails_ends_the_others_and_says_which_one_it_was() -> None:
     ended: list[str] = []
     broken = a_part("gateway", ended, failing=Unavailable("cannot listen on 127.0.0.1:1"))
