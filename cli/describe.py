@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.gateway_views import gateway_state
+from cli.instance_views import apart_text, instance_columns
 from cli.mounts import mounts
 from cli.output import facts, out, put, table
 from cli.phases import readiness
 from cli.plans import plan_text, rollout_text
+from cli.resource_texts import labels_text
 from cli.session import listed
 from cli.traffic_views import traffic_text
-from cli.views import EVENTS, apart_text, instance_columns, labels_text
+from cli.views import EVENTS
 from cli.writing import calling
 from easel_sdk.errors import NotFound
 from easel_sdk.types import Event, Gateway, Instance, RolloutPhase, SafetyLock, Service

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from cli.output import Columns, age
 from cli.quantities import length_text, share_text
-from cli.views import labels_text
+from cli.resource_texts import labels_text
 from easel_sdk.types import (
     ComparedPair,
     Comparison,

@@ -23,7 +23,7 @@ def ls(
     output: Output = Format.TABLE,
 ) -> None:
     """List the GPUs of the nodes, and whether instances are placed on them."""
-    from cli.views import GPUS
+    from cli.node_views import GPUS
 
     async def work(easel: "AsyncEasel") -> "list[tuple[str, Gpu]]":
         nodes = [await easel.nodes.get(node)] if node else await listed(easel.nodes.list())

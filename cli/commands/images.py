@@ -109,7 +109,7 @@ def ls(output: Output = Format.TABLE) -> None:
 
 
 def _show(pulls: "list[ImagePull]", output: Format) -> None:
-    from cli.views import PULLS
+    from cli.node_views import PULLS
 
     if output is not Format.TABLE:
         return dump(pulls, output)

@@ -23,7 +23,7 @@ Why = Annotated[str, typer.Option("--why", help="The reason to keep with the ins
 @instances.command("desc")
 def desc(name: Name, output: Output = Format.TABLE) -> None:
     """Describe one instance: where it is, what it is busy with, how its last run ended."""
-    from cli.views import instance_lines
+    from cli.instance_views import instance_lines
 
     instance = with_easel(lambda easel: easel.instances.get(name), "instance desc")
     dump(instance, output) if output is not Format.TABLE else put(facts(instance_lines(instance)))

@@ -26,7 +26,7 @@ def w(
             await easel.services.get(service)
         return found
 
-    from cli.views import instance_columns
+    from cli.instance_views import instance_columns
 
     found = with_easel(work, "w")
     show_rows(found, output, instance_columns(found), f"{service or 'Easel'} has no instance")

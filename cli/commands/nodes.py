@@ -21,7 +21,7 @@ def ls(
     output: Output = Format.TABLE,
 ) -> None:
     """List the nodes."""
-    from cli.views import NODES
+    from cli.node_views import NODES
 
     found = with_easel(lambda easel: listed(easel.nodes.list(resource_group=group)), "node ls")
     show_rows(
@@ -35,7 +35,7 @@ def desc(name: Name, output: Output = Format.TABLE) -> None:
     node = with_easel(lambda easel: easel.nodes.get(name), "node desc")
     if output is not Format.TABLE:
         return dump(node, output)
-    from cli.views import node_lines
+    from cli.node_views import node_lines
 
     return put(facts(node_lines(node)))
 

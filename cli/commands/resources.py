@@ -21,7 +21,7 @@ class Kind(StrEnum):
 @resources.command("ls")
 def ls(output: Output = Format.TABLE) -> None:
     """List the resource groups."""
-    from cli.views import RESOURCE_GROUPS
+    from cli.node_views import RESOURCE_GROUPS
 
     found = with_easel(lambda easel: listed(easel.resource_groups.list()), "resource ls")
     show_rows(found, output, RESOURCE_GROUPS, "no resource group")
@@ -30,7 +30,7 @@ def ls(output: Output = Format.TABLE) -> None:
 @resources.command("desc")
 def desc(name: Name, output: Output = Format.TABLE) -> None:
     """Describe one resource group and its nodes."""
-    from cli.views import NODES, RESOURCE_GROUPS
+    from cli.node_views import NODES, RESOURCE_GROUPS
 
     group = with_easel(lambda easel: easel.resource_groups.get(name), "resource desc")
     if output is not Format.TABLE:

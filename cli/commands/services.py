@@ -58,7 +58,7 @@ def ls(
     output: Output = Format.TABLE,
 ) -> None:
     """List services."""
-    from cli.views import service_columns
+    from cli.service_views import service_columns
 
     wanted = pairs(labels or [], "KEY=VALUE")
 

@@ -81,7 +81,7 @@ def versions(name: Name, output: Output = Format.TABLE) -> None:
     if output is not Format.TABLE:
         rows = [{**plain(each.version), "in_force": each.in_force, "stable": each.stable} for each in found]
         return dump(rows, output)
-    from cli.views import VERSIONS
+    from cli.service_views import VERSIONS
 
     return show_rows(found, output, VERSIONS, f"{name} has no version")
 
