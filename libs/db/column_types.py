@@ -1,10 +1,11 @@
 """How the domain's values are kept in columns, the same on SQLite and PostgreSQL."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
 
 from sqlalchemy import JSON, DateTime, Dialect, String, Text, TypeDecorator
 
@@ -75,7 +76,7 @@ class Labels(TypeDecorator[Mapping[str, str]]):
 
 
 class Values(TypeDecorator[tuple[Any, ...]]):
-    """A tuple of plain dataclasses, as a JSON list of objects."""
+    """A tuple of plain dataclasses, as a JSON list of objects. They may hold times, and tuples of others."""
 
     impl = JSON
     cache_ok = True
@@ -85,7 +86,39 @@ class Values(TypeDecorator[tuple[Any, ...]]):
         self.of = of
 
     def process_bind_param(self, value: tuple[Any, ...] | None, dialect: Dialect) -> list[Any]:
-        return [asdict(each) for each in value or ()]
+        return [_plain(each) for each in value or ()]
 
     def process_result_value(self, value: list[Any] | None, dialect: Dialect) -> tuple[Any, ...]:
-        return tuple(self.of(**each) for each in value or ())
+        return tuple(_built(self.of, each) for each in value or ())
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a field."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(getattr(value, name)) for name in _hints(type(value))}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+
+
+def _built(kind: Any, value: Any) -> Any:
+    """The field of that kind again."""
+    if isinstance(value, dict):
+        fields = {name: _built(hint, value[name]) for name, hint in _to_build(kind).items() if name in value}
+        return kind(**{**value, **fields})
+    if isinstance(value, list):
+        return tuple(_built(get_args(kind)[0], each) for each in value)
+    return value if value is None else datetime.fromisoformat(value)
+
+
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    """The fields with their types."""
+    return get_type_hints(kind)
+
+
+@cache
+def _to_build(kind: Any) -> Mapping[str, Any]:
+    """The fields that are not in JSON what they are here: times, and tuples."""
+    timely = (datetime, datetime | None)
+    return {n: hint for n, hint in _hints(kind).items() if hint in timely or get_origin(hint) is tuple}

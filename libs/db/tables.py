@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, Float, Index, Table
 
 from libs.db.column_types import Labels, Moment, Tuple, Values, Word
 from libs.db.columns import flag, key, metadata, number, text
-from libs.domain.scaling import StartPhase
+from libs.domain.scaling import PolicyBefore, StartPhase
 from libs.domain.states import (
     EventKind,
     InstanceState,
@@ -72,6 +72,7 @@ rollouts = Table(
     Column("stepped_at", Moment),
     Column("finished_at", Moment),
     text("because"),
+    Column("policies_before", Values(PolicyBefore), nullable=False),
     number("revision"),
 )
 

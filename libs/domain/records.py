@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from libs.domain.scaling import StartPhase
+from libs.domain.scaling import PolicyBefore, StartPhase
 from libs.domain.states import (
     EventKind,
     InstanceState,
@@ -112,6 +112,8 @@ class Rollout:
     stepped_at: datetime | None = None
     finished_at: datetime | None = None
     because: str = ""
+    # The policies that it took the place of.
+    policies_before: tuple[PolicyBefore, ...] = ()
     revision: int = 0
 
 

@@ -50,6 +50,22 @@ class Cronscaler:
 
 
 @dataclass(frozen=True)
+class PolicyBefore:
+    """What an update took the place of, for the way back; without `policy_json` there was nothing.
+
+    `key` is "autoscaler" or "cronScaler". What the update brought was set at `brought_at`, None where it
+    brought nothing: a policy that is another one by now was set since.
+    """
+
+    key: str
+    brought_at: datetime | None = None
+    policy_json: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    jobs: tuple[CronJobState, ...] = ()
+
+
+@dataclass(frozen=True)
 class Usage:
     """One instance held its resources on one node from `begin` up to and without `end`. Never changed.
 

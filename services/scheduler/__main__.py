@@ -40,7 +40,7 @@ from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.questions import Questions
 from services.scheduler.routes.servicer import Listeners
 from services.scheduler.routes.table import RoutesTable
-from services.scheduler.scaling.begin import with_policies
+from services.scheduler.scaling.by_version import with_policies
 from services.scheduler.scaling.waiting import WaitingRequests
 from services.scheduler.scaling.waking import Wakes
 from services.scheduler.secrets.opening import opened_vault

@@ -28,7 +28,7 @@ from services.scheduler.ledger import Decision, Ledger
 from services.scheduler.masking import masked
 from services.scheduler.rollout.begin import Action, PlanAsked
 from services.scheduler.scaling.apply import refuse_unknown_instances
-from services.scheduler.scaling.begin import first_size, scaled_by_hand
+from services.scheduler.scaling.sizes import first_size, scaled_by_hand
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World
 

@@ -25,8 +25,8 @@ from services.scheduler.pointer import pointed_at
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout, version_before
 from services.scheduler.rollout.situation import update_of
 from services.scheduler.rollout.staging import kept
-from services.scheduler.scaling.begin import size_asked
 from services.scheduler.scaling.history import BY_HAND, Cause, scaled
+from services.scheduler.scaling.sizes import size_asked
 from services.scheduler.world import World
 
 NO_EFFECT = "plan: no instance is replaced, so it has no effect"

@@ -1,11 +1,11 @@
 """What is kept of how a service changes its size: read, set, moved and removed. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from libs.domain.scaling import Autoscaler, CronJobState, Cronscaler
 from libs.spec import cron, parse_autoscaler, parse_cronscaler
@@ -13,6 +13,10 @@ from libs.spec.autoscaler import Autoscaler as AutoscalerSpec
 from libs.spec.autoscaler import CronScaler as CronscalerSpec
 from libs.spec.autoscaler import ScaleJob
 from services.scheduler.world import World
+
+Policy: TypeAlias = Autoscaler | Cronscaler
+# The two kinds of policies, by their keys of service.json.
+AUTOSCALER, CRONSCALER = "autoscaler", "cronScaler"
 
 # No schedule rests for longer than this.
 _LONGEST_REST = timedelta(days=366)
@@ -34,6 +38,11 @@ def autoscaler_of(world: World, service: str) -> AutoscalerSpec | None:
     """The policy in force of a service."""
     record = world.autoscalers.get(service)
     return autoscaler_read(record.policy_json) if record is not None else None
+
+
+def policy_of(world: World, service: str, key: str) -> Policy | None:
+    """The record of a service's policy of one kind."""
+    return world.autoscalers.get(service) if key == AUTOSCALER else world.cronscalers.get(service)
 
 
 def may_sleep(world: World, service: str) -> bool:
@@ -61,15 +70,17 @@ def cronscaler_record(
         return Cronscaler(service, text, now, now, _begun(scaler))
     if known.policy_json == text:
         return known
+    return replace(known, policy_json=text, updated_at=now, jobs=with_states(_begun(scaler), scaler, known))
+
+
+def with_states(
+    jobs: Sequence[CronJobState], scaler: CronscalerSpec, known: Cronscaler
+) -> tuple[CronJobState, ...]:
+    """The jobs of a schedule, each with the state that `known` has of the very same job."""
     before = {job.name: job for job in cronscaler_read(known.policy_json).scale_jobs}
     states = {state.name: state for state in known.jobs if state.name in before}
-    kept = {
-        job.name: states[job.name]
-        for job in scaler.scale_jobs
-        if job.name in states and before[job.name] == job
-    }
-    jobs = tuple(kept.get(state.name, state) for state in _begun(scaler))
-    return replace(known, policy_json=text, updated_at=now, jobs=jobs)
+    same = {job.name for job in scaler.scale_jobs if before.get(job.name) == job}
+    return tuple(states.get(each.name, each) if each.name in same else each for each in jobs)
 
 
 def moved(record: Autoscaler, least: int, most: int) -> Autoscaler:
@@ -98,6 +109,11 @@ def in_words(scaler: AutoscalerSpec) -> str:
     named = " and ".join(f"{each.metric_name} {each.threshold:g}" for each in scaler.thresholds)
     bounds = f"{scaler.min} to {scaler.max} instances"
     return f"{bounds}, by {named}" if named else bounds
+
+
+def jobs_in_words(scaler: CronscalerSpec) -> str:
+    """Such as "morning to 10, evening to 2"."""
+    return ", ".join(f"{job.name} to {job.target_size}" for job in scaler.scale_jobs)
 
 
 def _begun(scaler: CronscalerSpec) -> tuple[CronJobState, ...]:

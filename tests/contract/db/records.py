@@ -18,6 +18,7 @@ from libs.domain.records import (
     ServiceVersion,
     Token,
 )
+from libs.domain.scaling import CronJobState, PolicyBefore
 from libs.domain.states import (
     EventKind,
     InstanceState,
@@ -71,6 +72,12 @@ ROLLOUT = Rollout(
     stepped_at=NOW,
     finished_at=NOW,
     because="version 2 failed: web-1: exited with code 3",
+    policies_before=(
+        PolicyBefore("autoscaler", NOW),
+        PolicyBefore(
+            "cronScaler", None, '{"ScaleJobs":[]}', NOW, NOW, (CronJobState("day", "Failed", "w", 9),)
+        ),
+    ),
 )
 FENCE = GpuFence("n1", "GPU-1", "GpuXid", "XID 79: it fell off the bus", NOW, 3, NOW)
 SECRET = Secret("registry", ("password", "user"), "gAAAA", NOW, NOW)

@@ -9,6 +9,7 @@ down_revision = "0003"
 
 def upgrade() -> None:
     op.add_column("services", sa.Column("leave_first", sa.JSON(), nullable=False, server_default="[]"))
+    op.add_column("rollouts", sa.Column("policies_before", sa.JSON(), nullable=False, server_default="[]"))
     for name in ("resource_group", "pool", "instance_type"):
         op.add_column("instances", sa.Column(name, sa.Text(), nullable=False, server_default=""))
     op.add_column("instances", sa.Column("price", sa.Float(), nullable=False, server_default="0"))

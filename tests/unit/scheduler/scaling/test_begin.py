@@ -15,16 +15,14 @@ from libs.spec import parse_service
 from services.scheduler.admin.cloning import cloned
 from services.scheduler.admin.specs import accept
 from services.scheduler.scaling.begin import (
-    first_size,
     remove_autoscaler,
     remove_cronscaler,
-    scaled_by_hand,
     set_autoscaler,
     set_cronscaler,
-    size_asked,
-    with_policies,
 )
+from services.scheduler.scaling.by_version import with_policies
 from services.scheduler.scaling.policies import may_sleep
+from services.scheduler.scaling.sizes import first_size, scaled_by_hand, size_asked
 from services.scheduler.world import World
 from tests.support.builders import NOON, a_service, a_spec, a_version, a_world, at
 
