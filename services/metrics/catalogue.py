@@ -119,7 +119,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "easel_custom",
         _G,
         (*_INSTANCE, "name", "tags"),
-        "What programs post; tags as key=value, separated by commas.",
+        "What programs post; tags as key=value, separated by commas; one within a tag is written \\,.",
     ),
     # GPUs.
     Metric("easel_gpu_utilization_ratio", _G, _GPU, "Share of the time in which a kernel ran, 0 to 1."),

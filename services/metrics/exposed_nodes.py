@@ -71,11 +71,16 @@ def _instances(store: Store) -> dict[str, Rows]:
 def _custom(store: Store, labels: Labels) -> Iterator[Row]:
     since = store.now() - VALID_FOR_S
     for series in list(store.custom.all()):
-        at, value = series.points[-1]
+        at, value = series.points.newest
         words = labels.get(series.instance)
         if at > since and words is not None:
-            tags = ",".join(f"{tag}={text}" for tag, text in series.tags)
-            yield (*words, escaped(series.name), escaped(tags)), value
+            yield (*words, escaped(series.name), escaped(",".join(map(_tag, series.tags)))), value
+
+
+def _tag(tag: tuple[str, str]) -> str:
+    """A comma of its own is told from those between tags: no two series read alike."""
+    name, text = tag
+    return f"{name}={text}".replace("\\", "\\\\").replace(",", "\\,")
 
 
 def _gpus(store: Store) -> dict[str, Rows]:

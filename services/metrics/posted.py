@@ -36,7 +36,7 @@ def posted(
         asked = wants(series.service if kind is Kind.SERVICE else series.instance)
         if value is not None and asked and of_service in ("", series.service):
             by_instance.setdefault((series.service, series.instance), []).append(
-                (value, series.points[-1][0])
+                (value, series.points.newest[0])
             )
     of = {key: _mean(values) for key, values in by_instance.items()}
     if kind is Kind.INSTANCE:

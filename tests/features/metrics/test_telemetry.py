@@ -95,7 +95,7 @@ async def test_a_stream_of_reports_fills_the_store(store: Store, tmp_path: Path)
     assert newest(store, "connections") == 4
     assert store.gpu_states["GPU-0"].xids == {79: 2}
     [posted] = store.custom.of("i-1")
-    assert (posted.name, posted.tags, posted.points[0][1]) == ("tokens", (("model", "a"),), 5.5)
+    assert (posted.name, posted.tags, posted.points.newest[1]) == ("tokens", (("model", "a"),), 5.5)
     [part] = store.components.all()
     assert (part.component, part.samples[0].value) == ("gateway", 9)
 

@@ -134,6 +134,18 @@ async def test_labels_may_hold_any_text() -> None:
     assert found == [AWKWARD]
 
 
+async def test_tags_that_would_read_alike_are_told_apart() -> None:
+    store = a_store()
+    post = store.custom.take
+    post("echo", "echo-1", "tokens", {"model": "a,size=1"}, 3.0, 999.0)
+    post("echo", "echo-1", "tokens", {"model": "a", "size": "1"}, 4.0, 999.0)
+
+    found = await told(store)
+
+    tags = {dict(labels)["tags"]: value for (name, labels), value in found.items() if name == "easel_custom"}
+    assert tags == {"model=a\\,size=1": 3.0, "model=a,size=1": 4.0}
+
+
 async def test_what_a_service_asks_for_is_told_of_each_instance() -> None:
     samples = await told(a_store())
 

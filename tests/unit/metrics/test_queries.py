@@ -3,6 +3,7 @@
 import pytest
 
 from easel.facts.v1 import facts_pb2 as facts
+from services.metrics.custom import Points
 from services.metrics.measures import Kind, parse_measure
 from services.metrics.queries import Asked, numbers, step_for
 from services.metrics.reading import Look
@@ -197,6 +198,17 @@ def test_a_program_that_posts_ever_new_tags_is_heard_with_those_of_the_last_minu
     post("llm", "a", "tokens", {"user": "new"}, 7, stage.now)
 
     assert stage.asks("custom[tokens]") == {"llm": 7} == stage.asks("custom[tokens]@user[new]")
+
+
+def test_of_a_custom_metric_the_newest_300_values_are_kept() -> None:
+    points = Points()
+    for second in range(1_000):
+        points.add(float(second), second / 2)
+
+    kept = list(points.newest_first())
+
+    assert kept[0] == points.newest == (999.0, 499.5)
+    assert (len(kept), kept[-1]) == (300, (700.0, 350.0))
 
 
 def test_custom_metrics_are_means_over_instances_that_posted_in_the_last_minute(stage: Stage) -> None:
