@@ -5,7 +5,7 @@ Records as those of `libs/domain/records.py`. Policies are canonical JSON in the
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,10 @@ class StartPhase:
 
     name: str
     seconds: float
+
+
+# When policies were set that an upgrade took out of documents, until the first start has read them.
+UNREAD = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from services.scheduler.routes.questions import Questions
 from services.scheduler.routes.servicer import Listeners
 from services.scheduler.routes.table import RoutesTable
 from services.scheduler.scaling.by_version import with_policies
+from services.scheduler.scaling.upgrade import policies_read
 from services.scheduler.scaling.waiting import WaitingRequests
 from services.scheduler.scaling.waking import Wakes
 from services.scheduler.secrets.opening import opened_vault
@@ -62,8 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         store = await owned.enter_async_context(open_store(settings.database_url))
         ledger = Ledger(store, World(await store.load()), partial(_amended, now))
         await _ensure_foundations(ledger, settings)
-        await _place_anew(ledger)
-        await ledger.change(partial(counted_from, now=now()))
+        await _take_over(ledger)
         vault = await opened_vault(ledger, settings.keys_for_secrets, settings.secrets_key, now)
         pulls = PullStates(started_at=now())
 
@@ -171,13 +171,16 @@ async def _ensure_foundations(ledger: Ledger, settings: Settings) -> None:
         await ensure_token_file(ledger, settings.autoscaler_token_file, "autoscaler", TokenRole.ADMIN, now)
 
 
-async def _place_anew(ledger: Ledger) -> None:
-    """What a release without groups and gateways has stored joins those that it names."""
+async def _take_over(ledger: Ledger) -> None:
+    """What earlier releases have stored: policies are read, services join the groups and gateways that they
+    name, and usage is counted from now on."""
+    await ledger.change(partial(policies_read, now=now()))
     for name in misplaced(ledger.world):
         try:
             await ledger.change(partial(placed_anew, name=name, now=now()))
         except InvalidSpec as refused:
             log.warning("a service stays where it is", extra={"service": name, "why": str(refused)})
+    await ledger.change(partial(counted_from, now=now()))
 
 
 async def _end_when_fenced(ledger: Ledger, stop: asyncio.Event) -> None:

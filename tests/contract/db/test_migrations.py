@@ -1,23 +1,32 @@
 """The migrations lead from nothing to the tables that the code expects."""
 
-from collections.abc import Sequence
+import json
 from dataclasses import fields, replace
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, insert, inspect
+from sqlalchemy import Connection
 
-from libs.db.changes import Changes, Record
+from libs.db.changes import Changes
 from libs.db.columns import metadata
 from libs.db.engine import create_engine
 from libs.db.migrate import migrate
-from libs.db.rows import KINDS, Kind, row_of
+from libs.db.rows import KINDS, Kind
 from libs.db.store import open_store
 from libs.domain.records import Instance, Node, ResourceGroup, Service, ServiceVersion, Token
 from libs.domain.states import SafetyLock
-from tests.contract.db.records import ALL, INSTANCE, NODE, SERVICE
+from services.scheduler.ledger import Ledger
+from services.scheduler.scaling.upgrade import policies_read
+from services.scheduler.world import World
+from tests.contract.db.records import ALL, INSTANCE, NODE, NOW, SERVICE
+from tests.support.old_database import fill
+
+QPS = {"scaleStrategies": [{"metricName": "qps", "threshold": 10}]}
+SCHEDULE = {"ScaleJobs": [{"Name": "day", "Schedule": "0 0 8 * * *", "TargetSize": 5}]}
 
 
 async def test_an_upgrade_from_empty_gives_the_tables_that_the_code_expects(url: str) -> None:
@@ -63,24 +72,37 @@ async def test_what_the_first_release_stored_is_there_after_the_upgrade(url: str
     assert stored.rollouts == stored.secrets == stored.datasets == ()
 
 
-async def fill(url: str, records: Sequence[Record]) -> None:
-    """Writes what the tables of before have columns for."""
-    engine = create_engine(url)
-    try:
-        async with engine.connect() as connection:
-            await connection.execution_options(writes=True)
-            await connection.run_sync(_write, records)
-            await connection.commit()
-    finally:
-        await engine.dispose()
+async def test_what_documents_named_before_it_was_followed_is_in_force_after_the_upgrade(url: str) -> None:
+    documents: dict[str, dict[str, Any]] = {
+        "both": {"autoscaler": {"max": 4, **QPS}, "cronScaler": SCHEDULE},
+        "odd": {"autoscaler": {"strategies": {"queue length": 5}}},
+        "none": {"autoscaler": None, "cronScaler": {"ScaleJobs": []}},
+    }
+    services = [replace(SERVICE, name=name, version=2, wanted=9, revision=3) for name in documents]
+    newer = (ServiceVersion(name, 2, json.dumps(spec), NOW, "", 1) for name, spec in documents.items())
+    older = ServiceVersion("none", 1, json.dumps({"autoscaler": QPS}), NOW, "", 1)
+    await migrate(url, "0003")
+    await fill(url, [*services, *newer, older])
 
+    for start in (NOW, NOW + timedelta(hours=1)):
+        async with open_store(url) as store:
+            ledger = Ledger(store, World(await store.load()))
+            await ledger.change(partial(policies_read, now=start))
+            after, events = await store.load(), await store.events()
 
-def _write(connection: Connection, records: Sequence[Record]) -> None:
-    for record in records:
-        table = next(kind.table for kind in KINDS if kind.record is type(record))
-        known = {column["name"] for column in inspect(connection).get_columns(table.name)}
-        row = {name: value for name, value in row_of(record).items() if name in known}
-        connection.execute(insert(table), row)
+    (scaler,), (schedule,) = after.autoscalers, after.cronscalers
+    assert (scaler.service, json.loads(scaler.policy_json)) == ("both", {"max": 4, **QPS})
+    assert (schedule.service, json.loads(schedule.policy_json)) == ("both", SCHEDULE)
+    assert [job.name for job in schedule.jobs] == ["day"]
+    assert {each.updated_at for each in (scaler, schedule)} == {NOW}
+    assert {each.wanted for each in after.services} == {9}
+    assert sorted((each.service, each.reason) for each in events) == [
+        ("both", "AutoscalerSet"),
+        ("both", "ScheduleSet"),
+        ("odd", "PolicyRefused"),
+    ]
+    refused = next(each.why for each in events if each.service == "odd")
+    assert refused.startswith("its service.json names a policy that is not followed: autoscaler.strategies")
 
 
 async def differences(url: str) -> list[Any]:

@@ -1,11 +1,14 @@
 """Policies of size that come with versions, over the admin API: tried, failed, and gone back from."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from easel.admin.v1 import admin_pb2, scaling_pb2, scaling_pb2_grpc
 from easel.common.v1 import common_pb2
-from tests.support.builders import a_spec
+from libs.db.migrate import migrate
+from tests.support.builders import a_service, a_spec, a_version
+from tests.support.old_database import fill
 from tests.support.scheduler_harness import DEADLINE, RunningScheduler, a_scheduler, an_agent
 from tests.support.waiting import until
 
@@ -50,3 +53,16 @@ async def test_a_policy_that_was_set_outlives_a_version_that_fails_and_a_restart
         await until(back, "the way back")
         assert await policy_of(scheduler) == SET
         assert "PolicyPutBack" in await scheduler.event_reasons("digits")
+
+
+async def test_a_policy_that_an_earlier_release_stored_is_in_force_from_the_first_start(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/easel.db"
+    await migrate(url, "0003")
+    old = a_version(spec={**a_spec(), "autoscaler": SET})
+    await fill(url, [replace(each, revision=1) for each in (a_service(), old)])
+
+    async with a_scheduler(tmp_path, database_url=url) as scheduler:
+        assert await policy_of(scheduler) == SET
+        assert await scheduler.event_reasons("digits") == ["AutoscalerSet"]

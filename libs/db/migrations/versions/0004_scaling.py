@@ -1,10 +1,16 @@
 """Autoscalers, schedules, usage, and what services, instances, nodes and events gained with them."""
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
 down_revision = "0003"
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def upgrade() -> None:
@@ -61,6 +67,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("instance", "begin", name="pk_usage"),
     )
     op.create_index("ix_usage_end", "usage", ["end"])
+    _copy_policies_of_documents()
+
+
+def _copy_policies_of_documents() -> None:
+    """What services named in their documents before anything followed it.
+
+    As it stands there, and set at the beginning of time: so the first start knows it, which reads it
+    (`services/scheduler/scaling/upgrade.py`).
+    """
+    documents = sa.text(
+        "SELECT services.name, service_versions.spec_json FROM services JOIN service_versions "
+        "ON service_versions.service = services.name AND service_versions.number = services.version"
+    )
+    autoscalers, cronscalers = [], []
+    for name, text in op.get_bind().execute(documents):
+        document = json.loads(text)
+        row = {"service": name, "created_at": _BEGINNING, "updated_at": _BEGINNING, "revision": 1}
+        if policy := document.get("autoscaler"):
+            autoscalers.append(row | {"policy_json": json.dumps(policy)})
+        schedule = document.get("cronScaler")
+        if schedule and schedule.get("ScaleJobs"):
+            cronscalers.append(row | {"policy_json": json.dumps(schedule), "jobs": []})
+    op.bulk_insert(_policies("autoscalers"), autoscalers)
+    op.bulk_insert(_policies("cronscalers", sa.column("jobs", sa.JSON())), cronscalers)
+
+
+def _policies(table: str, *more: sa.ColumnClause[Any]) -> sa.TableClause:
+    columns: list[sa.ColumnClause[Any]] = [sa.column(each) for each in ("service", "policy_json", "revision")]
+    times = (sa.column(each, sa.DateTime(timezone=True)) for each in ("created_at", "updated_at"))
+    return sa.table(table, *columns, *times, *more)
 
 
 def downgrade() -> None:
