@@ -209,16 +209,20 @@ class EnvoyLife:
 def same_life(lives: Iterable[Remembered], life: EnvoyLife, at: float) -> Remembered | None:
     """Which of these `life`, whose first message came at `at`, goes on from; None when it is a new one.
 
-    It is the one of its word. Without a word it is the one that started at the same time; or, as clocks may
-    have been set meanwhile, one during which it ran, and none of whose numbers it falls behind.
+    It is the one of its word. Without a word it is one that started at the same time; or, as clocks may
+    have been set meanwhile, one during which it ran, and none of whose numbers it falls behind. Of several
+    that started together it is the one that counted most of those that it does not fall behind: should it be
+    another's, no sum is wrong for that.
     """
     started_at = at - (life.uptime or 0.0)
     mine = [each for each in lives if each.node == life.node and each.word == life.word]
     if life.word:
         return mine[0] if mine else None
+    together = [each for each in mine if abs(each.started_at - started_at) <= _SAME_START_S]
+    if together:
+        ahead_of = [each for each in together if life.exceeds(each)] or together
+        return max(ahead_of, key=lambda known: float(np.nansum(known.last)))
     for each in sorted(mine, key=lambda known: abs(known.started_at - started_at)):
-        if abs(each.started_at - started_at) <= _SAME_START_S:
-            return each
         if (life.uptime or 0.0) >= at - each.heard_at and life.exceeds(each):
             return each
     return None

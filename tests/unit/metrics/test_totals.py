@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +35,7 @@ class Metrics:
             before = same_life(self.lives, life, at)
             life.begin(at)
             if before is not None:
-                self.lives.remove(before)
+                self.lives = [each for each in self.lives if each is not before]
                 life.continue_from(before, at)
         else:
             life.read(envoy.families())
@@ -164,6 +165,23 @@ def test_two_envoys_of_one_name_count_beside_each_other() -> None:
         metrics.hear(envoy, 1_060.0)
 
     assert metrics.answered("echo/1") == 22
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_envoys_that_started_together_are_not_taken_for_each_other(order: tuple[int, int]) -> None:
+    metrics, envoys = Metrics(), [CountingEnvoy(), CountingEnvoy()]
+    for envoy, times in zip(envoys, (10, 1_000), strict=True):
+        envoy.serve("echo/1", times=times)
+        metrics.hear(envoy, 1_000.0)
+    metrics = Metrics.restored(metrics.checkpoint())
+    for envoy in envoys:
+        envoy.uptime = 5.0
+        envoy.serve("echo/1", times=1)
+
+    for number in order:
+        metrics.hear(envoys[number], 1_005.0)
+
+    assert metrics.answered("echo/1") == 1_012
 
 
 def test_an_envoy_with_a_word_of_its_start_is_known_by_it_whatever_its_clock_says() -> None:
