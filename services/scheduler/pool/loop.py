@@ -83,7 +83,10 @@ class Rebalancing:
         return draft.changes()
 
     def _settled(self, world: World, service: Service, facts: Facts, draft: Draft) -> _Known:
-        """Looks after the probes that are under way: one that does not come up keeps the old one in place."""
+        """Looks after the probes that are under way: one that does not come up keeps the old one in place.
+
+        An old one that is there though its probe serves is one too many and goes, or is needed by now.
+        """
         known = self._known.get(service.name)
         if known is None:
             known = _Known(probes=under_way(world.instances_of(service.name)))
@@ -92,6 +95,8 @@ class Rebalancing:
             match outcome(probe, world.instances.get, facts.progress_deadline, draft.now):
                 case Outcome.WAITS:
                     waits.append(probe)
+                case Outcome.SERVES:
+                    draft.instances[probe.old] = stays(world.instances[probe.old])
                 case Outcome.FAILED:
                     old = stays(world.instances[probe.old])
                     draft.instances[old.id] = old

@@ -113,6 +113,7 @@ class Outcome(StrEnum):
     """What has become of a probe."""
 
     WAITS = "waits"
+    SERVES = "serves"
     DONE = "done"
     FAILED = "failed"
 
@@ -120,19 +121,19 @@ class Outcome(StrEnum):
 def outcome(
     probe: Probe, find: Callable[[str], Instance | None], patience: timedelta, now: datetime
 ) -> Outcome:
-    """A probe is done when it serves or when nobody waits for it, and has failed when it is in trouble, is
-    gone, or is not ready after `patience`."""
+    """A probe is done when the old one leaves or when nobody waits for it, serves while the old one is still
+    there, and has failed when it is in trouble, is gone, or is not ready after `patience`."""
     old, new = find(probe.old), find(probe.id)
     if old is None or old.state is InstanceState.TERMINATING or old.replace_why != probe.why:
         return Outcome.DONE
     if new is None or new.state in (InstanceState.TERMINATING, InstanceState.LOST):
         return Outcome.FAILED
     if new.serves:
-        return Outcome.DONE
+        return Outcome.SERVES
     late = now - new.created_at >= patience
     return Outcome.FAILED if new.state in TROUBLED_STATES or late else Outcome.WAITS
 
 
 def stays(old: Instance) -> Instance:
-    """The instance that was to move, and stays since its probe did not come up."""
+    """The instance that was to move, without its reason to."""
     return replace(old, replace_why="")

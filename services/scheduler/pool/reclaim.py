@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, InvalidRequest, InvalidSpec
 from libs.domain.records import Event, Instance, Node
+from libs.domain.spans import span_text
 from libs.domain.states import LIVE_STATES, EventKind, NodeState
+from libs.spec.refusal import Words
 from services.scheduler.facts import facts_of
 from services.scheduler.pool.machine import machine_of
 from services.scheduler.rollout.obsolete import reclaimed
@@ -39,7 +41,7 @@ def asked(world: World, said: Announcement, now: datetime) -> Changes:
     if said.cancel:
         return _cancelled(node, now)
     if not timedelta() <= said.notice <= LONGEST_NOTICE:
-        raise InvalidRequest("notice", f"{said.notice.total_seconds():g} s", "0 seconds to 30 days")
+        raise InvalidRequest("notice", Words(span_text(said.notice)), "0 seconds to 30 days")
     at = now + said.notice
     if not said.force and machine_of(node.labels).spot:
         _refuse_protected(world, node, at)

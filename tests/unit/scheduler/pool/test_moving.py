@@ -59,7 +59,7 @@ class Stage:
         """Turns, each followed by what the agents say, until nothing changes."""
         for _ in range(20):
             changes = await self.reconciler.reconcile(["digits"])
-            told = await self._agents()
+            told = await self.agents()
             if not changes and not told:
                 return
         raise AssertionError("it does not come to rest")
@@ -73,16 +73,16 @@ class Stage:
         await self.settle()
         return probes
 
-    async def _agents(self) -> Changes:
+    async def agents(self) -> Changes:
         def decide(world: World) -> Changes:
             mine = list(world.instances_of("digits"))
             gone = tuple(i for i in mine if i.stopping)
             starting = (i for i in mine if i.state is InstanceState.SCHEDULED)
-            return Changes(put=tuple(self._started(i) for i in starting), delete=gone)
+            return Changes(put=tuple(self.started(i) for i in starting), delete=gone)
 
         return await self.ledger.change(decide)
 
-    def _started(self, instance: Instance) -> Instance:
+    def started(self, instance: Instance) -> Instance:
         if instance.node in self.crashes:
             return replace(instance, state=InstanceState.CRASH_LOOP_BACK_OFF, why="exited with 1")
         now = self.clock[0]
@@ -171,6 +171,23 @@ async def test_what_moves_by_choice_serves_until_its_successor_does_however_few_
     assert stage.where() == {"public": 1}
     await stage.settle()
     assert stage.where() == {"own": 1}
+
+
+async def test_one_that_was_to_move_stays_where_a_larger_size_needs_it_and_its_successor() -> None:
+    few: dict[str, Any] = {"rolling_strategy": {"max_surge": 0, "max_unavailable": 1}}
+    stage = await a_stage(2, a_room("own", 0, resource_group="lab"), a_room("public", 9), **POOL, **few)
+    await stage.resize("own", 7)
+    stage.clock[0] += MINUTE
+    await stage.rebalancing.look()
+    await stage.scale(3)
+    assert stage.where() == {"own": 1, "public": 2}
+
+    await stage.look()
+
+    assert not any(i.replace_why for i in stage.live)
+    # It goes on from there.
+    assert await stage.look() == 2
+    assert stage.where() == {"own": 3}
 
 
 async def test_without_rebalancing_nothing_moves() -> None:

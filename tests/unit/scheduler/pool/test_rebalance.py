@@ -99,11 +99,11 @@ def fate(new: Instance | None, old: Instance | None, seconds: float = 1) -> Outc
     return outcome(Probe("digits-new", "digits-old", "moves"), known.get, MINUTE, at(seconds))
 
 
-def test_a_probe_is_done_when_it_serves_and_has_failed_when_it_does_not_come_up() -> None:
+def test_a_probe_serves_or_is_done_and_has_failed_when_it_does_not_come_up() -> None:
     old = a_ready_instance("digits-old", replace_why="moves")
     new = an_instance("digits-new", state=InstanceState.STARTING, node="own")
 
-    assert fate(a_ready_instance("digits-new"), old) is Outcome.DONE
+    assert fate(a_ready_instance("digits-new"), old) is Outcome.SERVES
     assert fate(new, old) is Outcome.WAITS
     assert fate(new, old, seconds=60) is Outcome.FAILED
     assert fate(replace(new, state=InstanceState.CRASH_LOOP_BACK_OFF), old) is Outcome.FAILED

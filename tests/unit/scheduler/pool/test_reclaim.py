@@ -84,7 +84,9 @@ def test_an_announcement_is_taken_back() -> None:
 
 
 def test_a_notice_that_is_no_time_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="notice"):
+    with pytest.raises(InvalidRequest, match="notice: got 400d, expected 0 seconds to 30 days"):
+        asked(a_picture(), Announcement("n1", timedelta(days=400)), NOON)
+    with pytest.raises(InvalidRequest, match="notice: got -1s"):
         asked(a_picture(), Announcement("n1", timedelta(seconds=-1)), NOON)
 
 
