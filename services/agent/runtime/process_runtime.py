@@ -142,7 +142,8 @@ class ProcessRuntime:
         return await asyncio.to_thread(process_inside.activity_of, self._directories.of(running.id))
 
     async def usage(self, running: Sequence[Running]) -> Mapping[str, Use]:
-        return await in_own_thread(partial(self._meter, running))
+        # A node at rest does not look through all of its processes every second.
+        return await in_own_thread(partial(self._meter, running)) if running else {}
 
     async def node_address(self) -> str:
         return "127.0.0.1"
