@@ -1,6 +1,7 @@
 """Brings what an Envoy counted into the windows of services and gateways."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.metrics import totals
 from services.metrics.envoy_names import BESIDE, UNDER_WAY
@@ -28,13 +29,20 @@ def file(store: Store, gateway: str, settled: Settled) -> None:
     span = settled.end - settled.begin
     if span <= 0:
         return
-    clusters = [n for n, key in enumerate(settled.keys) if key.kind == "cluster"]
-    refusals = [n for n, key in enumerate(settled.keys) if key.kind == "refused"]
+    here = _of_interest(store, settled)
+    clusters = [n for n in here if settled.keys[n].kind == "cluster"]
+    refusals = [n for n in here if settled.keys[n].kind == "refused"]
     own = [n for n, key in enumerate(settled.keys) if key.kind == "gateway"]
     _file_services(store, settled, clusters, refusals, span)
     _file_durations(store, settled)
     _file_gateway(store, gateway, settled, own, span)
     _cover(store, gateway, settled)
+
+
+def _of_interest(store: Store, settled: Settled) -> list[int]:
+    """All but what stands still of services that are no more: an Envoy tells of some of them for ever."""
+    moves: NDArray[np.bool_] = np.hstack((settled.grown, settled.gauges)).any(axis=1)
+    return [n for n, key in enumerate(settled.keys) if moves[n] or key.service in store.services]
 
 
 def _file_services(
@@ -47,7 +55,7 @@ def _file_services(
     of_refusals = table.rows([settled.keys[n].service for n in refusals])
     amounts = np.zeros((len(table.columns), len(table.keys)))
 
-    def add(column: str, rows: "np.typing.NDArray[np.intp]", values: Floats) -> None:
+    def add(column: str, rows: NDArray[np.intp], values: Floats) -> None:
         amounts[table.column(column)] += np.bincount(rows, weights=values, minlength=len(table.keys))
 
     for column, counters in _OF_A_CLUSTER.items():

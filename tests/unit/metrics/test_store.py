@@ -159,6 +159,25 @@ def test_a_forgotten_service_of_which_envoy_still_has_the_numbers_does_not_come_
     assert scene.store.totals.find(Key("gateway", "cluster", "echo/1")) == -1
 
 
+def test_a_removed_service_of_which_envoy_tells_for_ever_takes_no_row() -> None:
+    scene, envoy = Scene(), CountingEnvoy()
+    refused = "easel.refused.service.echo.status.429.grpc..flags.RL"
+    envoy.counters[refused], envoy.uptime = 1, 5.0
+    scene.hear(envoy, 1_000.0)
+    assert "echo" in scene.store.services
+    scene.tell(removed_services=["echo"])
+    for second in range(15):
+        scene.hear(envoy, 1_001.0 + second)
+    forget_what_is_gone(scene.store)
+
+    scene.hear(envoy, 1_017.0)
+    assert "echo" not in scene.store.services
+
+    envoy.counters[refused] += 1
+    scene.hear(envoy, 1_018.0)
+    assert "echo" in scene.store.services
+
+
 def test_before_the_scheduler_has_told_anything_nothing_is_forgotten_for_an_hour() -> None:
     clock = [1_000.0]
     store = Store(lambda: clock[0])
