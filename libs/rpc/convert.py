@@ -38,11 +38,14 @@ def time_to_proto(when: datetime | None) -> Timestamp | None:
 
 
 def time_from_proto(message: Message, field: str) -> datetime | None:
-    """The time in `field`, None when it is not set."""
+    """The time in `field`, None when it is not set. Raises InvalidRequest for one that no calendar has."""
     if not message.HasField(field):
         return None
     stamp: Timestamp = getattr(message, field)
-    return stamp.ToDatetime(UTC)
+    try:
+        return stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(field, f"{stamp.seconds} s", "a time in the years 1 to 9999") from None
 
 
 def span_from_proto(message: Message, field: str) -> timedelta | None:

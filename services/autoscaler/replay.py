@@ -39,6 +39,8 @@ _KEPT_READY_S = 3600.0
 MOST_POINTS = 200_000
 _LONGEST_S = 31 * 86_400.0
 _LONGEST_START_S = 86_400.0
+# Beyond that some time zones have no calendar.
+_LAST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,9 @@ def checked(load: Sequence[LoadPoint], instances: int, start_s: float) -> Sequen
     """The load, if it can be replayed. Raises InvalidRequest."""
     if not 1 <= len(load) <= MOST_POINTS:
         raise InvalidRequest("load", len(load), f"1 to {MOST_POINTS} points")
+    for number, point in enumerate(load):
+        if not 0 <= point.at < _LAST:
+            raise InvalidRequest(f"load[{number}].at", f"{point.at:.15g} s", "a time from 1970 to 8999")
     for number, (before, after) in enumerate(pairwise(load)):
         if not before.at < after.at:
             raise InvalidRequest(f"load[{number + 1}].at", _time(after.at), f"later than {_time(before.at)}")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from easel.autoscaler.v1 import autoscaler_pb2 as pb
 from easel.autoscaler.v1 import autoscaler_pb2_grpc as rpc
@@ -22,7 +23,7 @@ class ReplayServicer(rpc.ReplayServiceServicer):
 
     async def Replay(self, request: pb.ReplayRequest, context: Context) -> pb.ReplayResponse:
         load = checked(
-            [LoadPoint(each.at.ToMicroseconds() / 1e6, dict(each.values)) for each in request.load],
+            [LoadPoint(_seconds(each.at), dict(each.values)) for each in request.load],
             request.instances,
             request.start_s,
         )
@@ -34,6 +35,11 @@ class ReplayServicer(rpc.ReplayServiceServicer):
                 replay, policy, timetable, load, request.instances, request.start_s
             )
         return outcome_to_proto(outcome)
+
+
+def _seconds(at: Timestamp) -> float:
+    """Since 1970; also of what no calendar has, which is refused with all else."""
+    return (at.seconds * 1_000_000 + at.nanos // 1000) / 1e6
 
 
 def outcome_to_proto(outcome: Outcome) -> pb.ReplayResponse:

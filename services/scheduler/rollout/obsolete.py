@@ -66,7 +66,7 @@ def last_call(instance: Instance, situation: Situation) -> bool:
 
 def soon_gone(node: Node | None, within: timedelta, now: datetime) -> bool:
     """Whether the owner of a node takes it away in no more than that time."""
-    return node is not None and node.reclaim_at is not None and now >= node.reclaim_at - within
+    return node is not None and node.reclaim_at is not None and now + within >= node.reclaim_at
 
 
 def _port_is_taken(instance: Instance, situation: Situation) -> str:

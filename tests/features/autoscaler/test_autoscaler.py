@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from easel.autoscaler.v1 import autoscaler_pb2, autoscaler_pb2_grpc
 from easel.facts.v1 import facts_pb2
@@ -169,6 +170,18 @@ async def test_a_replay_says_what_a_policy_would_have_done(tmp_path: Path) -> No
     assert [step.instances for step in outcome.steps][-1] == 8
     assert outcome.most_instances == 8
     assert outcome.steps[0].why == "begins with 1"
+
+
+async def test_a_replay_of_a_time_that_no_calendar_has_is_refused(tmp_path: Path) -> None:
+    point = autoscaler_pb2.LoadPoint(at=Timestamp(seconds=10**15))
+
+    async with an_autoscaler("unix:/nonexistent", tmp_path) as listen, dial(listen, "join") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await autoscaler_pb2_grpc.ReplayServiceStub(channel).Replay(
+                autoscaler_pb2.ReplayRequest(load=[point]), timeout=10
+            )
+
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_replay_of_nothing_is_refused_and_takes_the_join_token(tmp_path: Path) -> None:

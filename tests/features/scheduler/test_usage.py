@@ -4,6 +4,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from easel.admin.v1 import scaling_pb2, scaling_pb2_grpc
 from tests.support.builders import a_spec
@@ -51,6 +52,17 @@ async def test_what_ran_is_counted_over_a_restart_and_grows_no_more_when_it_is_g
 
 async def _gone(scheduler: RunningScheduler) -> bool:
     return "ServiceDeleted" in await scheduler.event_reasons("digits")
+
+
+async def test_a_time_that_no_calendar_has_is_refused(tmp_path: Path) -> None:
+    async with a_scheduler(tmp_path) as scheduler:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await used(scheduler, begin=Timestamp(seconds=10**15))
+
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.value.details() == (
+        "begin: got '1000000000000000 s', expected a time in the years 1 to 9999"
+    )
 
 
 async def test_what_cannot_be_added_up_by_is_named(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def test_one_point_is_a_load() -> None:
         (points((0, {}), (0, {})), 1, 5, r"load\[1\].at"),
         (points((5, {}), (0, {})), 1, 5, "later than 2027-01-15 08:00:05"),
         (points((0, {}), (40 * 86_400, {})), 1, 5, "at most 31 days after"),
+        (points((0, {}), (9e11, {})), 1, 5, r"load\[1\].at: got '9018\d+ s', expected a time from 1970"),
+        (points((-4e9, {})), 1, 5, r"load\[0\].at"),
         (points((0, {"qps": -1})), 1, 5, r"load\[0\].values\[qps\]"),
         (points((0, {"qps": inf})), 1, 5, "a number of 0 or more"),
         (points((0, {})), 3001, 5, "0 to 3000"),

@@ -1,10 +1,12 @@
 """Why an instance must be replaced, and that its successor comes first."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from libs.domain.records import GpuFence, Instance
+from services.scheduler.rollout.obsolete import soon_gone
 from tests.support.builders import NOON, a_node, a_ready_instance, at
 from tests.unit.scheduler.rollout.situations import crashing, created, planned, removed
 
@@ -103,3 +105,9 @@ def test_only_one_that_moves_to_a_better_node_may_take_its_time(why: str, patien
     there = a_ready_instance("there", node="n2", created_at=at(11))
 
     assert [removal.patient for removal in planned([here, there]).remove] == [patient]
+
+
+def test_a_node_that_was_to_go_at_the_beginning_of_all_time_is_gone_by_now() -> None:
+    node = a_node("n1", reclaim_at=datetime.min.replace(tzinfo=UTC))
+
+    assert soon_gone(node, timedelta(seconds=35), NOON)
