@@ -41,8 +41,8 @@ def file(store: Store, gateway: str, settled: Settled) -> None:
 
 def _of_interest(store: Store, settled: Settled) -> list[int]:
     """All but what stands still of services that are no more: an Envoy tells of some of them for ever."""
-    moves: NDArray[np.bool_] = np.hstack((settled.grown, settled.gauges)).any(axis=1)
-    return [n for n, key in enumerate(settled.keys) if moves[n] or key.service in store.services]
+    moving = set(np.flatnonzero(np.hstack((settled.grown, settled.gauges)).any(axis=1)).tolist())
+    return [n for n, key in enumerate(settled.keys) if n in moving or key.service in store.services]
 
 
 def _file_services(
