@@ -28,6 +28,8 @@ from services.scheduler.ledger import Decision, Ledger
 from services.scheduler.masking import masked
 from services.scheduler.rollout.begin import Action, PlanAsked
 from services.scheduler.scaling.apply import refuse_unknown_instances
+from services.scheduler.scaling.by_version import with_policies
+from services.scheduler.scaling.foreseen import policy_steps, size_after
 from services.scheduler.scaling.sizes import first_size, scaled_by_hand
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World
@@ -104,13 +106,21 @@ class Services:
 
     def foresee(self, ask: UpdateAsk) -> Foreseen:
         """What `update` would do now; nothing is changed. Raises what `update` raises."""
-        world = self._ledger.world
+        world, now = self._ledger.world, self._clock()
         update = self._decided(world, ask)
+        asked = update.before.wanted if update.asked is None else update.asked
+        changes = with_policies(world, changes_of(update, "", now), now)
+        wanted = size_after(world, ask.name, changes)
+        update = replace(update, after=replace(update.after, wanted=wanted))
         return Foreseen(
             changes=changed_keys(update.document_before, update.document_after),
             version=update.version.number,
             rolls=update.rolls,
-            steps=(*steps_of(update, world.instances_of(ask.name)), *_steps_of_groups(world, update)),
+            steps=(
+                *steps_of(update, world.instances_of(ask.name)),
+                *policy_steps(world, ask.name, changes, asked),
+                *_steps_of_groups(world, update),
+            ),
             warnings=update.warnings,
         )
 

@@ -55,7 +55,7 @@ class Update:
     """The service before and after, with both documents.
 
     A rollout where there is another version; one that is made in place takes the instances over as they are
-    (`taken_over`).
+    (`taken_over`). `asked` is the number of instances that a document named, whatever bounds made of it.
     """
 
     before: Service
@@ -68,6 +68,7 @@ class Update:
     warnings: tuple[str, ...] = ()
     in_place: bool = False
     taken_over: tuple[Instance, ...] = ()
+    asked: int | None = None
 
     @property
     def changes_nothing(self) -> bool:
@@ -168,6 +169,7 @@ def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
             version=stored,
             why=_resized(service, wanted),
             warnings=(*taken.warnings, *((NO_EFFECT,) if ask.plan else ())),
+            asked=taken.spec.metadata.instance,
         )
     number = max(world.versions[service.name]) + 1
     version = ServiceVersion(service.name, number, taken.spec_json, now, "the service was modified")
@@ -180,6 +182,7 @@ def _changed(world: World, service: Service, ask: UpdateAsk, now: datetime) -> U
         version=version,
         why=f"version {number}: {version.why}",
         warnings=(*taken.warnings, *hints),
+        asked=taken.spec.metadata.instance,
     )
     return _carried_out(world, update, ask, now)
 
