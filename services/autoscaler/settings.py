@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.rpc.addresses import check_address
 from libs.rpc.token_file import token_of
 
 
@@ -32,9 +33,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _it_listens_at_a_host_and_a_port(self) -> Self:
-        host, _, port = self.listen.rpartition(":")
-        if not self.listen.startswith("unix:") and not (host and port.isdigit() and int(port) <= 65535):
-            raise ValueError(f"listen is {self.listen!r}; expected host:port or unix:/path")
+        check_address(self.listen, "listen")
         return self
 
     @model_validator(mode="after")

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from libs.lifecycle import pause
+from libs.rpc.addresses import host_and_port
 from services.gateway.condition import Conditions
 from services.gateway.envoy import process
 from services.gateway.envoy.ports import taken
 from services.gateway.envoy.process import Launch
 from services.gateway.publisher import Publisher
 from services.gateway.routes import HostedGateway
-from services.gateway.settings import Settings, host_and_port
+from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 

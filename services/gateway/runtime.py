@@ -13,6 +13,7 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 
 from libs.domain.states import TokenRole
 from libs.lifecycle import pause
+from libs.rpc.addresses import host_and_port
 from libs.rpc.client import dial
 from libs.rpc.interceptors import BearerTokens
 from libs.rpc.server import Service, serving
@@ -32,7 +33,7 @@ from services.gateway.key_pairs import KeyPairs
 from services.gateway.publisher import Publisher
 from services.gateway.registry.registrar import Registrar
 from services.gateway.sessions import Sessions
-from services.gateway.settings import Settings, host_and_port
+from services.gateway.settings import Settings
 from services.gateway.snapshot import Snapshots, load
 from services.gateway.sockets import front_address, socket_address
 from services.gateway.statistics.envoy_stats import statistics_of

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from libs.domain.errors import InvalidRequest
 from libs.domain.traffic import SHARED_GATEWAY
+from libs.rpc.addresses import check_address, host_and_port
 from libs.rpc.token_file import token_of
 
 
@@ -70,8 +70,8 @@ class Settings(BaseSettings):
         host_and_port(self.listen, "listen")
         for name in ("xds_listen", "envoy_admin", "front_listen", "metrics"):
             value: str = getattr(self, name)
-            if value and not value.startswith("unix:"):
-                host_and_port(value, name)
+            if value:
+                check_address(value, name)
         if self.direct_address:
             host_and_port(self.direct_address, "direct_address")
         if self.front_listen.startswith(("0.0.0.0:", "[::]:")):
@@ -107,11 +107,3 @@ class Settings(BaseSettings):
     def _public(self) -> tuple[str, int]:
         parts = urlsplit(self.public_url or f"http://{self.listen}")
         return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def host_and_port(address: str, name: str) -> tuple[str, int]:
-    """Splits "host:port". Raises InvalidRequest, naming the setting, when it is something else."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise InvalidRequest(name, address, "host:port with a port from 0 to 65535")
-    return host.strip("[]"), int(port)

@@ -5,10 +5,11 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from libs.domain.traffic import SHARED_GATEWAY
+from libs.rpc.addresses import host_and_port
 from services.gateway.key_pairs import KeyPairs
 from services.gateway.publisher import Surroundings
 from services.gateway.routes import EdgeSettings
-from services.gateway.settings import Settings, host_and_port
+from services.gateway.settings import Settings
 from services.gateway.sockets import front_address
 from services.gateway.xds.edge import Edge, KeyPair
 from services.gateway.xds.front import front_resources

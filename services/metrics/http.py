@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from libs.domain.errors import Unavailable
+from libs.rpc.addresses import host_and_port
 from services.metrics.envoy_stream import EnvoyStreams
 from services.metrics.exposed_nodes import nodes
 from services.metrics.exposed_parts import parts
 from services.metrics.exposed_services import durations, services
 from services.metrics.exposition import CONTENT_TYPE, exposition
-from services.metrics.settings import host_and_port
 from services.metrics.store import Store
 
 # An answer is tens of megabytes where there are thousands of instances, and is held until it is read.

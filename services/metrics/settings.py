@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.rpc.addresses import check_address, host_and_port
 from libs.rpc.token_file import token_of
 
 
@@ -30,11 +31,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _addresses_name_a_host_and_a_port(self) -> Self:
         if not self.addresses:
-            raise ValueError(f"listen is {self.listen!r}; expected host:port or unix:/path")
+            raise ValueError(f"listen: got {self.listen!r}, expected host:port or unix:/path")
         for address in self.addresses:
-            if not address.startswith("unix:"):
-                host_and_port(address, "listen")
-        if self.http_listen and not self.http_listen.startswith("unix:"):
+            check_address(address, "listen")
+        if self.http_listen:
             host_and_port(self.http_listen, "http_listen")
         return self
 
@@ -46,11 +46,3 @@ class Settings(BaseSettings):
     def token(self) -> str:
         """The join token: given outright, or read from its file. Empty when there is neither."""
         return token_of(self.join_token, self.join_token_file)
-
-
-def host_and_port(address: str, name: str) -> tuple[str, int]:
-    """Splits "host:port". Raises ValueError, naming the setting, when it is something else."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{name} is {address!r}; expected host:port with a port from 0 to 65535")
-    return host.strip("[]"), int(port)

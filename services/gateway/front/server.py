@@ -11,11 +11,11 @@ from typing import Protocol
 from aiohttp import web
 
 from libs.domain.errors import Unavailable
+from libs.rpc.addresses import host_and_port
 from services.gateway.front.discovery import endpoints
 from services.gateway.front.links import Closed, Link, Opened, opened
 from services.gateway.routes import Group, Service
 from services.gateway.routing.front import DISCOVERY, EXPORTED, OPEN
-from services.gateway.settings import host_and_port
 
 
 class Known(Protocol):

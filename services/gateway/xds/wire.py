@@ -11,6 +11,8 @@ from envoy.config.core.v3.socket_option_pb2 import SocketOption
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 
+from libs.rpc.addresses import host_and_port
+
 # Where an Envoy finds its gateway; it is started with it.
 ADS_CLUSTER = "easel_ads"
 
@@ -43,8 +45,7 @@ def address_of(text: str) -> Address:
     """An address written as "host:port" or "unix:/path"."""
     if text.startswith("unix:"):
         return Address(pipe=Pipe(path=text.removeprefix("unix:")))
-    host, _, port = text.rpartition(":")
-    return socket(host.strip("[]"), int(port))
+    return socket(*host_and_port(text, "address"))
 
 
 def bearer(token: str) -> list[HeaderValue]:
