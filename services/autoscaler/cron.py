@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from libs.spec.cron import Schedule
+from libs.spec.cron import Schedule, instant
 
 # Later than this, a job was missed, and is carried out only if it is the newest of all that were.
 ON_TIME = timedelta(seconds=60)
-# How many times of one job are looked at in one stretch, to find one that no excluded day takes away.
-_MOST_LOOKED_AT = 2_000
+# How many times of one job are looked at in one stretch, to find the newest of them.
+_MOST_LOOKED_AT = 200
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -118,14 +119,19 @@ def _is_over(job: Job) -> bool:
 
 
 def _backwards(job: Job, anchor: datetime, now: datetime) -> Iterator[datetime]:
-    """Times in (anchor, now], the newest first, one a day: days are excluded as a whole."""
-    end, span, day = now, timedelta(seconds=1), None
+    """The newest time of each day in (anchor, now], the newest day first: days are excluded as a whole."""
+    end, span = now, _SECOND
     while end > anchor:
         begin = max(anchor, end - span)
-        for at in reversed(list(islice(_times(job, begin, end), _MOST_LOOKED_AT))):
-            if day != (day := at.astimezone(job.zone).date()):
-                yield at
-        end, span = begin, span * 2
+        times = list(islice(_times(job, begin, end), _MOST_LOOKED_AT))
+        if len(times) == _MOST_LOOKED_AT:  # there may be newer ones
+            span /= 2
+        elif times:
+            yield times[-1]
+            midnight = datetime.combine(times[-1].astimezone(job.zone).date(), time())
+            end, span = min(instant(midnight, job.zone), times[-1]) - _SECOND, _SECOND
+        else:
+            end, span = begin, span * 2
 
 
 def _times(job: Job, begin: datetime, end: datetime) -> Iterator[datetime]:

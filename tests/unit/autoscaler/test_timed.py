@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from services.autoscaler import cron
 from services.autoscaler.policies.model import Bounds, Decision, Policy
 from services.autoscaler.reading import timetable_of
 from tests.support.scaling import Story, a_policy
@@ -177,6 +180,53 @@ def test_after_a_job_the_metrics_go_on_within_the_moved_bounds() -> None:
 
     assert decision.wanted == 5
     assert decision.bounds == Bounds(5, 100)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "excluded", "newest"),
+    [
+        ("* * * * * *", ("* * * * * MON",), "2026-06-14 23:59:59"),
+        ("* * 0 * * *", (), "2026-06-15 00:59:59"),
+        ("*/7 0-9 3 * * *", ("* * * 10-15 * *",), "2026-06-09 03:09:56"),
+        ("0 0 8 3 * *", ("* * * 10-15 * *",), "2026-06-03 08:00:00"),
+    ],
+)
+def test_of_a_job_that_was_missed_often_the_newest_time_is_made_up_for_and_only_once(
+    schedule: str, excluded: tuple[str, ...], newest: str
+) -> None:
+    job = a_job("often", schedule, 5)
+    story = a_story(job, at="2026-06-15T23:30:00", excluded=excluded, last={"often": SET_AT})
+
+    first = story.look()
+    assert story.timetable is not None
+    story.timetable = story.timetable.with_runs({run.name: run.due_at for run in first.jobs})
+
+    assert first.jobs[0].message.startswith(f"often was due at {newest} UTC, carried out now")
+    assert not any(run.state == "Succeed" for run in story.look().jobs)
+
+
+@given(
+    st.sampled_from(["* * * * * *", "*/20 */7 1-4 * * *", "0 30 2 * * *", "@every 5h7m", "0 0 0 1 * *"]),
+    st.sampled_from(["Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu"]),
+    st.datetimes(datetime(2017, 1, 1), datetime(2018, 12, 31)),
+    st.integers(1, 90_000),
+)
+def test_the_newest_time_that_was_missed_is_the_one_that_is_followed_by_none(
+    schedule: str, zone: str, now: datetime, away: int
+) -> None:
+    moment = now.replace(tzinfo=UTC)
+    text = json.dumps({"ScaleJobs": [a_job("often", schedule, 5, TimeZone=zone)]})
+    known = timetable_of(text, moment - timedelta(seconds=away), {})
+    assert known is not None
+
+    due = cron.due(known, moment)
+
+    following = known.jobs[0].schedule.next_after
+    if due:
+        later = following(datetime.fromtimestamp(due[0].at, UTC), known.jobs[0].zone)
+        assert later is None or later > moment
+    else:
+        assert (after := following(known.since, known.jobs[0].zone)) is None or after > moment
 
 
 def test_a_schedule_of_every_second_is_found_after_a_long_time() -> None:
