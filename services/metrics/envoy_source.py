@@ -4,6 +4,7 @@ Its messages come in parts, once a second; `read` takes each part, `settle` brin
 windows.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -23,6 +24,10 @@ _KINDS = len(Kind)
 _GONE_AFTER = 10
 # Two looks at when an Envoy started may differ by whole seconds, and by how long a message was on its way.
 _SAME_START_S = 3.0
+# A life that was not heard of for a day does not come back; nor do more than these of one name, of which one
+# that crashes as it starts has thousands a day.
+_FORGOTTEN_AFTER_S = 86_400.0
+_MOST_OF_A_NAME = 100
 # From one message to the next.
 _USUAL_S = 1.0
 
@@ -204,6 +209,17 @@ class EnvoyLife:
         self._cells = [c for n in kept for c in self._cells[n * _CELLS : (n + 1) * _CELLS]]
         self._blocks = {key: number for number, key in enumerate(self._keys)}
         self._known, self._edition = {}, -1
+
+
+def may_come_back(lives: Iterable[Remembered], at: float) -> list[Remembered]:
+    """Those that are worth keeping, the newest first."""
+    kept: list[Remembered] = []
+    of_a_name: Counter[str] = Counter()
+    for each in sorted(lives, key=lambda life: life.heard_at, reverse=True):
+        of_a_name[each.node] += 1
+        if each.heard_at > at - _FORGOTTEN_AFTER_S and of_a_name[each.node] <= _MOST_OF_A_NAME:
+            kept.append(each)
+    return kept
 
 
 def same_life(lives: Iterable[Remembered], life: EnvoyLife, at: float) -> Remembered | None:

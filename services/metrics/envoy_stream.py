@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from easel.envoy.v1 import envoy_metrics_pb2 as pb
-from services.metrics.envoy_source import EnvoyLife, Remembered, same_life
+from services.metrics.envoy_source import EnvoyLife, Remembered, may_come_back, same_life
 from services.metrics.filing import file
 from services.metrics.store import Store
 from services.metrics.totals import Key
@@ -22,8 +22,6 @@ ENVOY_SERVICE = "envoy.service.metrics.v3.MetricsService"
 _QUIET_S, _WHOLE_WITHIN_S = 0.05, 0.5
 # The stream of an Envoy that is heard of this often is alive: another of its name is another Envoy.
 _ALIVE_S = 1.5
-# A life that was not heard of for a day does not come back.
-_FORGOTTEN_AFTER_S = 86_400.0
 
 
 @dataclass(eq=False)
@@ -136,7 +134,7 @@ class EnvoyStreams:
             same = other.life.node == life.node and other.life.word == life.word
             if same and (life.word or other.life.heard_at < at - _ALIVE_S):
                 self._end(other)
-        self._lives = [each for each in self._lives if each.heard_at > at - _FORGOTTEN_AFTER_S]
+        self._lives = may_come_back(self._lives, at)
         before = same_life(self._lives, life, at)
         life.begin(at)
         if before is not None:

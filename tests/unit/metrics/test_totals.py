@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.metrics import totals
 from services.metrics.durations import Durations
-from services.metrics.envoy_source import EnvoyLife, Remembered, same_life
+from services.metrics.envoy_source import EnvoyLife, Remembered, may_come_back, same_life
 from services.metrics.keeping import Kept, decoded, encoded, kept
 from services.metrics.totals import Key, Totals, by_class, growth
 from tests.support.counting_envoy import CountingEnvoy
@@ -216,6 +216,20 @@ def test_after_a_clock_that_was_set_back_what_happens_is_in_the_windows_at_once(
     told = again.settle(Totals(), 1_400.0)
 
     assert (told.begin, told.end) == (1_399.0, 1_400.0)
+
+
+def test_of_an_envoy_that_crashes_again_and_again_the_newest_lives_are_remembered() -> None:
+    nothing = np.zeros((0, totals.WIDTH))
+    crashing = [
+        Remembered("gateway-envoy", f"word-{n}", 0.0, 100_000.0 + n, [], nothing) for n in range(1_000)
+    ]
+    steady = Remembered("node-1-envoy", "word", 0.0, 90_000.0, [], nothing)
+    away = Remembered("node-2-envoy", "word", 0.0, 10_000.0, [], nothing)
+
+    kept_lives = may_come_back([away, steady, *crashing], at=101_000.0)
+
+    assert [each.word for each in kept_lives] == [*(f"word-{n}" for n in range(999, 899, -1)), "word"]
+    assert kept_lives[-1] is steady
 
 
 def test_a_limit_is_told_from_a_fault_of_an_instance() -> None:
