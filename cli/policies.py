@@ -94,13 +94,9 @@ def is_total(metric: str) -> bool:
     return metric in TOTALS or metric.startswith("status[")
 
 
-def size_warning(service: str, policy: Mapping[str, Any], instances: int) -> str:
-    """What becomes of a size that a user sets for a service with a policy."""
-    least, most = int(policy.get("min", 1)), int(policy.get("max", 10))
-    bounded = min(max(instances, least), most)
-    if bounded != instances:
-        return f"{service} has an autoscaler with the bounds {least} to {most}: it will go to {bounded}"
-    return f"{service} has an autoscaler: it may change the size again"
+def size_warning(service: str, policy: Mapping[str, Any]) -> str:
+    """What may become of a size that a user sets for a service with a policy."""
+    return f"{service} has an autoscaler: it may change the size again, from {bounds_text(policy)}"
 
 
 def bounds_text(policy: Mapping[str, Any]) -> str:

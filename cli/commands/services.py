@@ -104,7 +104,7 @@ def scale(
 
     async def change(easel: "AsyncEasel") -> "Service":
         made = await easel.services.scale(name, instances, why=why, instances_to_delete=delete or ())
-        await _warn_of_autoscaler(easel, made, instances)
+        await _warn_of_autoscaler(easel, made)
         return made
 
     write(
@@ -117,7 +117,7 @@ def scale(
     )
 
 
-async def _warn_of_autoscaler(easel: "AsyncEasel", service: "Service", instances: int) -> None:
+async def _warn_of_autoscaler(easel: "AsyncEasel", service: "Service") -> None:
     """A size that is set may not last."""
     from cli.policies import size_warning
     from cli.scaling_views import rests
@@ -128,7 +128,7 @@ async def _warn_of_autoscaler(easel: "AsyncEasel", service: "Service", instances
     except EaselError:
         return  # It has none; or what is done already is not to fail for a word about it.
     if not rests(service.state):
-        warn(size_warning(service.name, policy, instances))
+        warn(size_warning(service.name, policy))
 
 
 def start(name: Name, wait: Wait = False, timeout: Timeout = 900, output: Output = Format.TABLE) -> None:

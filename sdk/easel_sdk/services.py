@@ -211,7 +211,10 @@ class AsyncServices:
     async def scale(
         self, name: str, instances: int, *, why: str = "", instances_to_delete: Sequence[str] = ()
     ) -> Service:
-        """`instances_to_delete` go first, where fewer are wanted: at most as many as that makes fewer."""
+        """`instances_to_delete` go first, where fewer are wanted: at most as many as that makes fewer.
+
+        A size beyond the bounds of the service's autoscaler is refused.
+        """
         request = pb.ScaleServiceRequest(
             name=name, instances=instances, why=why, instances_to_delete=instances_to_delete
         )

@@ -1,5 +1,6 @@
 """What the in-memory admin API keeps of how requests travel, and of sizes and numbers."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,7 +8,7 @@ from easel.admin.v1 import admin_pb2 as pb
 from easel.admin.v1 import scaling_pb2 as scaling
 from easel.autoscaler.v1 import autoscaler_pb2
 from easel.common.v1 import common_pb2 as common
-from libs.domain.errors import EaselError
+from libs.domain.errors import EaselError, InvalidRequest
 
 
 @dataclass
@@ -58,3 +59,12 @@ class ScalingRows:
     replayed: autoscaler_pb2.ReplayResponse = field(default_factory=autoscaler_pb2.ReplayResponse)
     capacity: list[scaling.GroupCapacity] = field(default_factory=list)
     usage: scaling.GetUsageResponse = field(default_factory=scaling.GetUsageResponse)
+
+    def refuse_beyond(self, service: str, instances: int) -> None:
+        """As for a size beyond the bounds of a policy."""
+        known = self.autoscalers.get(service)
+        policy = json.loads(known.policy_json) if known is not None else {"min": 0, "max": 1000}
+        least, most = policy.get("min", 1), policy.get("max", 10)
+        if not least <= instances <= most:
+            kept = f"{least} to {most}, within which its autoscaler keeps it"
+            raise InvalidRequest("instances", instances, kept)

@@ -49,6 +49,7 @@ class Services(Servicer, rpc.ServiceServiceServicer):
 
     async def ScaleService(self, request, context):
         self.fake.told_to_go = list(request.instances_to_delete)
+        self.fake.scaling.refuse_beyond(request.name, request.instances)
         return pb.ScaleServiceResponse(service=self.fake.scale(request.name, request.instances))
 
     async def ListServiceVersions(self, request, context):

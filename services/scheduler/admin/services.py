@@ -125,7 +125,10 @@ class Services:
         )
 
     async def scale(self, name: str, instances: int, why: str, leave_first: tuple[str, ...] = ()) -> Service:
-        """`leave_first` are instances that go before others. Raises InvalidRequest."""
+        """`leave_first` are instances that go before others.
+
+        Raises InvalidRequest, also for a size beyond the bounds of its autoscaler.
+        """
         if instances > MOST_INSTANCES:
             raise InvalidRequest("instances", instances, f"at most {MOST_INSTANCES}")
 

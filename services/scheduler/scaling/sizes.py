@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from libs.db.changes import Changes
+from libs.domain.errors import InvalidRequest
 from libs.domain.records import Event, Service, ServiceVersion
 from libs.spec import ServiceSpec
 from libs.spec.autoscaler import Autoscaler as AutoscalerSpec
@@ -42,7 +43,11 @@ def size_asked(
 def scaled_by_hand(
     world: World, service: Service, wanted: int, why: str, leave_first: tuple[str, ...], now: datetime
 ) -> Changes:
-    """A size that a user asks for. No bound holds it; an autoscaler may change it again."""
+    """A size that a user asks for; an autoscaler may change it again, within its bounds.
+
+    Raises InvalidRequest for one beyond them, which would not last.
+    """
+    _refuse_beyond_bounds(world, service.name, wanted)
     why = why or f"scaled from {service.wanted} to {wanted} instances by hand"
     if service.name in world.autoscalers:
         why = f"{why}; its autoscaler may change it again"
@@ -51,6 +56,18 @@ def scaled_by_hand(
     after = _with_size(service, wanted) if sleeps else resized(service, wanted)
     after = replace(after, leave_first=leave_first, updated_at=now, edits=service.edits + 1)
     return Changes(put=(after,), events=(event,))
+
+
+def _refuse_beyond_bounds(world: World, service: str, wanted: int) -> None:
+    scaler = autoscaler_of(world, service)
+    if scaler is None or scaler.bounded(wanted) == wanted:
+        return
+    moved = f"max={wanted}" if wanted > scaler.max else f"min={wanted}"
+    ways = f"`easel autoscale {service} -D {moved}` moves them"
+    if not wanted:
+        ways = f"{ways} and lets it sleep, `easel stop {service}` stops it"
+    bounds = f"{scaler.min} to {scaler.max}, within which its autoscaler keeps it"
+    raise InvalidRequest("instances", wanted, f"{bounds}; {ways}")
 
 
 def _autoscaler_json(spec: ServiceSpec) -> dict[str, object] | None:

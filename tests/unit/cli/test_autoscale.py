@@ -145,10 +145,18 @@ def test_a_size_by_hand_is_warned_of_where_it_may_not_last(easel: CommandLine, t
     easel("autoscale", "llm", "-f", written(tmp_path, POLICY))
 
     assert easel("scale", "llm", "2").err == (
-        "warning: llm has an autoscaler: it may change the size again\nllm goes to 2 instances\n"
+        "warning: llm has an autoscaler: it may change the size again, from 1 to 4\n"
+        "llm goes to 2 instances\n"
     )
-    beyond = easel("scale", "llm", "9").err
-    assert beyond.startswith("warning: llm has an autoscaler with the bounds 1 to 4: it will go to 4\n")
+
+
+def test_a_size_that_would_not_last_is_refused_and_not_waited_for(easel: CommandLine, tmp_path: Path) -> None:
+    easel("autoscale", "llm", "-f", written(tmp_path, POLICY))
+
+    beyond = easel("scale", "llm", "9", "--wait")
+
+    assert (beyond.code, beyond.out) == (4, "")
+    assert beyond.err == "easel: instances: got 9, expected 1 to 4, within which its autoscaler keeps it\n"
 
 
 def test_an_empty_file_is_no_policy(easel: CommandLine, fake: FakeAdmin) -> None:

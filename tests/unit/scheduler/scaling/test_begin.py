@@ -11,7 +11,6 @@ from libs.domain.errors import FailedPrecondition, NotFound
 from libs.domain.records import Service
 from libs.domain.scaling import Autoscaler, Cronscaler
 from libs.domain.states import SafetyLock
-from libs.spec import parse_service
 from services.scheduler.admin.cloning import cloned
 from services.scheduler.admin.specs import accept
 from services.scheduler.scaling.begin import (
@@ -22,7 +21,6 @@ from services.scheduler.scaling.begin import (
 )
 from services.scheduler.scaling.by_version import with_policies
 from services.scheduler.scaling.policies import may_sleep
-from services.scheduler.scaling.sizes import first_size, scaled_by_hand, size_asked
 from services.scheduler.world import World
 from tests.support.builders import NOON, a_service, a_spec, a_version, a_world, at
 
@@ -84,14 +82,6 @@ def test_a_new_service_brings_its_policies_along() -> None:
 def test_a_service_without_policies_has_none() -> None:
     assert created() == Changes(put=(a_service(), a_version()))
     assert autoscaler(created(autoscaler={}, cronScaler={})) is None
-
-
-def test_the_first_size_is_within_the_bounds() -> None:
-    def size(instances: int) -> int:
-        document = {**a_spec(instance=instances), "autoscaler": {"min": 2, "max": 4, **QPS}}
-        return first_size(parse_service(document).spec)
-
-    assert [size(0), size(3), size(9)] == [2, 3, 4]
 
 
 def test_an_update_that_leaves_the_policy_out_of_it_leaves_what_was_set_since() -> None:
@@ -271,31 +261,6 @@ def test_what_is_not_there_is_not_removed() -> None:
         remove_autoscaler(world, "digits", NOON)
     with pytest.raises(NotFound, match="has no schedule"):
         remove_cronscaler(world, "digits", NOON)
-
-
-def test_a_size_by_hand_may_lie_beyond_the_bounds_and_says_who_may_change_it() -> None:
-    world = a_world(a_service(), a_version(), a_policy(max=2))
-
-    changes = scaled_by_hand(world, world.services["digits"], 4, "", (), at(1))
-
-    assert wanted(changes) == 4
-    (event,) = changes.events
-    assert event.why == "scaled from 1 to 4 instances by hand; its autoscaler may change it again"
-    assert event.details == {"policy": "user", "before": "1", "after": "4"}
-
-
-def test_a_file_that_says_what_it_said_before_leaves_the_size_to_the_autoscaler() -> None:
-    stored = a_version(spec={**a_spec(instance=2), "autoscaler": {**QPS, "max": 8}})
-    service = a_service(wanted=7)
-    world = a_world(service, stored, a_policy(max=8))
-
-    def size(instances: int, replaces: bool) -> int:
-        spec = parse_service({**a_spec(instance=instances), "autoscaler": {**QPS, "max": 8}}).spec
-        return size_asked(world, service, spec, stored, replaces)
-
-    assert size(2, replaces=True) == 7
-    assert size(2, replaces=False) == 2
-    assert size(20, replaces=True) == 8
 
 
 def test_only_a_policy_with_a_least_of_zero_lets_a_service_sleep() -> None:
