@@ -145,8 +145,7 @@ def test_a_size_by_hand_is_warned_of_where_it_may_not_last(easel: CommandLine, t
     easel("autoscale", "llm", "-f", written(tmp_path, POLICY))
 
     assert easel("scale", "llm", "2").err == (
-        "warning: llm has an autoscaler: it may change the size again, from 1 to 4\n"
-        "llm goes to 2 instances\n"
+        "warning: llm has an autoscaler: it may change the size again, from 1 to 4\nllm goes to 2 instances\n"
     )
 
 
