@@ -11,7 +11,7 @@ from libs.spec.cron import Schedule, instant
 # Later than this, a job was missed, and is carried out only if it is the newest of all that were.
 ON_TIME = timedelta(seconds=60)
 # How many times of one job are looked at in one stretch, to find the newest of them.
-_MOST_LOOKED_AT = 200
+_MOST_LOOKED_AT = 8
 _SECOND = timedelta(seconds=1)
 
 
