@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from libs.domain.errors import EaselError
 
@@ -19,6 +20,15 @@ def stop_requested() -> asyncio.Event:
     for wanted in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(wanted, stop.set)
     return stop
+
+
+def run_until_asked(run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """The life of a process: `run` in an event loop, with an event that SIGTERM and SIGINT set."""
+
+    async def until_asked() -> None:
+        await run(stop_requested())
+
+    asyncio.run(until_asked())
 
 
 async def pause(stop: asyncio.Event, span: timedelta) -> None:

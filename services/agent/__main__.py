@@ -13,7 +13,7 @@ import grpc
 
 from libs.domain.errors import EaselError, FailedPrecondition
 from libs.domain.states import Runtime as RuntimeName
-from libs.lifecycle import stop_requested
+from libs.lifecycle import run_until_asked
 from libs.rpc.client import dial
 from libs.telemetry.logs import configure
 from libs.telemetry.traces import configure_traces
@@ -106,13 +106,9 @@ def main() -> None:
     settings = Settings()
     configure(settings.log_level)
     try:
-        asyncio.run(_until_signalled(settings))
+        run_until_asked(partial(run, settings))
     except EaselError as refused:
         raise SystemExit(f"easel agent: {refused}") from refused
-
-
-async def _until_signalled(settings: Settings) -> None:
-    await run(settings, stop_requested())
 
 
 def _dial(settings: Settings) -> grpc.aio.Channel:

@@ -12,7 +12,7 @@ import grpc
 
 from easel.autoscaler.v1 import autoscaler_pb2_grpc as rpc
 from libs.domain.states import TokenRole
-from libs.lifecycle import stop_requested
+from libs.lifecycle import run_until_asked
 from libs.rpc.client import dial
 from libs.rpc.interceptors import BearerTokens, Refusals
 from libs.rpc.server import Service, serving
@@ -72,11 +72,7 @@ def _guards(listen: str, join: str) -> Sequence[grpc.aio.ServerInterceptor]:
 def main() -> None:
     settings = Settings()
     logs.configure(settings.log_level)
-
-    async def until_asked() -> None:
-        await run(settings, stop_requested())
-
-    asyncio.run(until_asked())
+    run_until_asked(partial(run, settings))
 
 
 if __name__ == "__main__":

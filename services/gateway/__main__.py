@@ -1,10 +1,10 @@
 """The gateway: Envoy's management server, fed by the scheduler, and the keeper of a local Envoy."""
 
 import argparse
-import asyncio
 import sys
+from functools import partial
 
-from libs.lifecycle import stop_requested
+from libs.lifecycle import run_until_asked
 from libs.telemetry.logs import configure
 from services.gateway.runtime import envoy_dial, run
 from services.gateway.settings import Settings
@@ -25,11 +25,7 @@ def main() -> None:
         sys.stdout.write(bootstrap(envoy_dial(settings, where, settings.token(), elsewhere=True)))
         return
     configure()
-    asyncio.run(_standalone())
-
-
-async def _standalone() -> None:
-    await run(Settings(), stop_requested())
+    run_until_asked(partial(run, Settings()))
 
 
 if __name__ == "__main__":

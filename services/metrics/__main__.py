@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from easel.metrics.v1 import metrics_pb2_grpc as rpc
-from libs.lifecycle import pause, stop_requested
+from libs.lifecycle import pause, run_until_asked
 from libs.rpc.server import Service, serving
 from libs.telemetry import logs
 from services.metrics.callers import guards, known_to
@@ -72,11 +72,7 @@ def _contracts(store: Store, samples: Samples, envoys: EnvoyStreams, stop: async
 def main() -> None:
     settings = Settings()
     logs.configure(settings.log_level)
-
-    async def until_asked() -> None:
-        await run(settings, stop_requested())
-
-    asyncio.run(until_asked())
+    run_until_asked(partial(run, settings))
 
 
 if __name__ == "__main__":

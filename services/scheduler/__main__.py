@@ -12,7 +12,7 @@ from libs.db.store import Store, open_store
 from libs.domain.errors import FailedPrecondition, InvalidSpec
 from libs.domain.records import PUBLIC_GROUP, ResourceGroup
 from libs.domain.states import TokenRole
-from libs.lifecycle import repeat, stop_requested, wakes
+from libs.lifecycle import repeat, run_until_asked, wakes
 from libs.rpc.interceptors import BearerTokens, Refusals
 from libs.rpc.server import serving
 from libs.telemetry import logs
@@ -216,11 +216,7 @@ async def _prune(store: Store, settings: Settings) -> None:
 def main() -> None:
     settings = Settings()
     logs.configure(settings.log_level)
-
-    async def until_asked() -> None:
-        await run(settings, stop_requested())
-
-    asyncio.run(until_asked())
+    run_until_asked(partial(run, settings))
 
 
 if __name__ == "__main__":
