@@ -75,7 +75,13 @@ async def serving_http(store: Store, envoys: EnvoyStreams, listen: str) -> Async
     if not listen:
         yield
         return
-    runner = web.AppRunner(Exposed(store, envoys).application(), access_log=None, keepalive_timeout=_IDLE_S)
+    # No body is read, so none is unpacked either, which may take seconds.
+    runner = web.AppRunner(
+        Exposed(store, envoys).application(),
+        access_log=None,
+        keepalive_timeout=_IDLE_S,
+        auto_decompress=False,
+    )
     await runner.setup()
     try:
         host, port = host_and_port(listen, "http_listen")

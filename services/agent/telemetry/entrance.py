@@ -46,7 +46,8 @@ class Desk:
             finally:
                 busy.discard(request.protocol)
 
-        server = web.Server(answer, access_log=None, keepalive_timeout=30.0)
+        # What is unpacked here would keep the agent from all else: a bomb of 1 MiB takes seconds.
+        server = web.Server(answer, access_log=None, keepalive_timeout=30.0, auto_decompress=False)
 
         def accept() -> asyncio.Protocol:
             # What was told to close, and is not gone yet, has no transport.
@@ -66,6 +67,9 @@ class Desk:
         instance = await identify(request)
         if request.method != "POST":
             raise NotTaken(405, f"got {request.method}, expected POST")
+        packed = request.headers.get("Content-Encoding", "identity")
+        if packed != "identity":
+            raise NotTaken(415, f"got Content-Encoding {packed[:60]}, expected a body that is not compressed")
         try:
             async with asyncio.timeout(_READ_WITHIN):
                 body = await request.read()

@@ -90,7 +90,10 @@ class Front:
 @asynccontextmanager
 async def serving_front(known: Known, listen: str) -> AsyncIterator[None]:
     """Serves on "unix:/path" or "host:port". Raises Unavailable when the address cannot be bound."""
-    runner = web.AppRunner(Front(known).application(), access_log=None, shutdown_timeout=1)
+    # Anybody may send a body, and none is read: one that was unpacked would keep the process from all else.
+    runner = web.AppRunner(
+        Front(known).application(), access_log=None, shutdown_timeout=1, auto_decompress=False
+    )
     await runner.setup()
     try:
         await _site(runner, listen).start()
