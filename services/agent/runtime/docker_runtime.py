@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from socket import socket
 from typing import Any
 
 from libs.domain.errors import NotFound, Unavailable
 from libs.domain.states import Runtime as RuntimeName
+from services.agent.runtime.docker_containers import Containers
 from services.agent.runtime.docker_create import Creator, name_of, remove, remove_volumes
 from services.agent.runtime.docker_engine import APIError, Engine, EngineNotFound
 from services.agent.runtime.docker_inside import Within
@@ -22,19 +23,12 @@ from services.agent.runtime.docker_logs import read_log
 from services.agent.runtime.docker_preparation import Preparation, Prepared
 from services.agent.runtime.docker_refusals import refusal_of
 from services.agent.runtime.docker_requirements import Unreadable, content_of
-from services.agent.runtime.docker_spec import (
-    INSTANCE,
-    NODE,
-    TELLING,
-    exit_from,
-    running_from,
-)
+from services.agent.runtime.docker_spec import INSTANCE, NODE
 from services.agent.runtime.docker_usage import Meter
 from services.agent.runtime.port import (
     Activity,
     Attempt,
     Executed,
-    Exit,
     Finding,
     Phase,
     Running,
@@ -52,8 +46,6 @@ _WITHOUT_SIGTERM = timedelta(seconds=1)
 _IMAGES_KEPT = 15.0
 _RECONNECT = 1.0
 _LINES_KEPT = 500
-# What the engine calls a container that was made and not started yet.
-_MADE = "created"
 
 
 @dataclass(frozen=True)
@@ -84,31 +76,13 @@ class DockerRuntime:
         self._exits: asyncio.Queue[str] = asyncio.Queue()
         self._listener: threading.Thread | None = None
         self._within, self._meter = Within(self._engine), Meter(self._engine)
-        # The engine's id of the container of each instance.
-        self._containers: dict[str, str] = {}
-        self._inside: dict[str, tuple[str, int]] = {}
-        self._died: set[str] = set()
-        # The instances whose containers are being made and started right now.
-        self._starting: set[str] = set()
-        self._strange: set[str] = set()
+        self._containers = Containers(self._engine, settings.node, settings.address, settings.network)
         # The last words of the run before the present one.
         self._previous: dict[str, bytes] = {}
         self._images: tuple[float, tuple[str, ...]] = (-_IMAGES_KEPT, ())
 
     async def instances(self) -> Sequence[Running]:
-        label = f"{NODE}={self._settings.node}"
-        died = set(self._died)
-        found = await self._engine.ask(lambda api: api.containers(all=True, filters={"label": [label]}))
-        running = await asyncio.gather(*(self._running(container) for container in found))
-        looked = {container["Id"]: each for container, each in zip(found, running, strict=True)}
-        # Where a start was in the way, the list says nothing of how it went, and where its port is.
-        made = {each["Id"]: each["Labels"].get(INSTANCE, "") for each in found if each["State"] == _MADE}
-        while again := [each for each, instance in made.items() if instance not in self._starting]:
-            for each in again:
-                looked[each] = await self._find(made.pop(each))
-        # Of those that the list shows as ended by now, or not at all, nothing more is to be remembered.
-        self._died -= died - {container["Id"] for container in found if container["State"] != "exited"}
-        return [each for each in looked.values() if each is not None]
+        return await self._containers.all()
 
     async def prepare(self, workload: Workload, phase: Phase) -> None:
         if self._storage is not None:
@@ -117,7 +91,7 @@ class DockerRuntime:
 
     async def ensure_running(self, workload: Workload, attempt: Attempt) -> Running:
         prepared = self._prepared.get(workload.id, Prepared())
-        existing = await self._find(workload.id)
+        existing = await self._containers.find(workload.id)
         if existing is not None and existing.exit is None:
             return existing
         try:
@@ -126,7 +100,7 @@ class DockerRuntime:
             await self._engine.tell(partial(self._start, workload, attempt, prepared))
         except APIError as refused:
             raise refusal_of(workload, str(refused.explanation or refused)) from refused
-        running = await self._find(workload.id)
+        running = await self._containers.find(workload.id)
         if running is None:
             raise StartFailed("its container vanished while it was started")
         return running
@@ -140,15 +114,14 @@ class DockerRuntime:
         await self.ensure_ended(instance, grace, sigterm)
         await self._engine.ask(partial(remove, name=name_of(instance)))
         await self._engine.ask(partial(remove_volumes, instance=instance))
-        self._inside.pop(instance, None)
-        self._containers.pop(instance, None)
+        self._containers.forget(instance)
         self._previous.pop(instance, None)
         self._prepared.pop(instance, None)
         if self._storage is not None:
             await self._storage.release(instance)
 
     async def listening(self, running: Running) -> bool:
-        inside = self._inside.get(running.id)
+        inside = self._containers.inside(running.id)
         if inside is not None:
             try:
                 return await accepts(*inside, unreachable=TimeoutError)
@@ -191,7 +164,7 @@ class DockerRuntime:
         return await self._within.activity(name_of(running.id))
 
     async def usage(self, running: Sequence[Running]) -> Mapping[str, Use]:
-        known = ((each.id, self._containers.get(each.id)) for each in running)
+        known = ((each.id, self._containers.id_of(each.id)) for each in running)
         return await self._meter.use_of({instance: container for instance, container in known if container})
 
     async def node_address(self) -> str:
@@ -233,57 +206,15 @@ class DockerRuntime:
     @property
     def remembered_ends(self) -> int:
         """How many ends were heard of that the engine's list has not shown yet."""
-        return len(self._died)
+        return self._containers.remembered_ends
 
     async def close(self) -> None:
         await asyncio.to_thread(self._engine.close)
 
-    async def _find(self, instance: str) -> Running | None:
-        label = f"{INSTANCE}={instance}"
-        found = await self._engine.ask(lambda api: api.containers(all=True, filters={"label": [label]}))
-        return await self._running(found[0]) if found else None
-
-    async def _running(self, container: Mapping[str, Any]) -> Running | None:
-        """None for a container that vanished meanwhile, or whose labels are not Easel's."""
-        try:
-            return await self._facts(container)
-        except EngineNotFound:
-            return None
-        except (KeyError, ValueError) as strange:
-            if container["Id"] not in self._strange:
-                self._strange.add(container["Id"])
-                why = f"its labels are not Easel's: {strange!r}"
-                log.warning("a container is left alone", extra={"container": container["Id"], "why": why})
-            return None
-
-    async def _facts(self, container: Mapping[str, Any]) -> Running:
-        labels = container["Labels"]
-        self._containers[labels[INSTANCE]] = container["Id"]
-        ended = None
-        # What is being started has not ended, whatever the engine says meanwhile. This is asked first: of a
-        # start that is over by now the engine's answer is true.
-        starting = container["State"] == _MADE and labels[INSTANCE] in self._starting
-        # The engine tells of an end before its list shows it.
-        looks_ended = container["State"] not in ("running", "paused") or container["Id"] in self._died
-        if looks_ended and not starting:
-            ended = await self._engine.ask(partial(_exit_of, container["Id"], labels))
-        declared = int(labels["easel.port"])
-        networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
-        inside = next((net["IPAddress"] for net in networks.values() if net.get("IPAddress")), "")
-        if inside and declared:
-            self._inside[labels[INSTANCE]] = (inside, declared)
-        if self._settings.network:
-            return running_from(labels, inside, declared, ended)
-        published = (port.get("PublicPort") for port in container.get("Ports") or ())
-        return running_from(labels, self._settings.address, next(filter(None, published), 0), ended)
-
     def _start(self, workload: Workload, attempt: Attempt, prepared: Prepared, api: Any) -> None:
         """In its own thread, which goes on when the caller is cancelled."""
-        self._starting.add(workload.id)
-        try:
+        with self._containers.starting(workload.id):
             self._creator.start(workload, attempt, prepared, api)
-        finally:
-            self._starting.discard(workload.id)
 
     def _replace(self, instance: str, api: Any) -> None:
         """Removes an ended run. What it said last is kept, for those who ask why it ended."""
@@ -300,20 +231,9 @@ class DockerRuntime:
                 loop.call_soon_threadsafe(self._exits.put_nowait, "")
             try:
                 for event in self._engine.stream(lambda api: api.events(decode=True, filters=filters)):
-                    self._died.add(event["Actor"]["ID"])
+                    self._containers.heard_end(event["Actor"]["ID"])
                     instance = event["Actor"]["Attributes"].get(INSTANCE, "")
                     loop.call_soon_threadsafe(self._exits.put_nowait, instance)
             except (APIError, Unavailable, RuntimeError) as ended:
                 log.debug("the engine's events ended", extra={"why": str(ended)})
             self._engine.closed.wait(_RECONNECT)
-
-
-def _exit_of(container: str, labels: Mapping[str, str], api: Any) -> Exit | None:
-    """None for one that runs: the engine's list may be older."""
-    state = api.inspect_container(container)["State"]
-    if state["Running"]:
-        return None
-    last = api.logs(container, tail=5) if state["ExitCode"] in TELLING else b""
-    lines = "; ".join(line.strip() for line in last.decode(errors="replace").splitlines() if line.strip())
-    begun_at = datetime.fromisoformat(labels["easel.started"])
-    return exit_from(state, int(labels["easel.memory"]), lines[-1000:], begun_at=begun_at)
