@@ -1,6 +1,7 @@
 """What is written together, and what is read at once."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 from libs.domain.records import (
     Dataset,
@@ -82,3 +83,8 @@ class Contents:
     registries: tuple[Registry, ...] = ()
     autoscalers: tuple[Autoscaler, ...] = ()
     cronscalers: tuple[Cronscaler, ...] = ()
+
+    def records(self) -> Iterator[Record]:
+        """Every record, kind by kind."""
+        for kind in fields(self):
+            yield from getattr(self, kind.name)

@@ -4,12 +4,12 @@ One process writes the database, so what it last read and wrote is the truth: re
 database, and every decision sees one consistent picture. Only `Ledger` changes it, after a commit.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
 from libs.db.changes import Changes, Contents, Record
+from libs.db.rows import key_of
 from libs.domain.errors import NotFound
 from libs.domain.records import (
     Dataset,
@@ -86,7 +86,7 @@ class World:
         self._members: dict[str, dict[str, Service]] = {}
         self._mirrored_to: dict[str, dict[str, Mirror]] = {}
         self._tokens_of: dict[tuple[str, str], dict[str, AccessToken]] = {}
-        for record in _records(contents):
+        for record in contents.records():
             self._put(record)
 
     def records(self) -> Iterator[Record]:
@@ -291,49 +291,9 @@ def _pop_inner(outer: dict[N, dict[K, V]], name: N, key: K) -> None:
 
 def difference(world: World, contents: Contents) -> Changes:
     """What must be applied to the picture so that it is what is stored."""
-    known = {_key(record): record for record in world.records()}
-    stored = {_key(record): record for record in _records(contents)}
+    known = {key_of(record): record for record in world.records()}
+    stored = {key_of(record): record for record in contents.records()}
     return Changes(
         put=tuple(record for key, record in stored.items() if known.get(key) != record),
         delete=tuple(record for key, record in known.items() if key not in stored),
     )
-
-
-def _records(contents: Contents) -> Iterator[Record]:
-    yield from chain(
-        contents.services,
-        contents.versions,
-        contents.instances,
-        contents.nodes,
-        contents.resource_groups,
-        contents.tokens,
-        contents.rollouts,
-        contents.gpu_fences,
-        contents.secrets,
-        contents.datasets,
-        contents.image_pulls,
-        contents.groups,
-        contents.ramps,
-        contents.mirrors,
-        contents.gateways,
-        contents.access_tokens,
-        contents.registries,
-        contents.autoscalers,
-        contents.cronscalers,
-    )
-
-
-def _key(record: Record) -> Hashable:
-    match record:
-        case ServiceVersion():
-            return ServiceVersion, record.service, record.number
-        case Instance() | Token() | ImagePull() | AccessToken() | Registry():
-            return type(record), record.id
-        case Rollout() | Ramp() | Mirror() | Autoscaler() | Cronscaler():
-            return type(record), record.service
-        case GpuFence():
-            return GpuFence, record.node, record.uuid
-        case Dataset():
-            return Dataset, record.id, record.version
-        case _:
-            return type(record), record.name
