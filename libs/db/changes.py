@@ -3,16 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
+from libs.domain.assets import Dataset, ImagePull, Secret
 from libs.domain.records import (
-    Dataset,
     Event,
     GpuFence,
-    ImagePull,
     Instance,
     Node,
     ResourceGroup,
     Rollout,
-    Secret,
     Service,
     ServiceVersion,
     Token,

@@ -7,18 +7,16 @@ from sqlalchemy import RowMapping, Table
 
 from libs.db import scaling_tables, tables, traffic_tables
 from libs.db.changes import Record
+from libs.domain.assets import Dataset, ImagePull, Secret
 from libs.domain.records import (
-    Dataset,
     Event,
     Gpu,
     GpuFence,
-    ImagePull,
     Instance,
     Node,
     ResourceGroup,
     Resources,
     Rollout,
-    Secret,
     Service,
     ServiceVersion,
     Token,

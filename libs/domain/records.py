@@ -265,43 +265,6 @@ class GpuFence:
 
 
 @dataclass(frozen=True)
-class Secret:
-    """Named values that service.json refers to; `sealed` is their encryption, `keys` their names."""
-
-    name: str
-    keys: tuple[str, ...]
-    sealed: str
-    created_at: datetime
-    updated_at: datetime
-    revision: int = 0
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A registered source: one entry of storage[] without its mount path. Never changed once stored."""
-
-    id: str
-    version: str
-    source_json: str
-    created_at: datetime
-    description: str = ""
-    revision: int = 0
-
-
-@dataclass(frozen=True)
-class ImagePull:
-    """An image that every node of a resource group is to have. `docker_auth` may refer to a secret, and is
-    sealed where it does not."""
-
-    id: str
-    image: str
-    resource_group: str
-    created_at: datetime
-    docker_auth: str = ""
-    revision: int = 0
-
-
-@dataclass(frozen=True)
 class Token:
     """A credential, by the SHA-256 (hex) of its secret."""
 

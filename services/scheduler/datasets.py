@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from libs.db.changes import Changes
+from libs.domain.assets import Dataset
 from libs.domain.errors import AlreadyExists, FailedPrecondition, InvalidRequest, InvalidSpec, NotFound
-from libs.domain.records import Dataset, Event
+from libs.domain.records import Event
 from libs.domain.states import EventKind
 from libs.spec import ServiceSpec, parse_service, parse_stored
 from libs.spec.document import load

@@ -10,16 +10,14 @@ from typing import TypeVar
 
 from libs.db.changes import Changes, Contents, Record
 from libs.db.rows import key_of
+from libs.domain.assets import Dataset, ImagePull, Secret
 from libs.domain.errors import NotFound
 from libs.domain.records import (
-    Dataset,
     GpuFence,
-    ImagePull,
     Instance,
     Node,
     ResourceGroup,
     Rollout,
-    Secret,
     Service,
     ServiceVersion,
     Token,

@@ -8,7 +8,7 @@ import grpc
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
 from libs.db.changes import Changes
-from libs.domain.records import Dataset
+from libs.domain.assets import Dataset
 from libs.rpc.convert import time_to_proto
 from services.scheduler import datasets
 from services.scheduler.ledger import Ledger

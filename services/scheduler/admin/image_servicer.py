@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
-from libs.domain.records import ImagePull
+from libs.domain.assets import ImagePull
 from libs.rpc.convert import time_to_proto
 from services.scheduler.images import asking
 from services.scheduler.images.states import PullStates, on_nodes

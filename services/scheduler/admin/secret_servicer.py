@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
-from libs.domain.records import Secret
+from libs.domain.assets import Secret
 from libs.rpc.convert import time_to_proto
 from services.scheduler.ledger import Ledger
 from services.scheduler.paging import page

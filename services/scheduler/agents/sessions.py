@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes
+from libs.domain.assets import ImagePull, Secret
 from libs.domain.errors import FailedPrecondition, NotFound, Unavailable
-from libs.domain.records import ImagePull, Instance, Node, Secret
+from libs.domain.records import Instance, Node
 from libs.domain.states import NodeState
 from services.scheduler.agents.desired import PATIENCE, desired_state, order_of, secrets_of
 from services.scheduler.agents.logs import LogInbox

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes
+from libs.domain.assets import ImagePull
 from libs.domain.errors import InvalidRequest
-from libs.domain.records import PUBLIC_GROUP, Event, ImagePull, Node
+from libs.domain.records import PUBLIC_GROUP, Event, Node
 from libs.domain.states import EventKind, Runtime
 from libs.spec.refusal import Words
 from libs.spec.secret_refs import SCHEME, parse_ref

@@ -7,7 +7,8 @@ from datetime import datetime
 from easel.agent.v1 import agent_pb2
 from easel.common.v1 import common_pb2
 from libs.db.changes import Changes
-from libs.domain.records import Event, ImagePull, Node
+from libs.domain.assets import ImagePull
+from libs.domain.records import Event, Node
 from libs.domain.states import EventKind, NodeState, Runtime
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from libs.db.changes import Record
-from libs.domain.records import Instance, Secret, Service, ServiceVersion
+from libs.domain.assets import Secret
+from libs.domain.records import Instance, Service, ServiceVersion
 from libs.domain.scaling import Autoscaler
 from libs.domain.traffic import AccessToken, Gateway, Group, Mirror, Ramp, Registry
 from services.scheduler.world import World

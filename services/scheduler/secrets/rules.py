@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from libs.db.changes import Changes
+from libs.domain.assets import Dataset, ImagePull, Secret
 from libs.domain.errors import FailedPrecondition, InvalidRequest
-from libs.domain.records import Dataset, Event, ImagePull, Secret
+from libs.domain.records import Event
 from libs.domain.states import EventKind
 from libs.spec.refusal import Words
 from libs.spec.secret_refs import KEY, NAME, parse_ref

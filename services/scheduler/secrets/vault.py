@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 
-from libs.domain.records import ImagePull, Secret
+from libs.domain.assets import ImagePull, Secret
 from libs.spec.secret_refs import parse_ref
 from services.scheduler.secrets.seal import Seal
 from services.scheduler.world import World

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from libs.domain.assets import Secret
 from libs.domain.errors import InvalidSpec
-from libs.domain.records import Secret
 from libs.spec import ServiceSpec, parse_stored
 from libs.spec.refusal import path_of
 from libs.spec.secret_refs import SCHEME, SecretRef, bucket_secrets, references

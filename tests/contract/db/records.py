@@ -2,18 +2,16 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
+from libs.domain.assets import Dataset, ImagePull, Secret
 from libs.domain.records import (
-    Dataset,
     Event,
     Gpu,
     GpuFence,
-    ImagePull,
     Instance,
     Node,
     ResourceGroup,
     Resources,
     Rollout,
-    Secret,
     Service,
     ServiceVersion,
     Token,

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from libs.db.changes import Changes
+from libs.domain.assets import Dataset
 from libs.domain.errors import InvalidSpec
-from libs.domain.records import Dataset
 from services.scheduler.admin.specs import accept, updated
 from services.scheduler.datasets import concrete
 from services.scheduler.masking import masked

@@ -4,7 +4,7 @@ from typing import Any
 
 from easel.agent.v1 import agent_pb2
 from libs.db.changes import Changes
-from libs.domain.records import ImagePull
+from libs.domain.assets import ImagePull
 from libs.domain.states import NodeState, Runtime
 from services.scheduler.images.states import PullStates, on_nodes, pull_events
 from services.scheduler.secrets.seal import Seal

@@ -7,8 +7,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from libs.db.changes import Changes, Contents
+from libs.domain.assets import ImagePull, Secret
 from libs.domain.errors import FailedPrecondition, InvalidSpec
-from libs.domain.records import ImagePull, Secret
 from libs.spec import parse_service
 from services.scheduler import datasets
 from services.scheduler.agents.desired import desired_state

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from libs.db.changes import Changes
+from libs.domain.assets import Secret
 from libs.domain.causes import ADVICE, Cause
 from libs.domain.progress import Progress
-from libs.domain.records import Gpu, GpuFence, Instance, Node, Rollout, Secret, Service, ServiceVersion
+from libs.domain.records import Gpu, GpuFence, Instance, Node, Rollout, Service, ServiceVersion
 from libs.domain.states import InstanceState, NodeState, RolloutPhase, SafetyLock
 from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.diagnose.asking import last_lines

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from libs.db.changes import Changes, Record
+from libs.domain.assets import Secret
 from libs.domain.errors import AlreadyExists, FailedPrecondition, InvalidRequest
-from libs.domain.records import Secret
 from libs.domain.traffic import Gateway, GatewayDomain, Group, Registry
 from services.scheduler.gateways import registries
 from services.scheduler.gateways.address import url_of
