@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import pynvml
 
+from libs.domain.gpu_troubles import GpuTrouble
 from libs.domain.records import Gpu
 from services.agent.gpu_readings import GpuReading, reading_of
-from services.agent.gpu_troubles import GpuTrouble, Troubles
+from services.agent.gpu_troubles import Troubles
 
 log = logging.getLogger(__name__)
 

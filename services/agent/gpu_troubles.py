@@ -2,28 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 
-
-class TroubleKind(StrEnum):
-    """The ways in which a GPU fails. What each means is for the scheduler to say."""
-
-    XID = "xid"
-    UNCORRECTABLE_ECC = "uncorrectable_ecc"
-    LOST = "lost"
-
-
-@dataclass(frozen=True)
-class GpuTrouble:
-    """One way in which one GPU failed: how often, and when last."""
-
-    uuid: str
-    kind: TroubleKind
-    xid: int = 0
-    count: int = 0
-    at: datetime | None = None
+from libs.domain.gpu_troubles import GpuTrouble, TroubleKind
 
 
 class Troubles:

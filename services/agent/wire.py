@@ -1,11 +1,13 @@
 """Between the agent's values and the messages of its link."""
 
 from datetime import timedelta
+from typing import Any
 
 from easel.agent.v1 import agent_pb2 as pb
 from easel.common.v1 import common_pb2 as common
 from libs.domain.causes import Cause
 from libs.domain.errors import EaselError
+from libs.domain.gpu_troubles import GpuTrouble, TroubleKind
 from libs.rpc.convert import (
     INSTANCE_STATES_OUT,
     RUNTIMES_OUT,
@@ -16,16 +18,13 @@ from libs.rpc.convert import (
 )
 from services.agent.board import Status
 from services.agent.gpu import Telemetry
-from services.agent.gpu_troubles import GpuTrouble, TroubleKind
 from services.agent.inventory import Inventory
 from services.agent.mounts import HostDirectories, NotHere
 from services.agent.observed import Wanted
 from services.agent.workload import spec_hash, workload_of
 
-_TROUBLES_OUT = {
-    TroubleKind.XID: pb.GpuTrouble.KIND_XID,
-    TroubleKind.UNCORRECTABLE_ECC: pb.GpuTrouble.KIND_UNCORRECTABLE_ECC,
-    TroubleKind.LOST: pb.GpuTrouble.KIND_LOST,
+_TROUBLES_OUT: dict[TroubleKind, Any] = {
+    kind: getattr(pb.GpuTrouble, f"KIND_{kind.name}") for kind in TroubleKind
 }
 
 

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, NotFound
+from libs.domain.gpu_troubles import TroubleKind
 from libs.domain.records import Event, GpuFence, Node
 from libs.domain.states import EventKind
-from services.scheduler.gpus.troubles import Trouble, TroubleKind
+from services.scheduler.gpus.troubles import Trouble
 from services.scheduler.world import World
 
 BY_HAND = "ByHand"

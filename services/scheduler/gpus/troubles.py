@@ -1,32 +1,15 @@
 """What an agent says went wrong with the GPUs of its node. A level: everything since the agent started."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 
 from easel.agent.v1 import agent_pb2
+from libs.domain.gpu_troubles import GpuTrouble, TroubleKind
 from libs.rpc.convert import time_from_proto
 from services.scheduler.gpus.xid import Action, xid
 
 
-class TroubleKind(StrEnum):
-    """The ways in which a GPU fails."""
-
-    XID = "Xid"
-    UNCORRECTABLE_ECC = "UncorrectableEcc"
-    LOST = "GpuLost"
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """One way in which one GPU failed, how often so far, and when last."""
-
-    uuid: str
-    kind: TroubleKind
-    xid: int = 0
-    count: int = 0
-    at: datetime | None = None
+class Trouble(GpuTrouble):
+    """One of them with what it means."""
 
     @property
     def cause(self) -> str:
@@ -50,10 +33,8 @@ class Trouble:
                 return "the driver cannot reach it"
 
 
-_KINDS = {
-    agent_pb2.GpuTrouble.KIND_XID: TroubleKind.XID,
-    agent_pb2.GpuTrouble.KIND_UNCORRECTABLE_ECC: TroubleKind.UNCORRECTABLE_ECC,
-    agent_pb2.GpuTrouble.KIND_LOST: TroubleKind.LOST,
+_KINDS: dict[int, TroubleKind] = {
+    getattr(agent_pb2.GpuTrouble, f"KIND_{kind.name}"): kind for kind in TroubleKind
 }
 
 

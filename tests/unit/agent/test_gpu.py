@@ -188,7 +188,7 @@ def test_a_driver_that_is_taken_away_leaves_its_cards_unhealthy_and_calls_none_l
     seen = beside_driver(GONE, NVML_STUB_CARDS="whole,whole")
 
     assert [(gpu["uuid"], gpu["healthy"]) for gpu in seen["gpus"]] == [("GPU-0", False), ("GPU-1", False)]
-    assert seen["told"] == [["GPU-0", "xid", 48]]
+    assert seen["told"] == [["GPU-0", "Xid", 48]]
 
 
 @pytest.mark.compiler
@@ -200,7 +200,7 @@ def test_errors_are_counted_by_card_and_code_since_the_agent_started(
     seen = beside_driver(HEAR, **stub, XIDS="1 31,1 79,1 31,0 13")
 
     assert seen["events"] == [["GPU-1", 31], ["GPU-1", 79], ["GPU-1", 31], ["GPU-0", 13]]
-    assert seen["told"] == [["GPU-1", "xid", 31, 2], ["GPU-1", "xid", 79, 1], ["GPU-0", "xid", 13, 1]]
+    assert seen["told"] == [["GPU-1", "Xid", 31, 2], ["GPU-1", "Xid", 79, 1], ["GPU-0", "Xid", 13, 1]]
     assert seen["xids"] == [[13], [31, 79]]
 
 
@@ -217,7 +217,7 @@ def test_an_error_of_a_split_card_is_one_of_each_of_its_parts(beside_driver: Pro
 
     seen = beside_driver(HEAR, **stub, XIDS="1 48")
 
-    assert seen["told"] == [["MIG-1-0", "xid", 48, 1], ["MIG-1-1", "xid", 48, 1]]
+    assert seen["told"] == [["MIG-1-0", "Xid", 48, 1], ["MIG-1-1", "Xid", 48, 1]]
 
 
 @pytest.mark.compiler
@@ -228,7 +228,7 @@ def test_the_error_of_a_card_that_does_not_even_tell_its_name_any_more_is_its_ow
 
     seen = beside_driver(HEAR, **stub, NVML_STUB_LOST=str(tmp_path / "lost"), XIDS="0 79")
 
-    assert seen["told"] == [["GPU-0", "xid", 79, 1], ["GPU-0", "lost", 0, 1]]
+    assert seen["told"] == [["GPU-0", "Xid", 79, 1], ["GPU-0", "GpuLost", 0, 1]]
 
 
 @pytest.mark.compiler
@@ -239,8 +239,8 @@ def test_memory_errors_are_told_as_the_driver_counts_them(beside_driver: Program
 
     assert [look["told"] for look in seen] == [
         [],
-        [["GPU-1", "uncorrectable_ecc", 2]],
-        [["GPU-1", "uncorrectable_ecc", 5]],
+        [["GPU-1", "UncorrectableEcc", 2]],
+        [["GPU-1", "UncorrectableEcc", 5]],
         [],
     ]
 
@@ -253,7 +253,7 @@ def test_a_card_that_is_not_listed_any_more_is_lost_and_the_others_keep_their_na
 
     before, gone, back = beside_driver(TROUBLE, **stub, STEPS="GONE=yes;GONE=no")
 
-    assert gone["told"] == [["GPU-0", "lost", 1]]
+    assert gone["told"] == [["GPU-0", "GpuLost", 1]]
     assert sorted(gone["gpus"]) == [
         ["GPU-0", False, "GPU 0 is not listed by the driver any more"],
         ["GPU-1", True, ""],
@@ -269,7 +269,7 @@ def test_a_card_that_the_driver_calls_lost_is_told_so_until_it_is_back(
 
     seen = beside_driver(TROUBLE, **stub, STEPS="LOST=yes;LOST=no")
 
-    assert [look["told"] for look in seen] == [[], [["GPU-0", "lost", 1]], []]
+    assert [look["told"] for look in seen] == [[], [["GPU-0", "GpuLost", 1]], []]
 
 
 @pytest.mark.compiler

@@ -6,11 +6,12 @@ import pytest
 
 from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, NotFound
+from libs.domain.gpu_troubles import TroubleKind
 from libs.domain.records import Gpu, GpuFence
 from libs.domain.states import EventKind
 from services.scheduler.admin.nodes import deleted
 from services.scheduler.gpus.fences import active_fence, fenced_by_hand, judged, lifted
-from services.scheduler.gpus.troubles import Trouble, TroubleKind
+from services.scheduler.gpus.troubles import Trouble
 from services.scheduler.world import World
 from tests.support.builders import a_node, a_world, at
 

@@ -1,7 +1,8 @@
 """Errors of GPUs that are only noted: said once each, to whom it concerns."""
 
+from libs.domain.gpu_troubles import TroubleKind
 from libs.domain.records import Gpu
-from services.scheduler.gpus.troubles import Trouble, TroubleKind
+from services.scheduler.gpus.troubles import Trouble
 from services.scheduler.gpus.watch import GpuWatch
 from services.scheduler.world import World
 from tests.support.builders import a_node, a_ready_instance, a_service, a_version, a_world, at
