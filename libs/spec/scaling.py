@@ -13,6 +13,10 @@ from libs.spec.updates import Document, merge_update
 from libs.spec.validation import validated_part
 
 _AUTOSCALER, _CRONSCALER = "autoscaler", "cronScaler"
+_KEYS = {
+    part: frozenset(field.alias or name for name, field in section.model_fields.items())
+    for part, section in ((_AUTOSCALER, Autoscaler), (_CRONSCALER, CronScaler))
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class ParsedCronScaler:
 
 
 def parse_autoscaler(document: Document) -> ParsedAutoscaler:
-    """Reads `{"min": …, "max": …, "scaleStrategies": […]}`; within `{"autoscaler": …}` it is found too.
+    """Reads `{"min": …, "max": …, "scaleStrategies": […]}`; within `{"autoscaler": …}` it is found too, also
+    in a whole service.json.
 
     Raises InvalidSpec, with paths as in a service.json.
     """
@@ -43,7 +48,8 @@ def parse_autoscaler(document: Document) -> ParsedAutoscaler:
 
 
 def parse_cronscaler(document: Document) -> ParsedCronScaler:
-    """Reads `{"ScaleJobs": […], "ExcludeDates": […]}`; within `{"cronScaler": …}` it is found too.
+    """Reads `{"ScaleJobs": […], "ExcludeDates": […]}`; within `{"cronScaler": …}` it is found too, also in a
+    whole service.json.
 
     Raises InvalidSpec, with paths as in a service.json, also where no job is named.
     """
@@ -70,5 +76,6 @@ def _part(document: Document, key: str) -> object:
 
 
 def _unwrapped(loaded: Mapping[str, object], key: str) -> object:
+    """The part in a document that wraps it, such as a whole service.json; else the document."""
     inner = loaded.get(key)
-    return inner if isinstance(inner, dict) and len(loaded) == 1 else dict(loaded)
+    return inner if isinstance(inner, dict) and not _KEYS[key] & loaded.keys() else dict(loaded)

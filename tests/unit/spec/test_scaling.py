@@ -48,6 +48,20 @@ def test_the_part_of_a_service_json_is_taken_out_of_its_wrapping() -> None:
     assert parse_cronscaler({"cronScaler": {"ScaleJobs": [a_job()]}}).cronscaler.scale_jobs[0].name == "day"
 
 
+def test_of_a_whole_service_json_the_part_is_taken_and_not_the_defaults_set() -> None:
+    part = {"min": 2, "max": 4, "scaleStrategies": [QPS]}
+    whole = {"metadata": {"name": "chat"}, "autoscaler": part, "cronScaler": {"ScaleJobs": [a_job()]}}
+
+    assert parse_autoscaler(whole).autoscaler == parse_autoscaler(part).autoscaler
+    assert not notices(whole)
+    assert merged_autoscaler({"min": 1, "max": 9}, whole) == {**part}
+    assert parse_cronscaler(whole).cronscaler.scale_jobs[0].target_size == 5
+
+
+def test_what_wraps_a_part_and_is_one_is_told_so() -> None:
+    assert "autoscaler.autoscaler: unknown key" in notices({"autoscaler": {"min": 2}, "min": 1})[0]
+
+
 def test_both_forms_of_thresholds_count() -> None:
     scaler = parse_autoscaler({"strategies": {"cpu": 50}, "scaleStrategies": [QPS]}).autoscaler
 
