@@ -66,8 +66,9 @@ def _with_policies_of(world: World, changes: Changes, service: Service, now: dat
                     changes = replace(changes, events=(*changes.events, told))
             elif old.get(key) != new.get(key):
                 brought[key] = known
-                brought[key] = _asked(service.name, key, new.get(key), known, now)
-                changes = _joined(changes, service, known, brought[key], now)
+                policy = _asked(service.name, key, new.get(key), known, now)
+                changes = _joined(changes, service, known, policy, now)
+                brought[key] = policy
         except InvalidSpec as refused:
             # Accepted by an earlier release. A version can be gone back to all the same.
             why = f"what it had before stays in force: {refused}"
