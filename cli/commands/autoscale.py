@@ -7,12 +7,13 @@ import typer
 
 from cli.merging import read_spec, values_of
 from cli.output import Format, Output, dump, facts, put, say, show_rows, table, warn
+from cli.scaling_history import Most, changes_of
 from cli.service_first import ServiceFirst, service_of
 from cli.session import listed, with_easel
 
 if TYPE_CHECKING:
     from easel_sdk import AsyncEasel
-    from easel_sdk.types import Autoscaler, AutoscalerWritten, MetricValue, Scaling, Service
+    from easel_sdk.types import Autoscaler, AutoscalerWritten, MetricValue, Service
 
     # What is known, and which names are no measures.
     Numbers = tuple[list[MetricValue], set[str]]
@@ -147,19 +148,14 @@ def ls(output: Output = Format.TABLE) -> None:
 @autoscale.command("history")
 def history(
     name: Name,
-    most: Annotated[int, typer.Option("-n", "--most", help="How many to show.", min=1)] = 20,
+    most: Most = 20,
     output: Output = Format.TABLE,
 ) -> None:
     """Show every change of a service's size, newest first, with what was measured and why."""
     from cli.scaling_views import SCALINGS
 
     service = service_of(name)
-
-    async def work(easel: "AsyncEasel") -> "list[Scaling]":
-        await easel.services.get(service)  # Of one that is not there nothing is kept.
-        return await listed(easel.autoscalers.history(service), most)
-
-    scalings = with_easel(work, "autoscale history")
+    scalings = changes_of(service, most, "autoscale history")
     show_rows(scalings, output, SCALINGS, f"the size of {service} was never changed")
 
 

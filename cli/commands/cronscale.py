@@ -6,12 +6,12 @@ import typer
 
 from cli.merging import read_spec
 from cli.output import Format, Output, dump, put, say, show_rows, table, warn
+from cli.scaling_history import Most, changes_of
 from cli.service_first import ServiceFirst, service_of
 from cli.session import with_easel
 
 if TYPE_CHECKING:
-    from easel_sdk import AsyncEasel
-    from easel_sdk.types import Scaling
+    pass
 
 cronscale = typer.Typer(
     cls=ServiceFirst,
@@ -86,24 +86,14 @@ def ls(output: Output = Format.TABLE) -> None:
 @cronscale.command("history")
 def history(
     name: Name,
-    most: Annotated[int, typer.Option("-n", "--most", help="How many to show.", min=1)] = 20,
+    most: Most = 20,
     output: Output = Format.TABLE,
 ) -> None:
     """Show the changes of size that a schedule made, newest first."""
     from cli.scaling_views import SCALINGS
 
     service = service_of(name)
-
-    async def work(easel: "AsyncEasel") -> "list[Scaling]":
-        await easel.services.get(service)  # Of one that is not there nothing is kept.
-        found: list[Scaling] = []
-        async for each in easel.autoscalers.history(service):
-            found += [each] if each.policy == "timed" else []
-            if len(found) == most:
-                break
-        return found
-
-    scalings = with_easel(work, "cronscale history")
+    scalings = changes_of(service, most, "cronscale history", policy="timed")
     show_rows(scalings, output, SCALINGS, f"no schedule has changed the size of {service} yet")
 
 

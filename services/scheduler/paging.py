@@ -2,10 +2,11 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from libs.domain.errors import InvalidRequest
+from libs.domain.records import Event
 
 T = TypeVar("T")
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
@@ -39,7 +40,20 @@ def _decoded(token: str) -> str:
         raise InvalidRequest("page_token", token, "a next_page_token of an earlier answer") from wrong
 
 
-def event_token(token: str) -> int:
+async def event_page(
+    events: Callable[..., Awaitable[Sequence[Event]]], size: int, token: str
+) -> tuple[Sequence[Event], str]:
+    """The events before `token`, newest first, and the next token, "" at the end. Raises InvalidRequest.
+
+    `events` is what the store is asked with, all but the bounds.
+    """
+    most = page_size(size)
+    rows = await events(before_id=_event_id(token), limit=most + 1)
+    shown = rows[:most]
+    return shown, encoded(str(shown[-1].id)) if len(rows) > most else ""
+
+
+def _event_id(token: str) -> int:
     """The event id that an events page token stands for, 0 for none. Raises InvalidRequest."""
     key = _decoded(token)
     # Digits of other scripts are digits too, and no database counts further than 18 of them.

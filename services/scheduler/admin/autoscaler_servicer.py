@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -15,7 +16,7 @@ from libs.domain.records import Event
 from libs.domain.scaling import Autoscaler, CronJobState, Cronscaler
 from libs.rpc.convert import time_to_proto
 from services.scheduler.ledger import Ledger
-from services.scheduler.paging import encoded, event_token, page, page_size
+from services.scheduler.paging import event_page, page
 from services.scheduler.scaling.begin import (
     Set,
     remove_autoscaler,
@@ -99,15 +100,9 @@ class AutoscalerServicer(scaling_pb2_grpc.AutoscalerServiceServicer):
     async def ListScalings(
         self, request: pb.ListScalingsRequest, context: Context
     ) -> pb.ListScalingsResponse:
-        size = page_size(request.page_size)
-        rows = await self._store.events(
-            service=request.service,
-            reason=REASON,
-            before_id=event_token(request.page_token),
-            limit=size + 1,
-        )
-        more = encoded(str(rows[size - 1].id)) if len(rows) > size else ""
-        return pb.ListScalingsResponse(scalings=map(scaling_view, rows[:size]), next_page_token=more)
+        found = partial(self._store.events, service=request.service, reason=REASON)
+        shown, more = await event_page(found, request.page_size, request.page_token)
+        return pb.ListScalingsResponse(scalings=map(scaling_view, shown), next_page_token=more)
 
     async def _set(self, decide: Callable[[World], Set]) -> tuple[str, ...]:
         """Commits it; what the author must hear."""

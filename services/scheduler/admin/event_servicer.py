@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -12,7 +13,7 @@ from libs.domain.records import Event
 from services.scheduler.admin.watching import new_events
 from services.scheduler.convert import event_to_proto
 from services.scheduler.ledger import Ledger
-from services.scheduler.paging import encoded, event_token, page_size
+from services.scheduler.paging import event_page
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _CATCH_UP = 1000
@@ -25,17 +26,9 @@ class EventServicer(admin_pb2_grpc.EventServiceServicer):
     async def ListEvents(
         self, request: admin_pb2.ListEventsRequest, context: Context
     ) -> admin_pb2.ListEventsResponse:
-        size = page_size(request.page_size)
-        rows = await self._store.events(
-            service=request.service,
-            subject=request.subject,
-            before_id=event_token(request.page_token),
-            limit=size + 1,
-        )
-        more = encoded(str(rows[size - 1].id)) if len(rows) > size else ""
-        return admin_pb2.ListEventsResponse(
-            events=[event_to_proto(row) for row in rows[:size]], next_page_token=more
-        )
+        found = partial(self._store.events, service=request.service, subject=request.subject)
+        shown, more = await event_page(found, request.page_size, request.page_token)
+        return admin_pb2.ListEventsResponse(events=map(event_to_proto, shown), next_page_token=more)
 
     async def WatchEvents(
         self, request: admin_pb2.WatchEventsRequest, context: Context
