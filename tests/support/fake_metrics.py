@@ -1,13 +1,13 @@
 """A metrics service that an agent can dial: it remembers what it is told."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
-
-import grpc
 
 from easel.metrics.v1 import metrics_pb2 as pb
 from easel.metrics.v1 import metrics_pb2_grpc as rpc
+from tests.support.loopback_server import served
 
 
 class FakeMetrics(rpc.TelemetryServiceServicer):
@@ -40,14 +40,6 @@ class FakeMetrics(rpc.TelemetryServiceServicer):
         return [(each.instance, each.name, dict(each.tags), each.value) for each in custom]
 
 
-@asynccontextmanager
-async def taking(metrics: FakeMetrics, port: int = 0) -> AsyncIterator[int]:
+def taking(metrics: FakeMetrics, port: int = 0) -> AbstractAsyncContextManager[int]:
     """Serves it on a port of loopback, and is gone at the end as if it were killed."""
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    rpc.add_TelemetryServiceServicer_to_server(metrics, server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
-    await server.start()
-    try:
-        yield bound
-    finally:
-        await server.stop(0)
+    return served(partial(rpc.add_TelemetryServiceServicer_to_server, metrics), port)

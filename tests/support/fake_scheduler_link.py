@@ -3,14 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
-
-import grpc
 
 from easel.agent.v1 import agent_pb2 as pb
 from easel.agent.v1 import agent_pb2_grpc as rpc
 from easel.common.v1 import common_pb2 as common
+from tests.support.loopback_server import served
 from tests.support.waiting import until
 
 
@@ -124,14 +124,6 @@ class FakeScheduler(rpc.AgentLinkServiceServicer):
                     self._logs[request.log_chunk.request_id].put_nowait(request.log_chunk)
 
 
-@asynccontextmanager
-async def listening(scheduler: FakeScheduler, port: int = 0) -> AsyncIterator[int]:
+def listening(scheduler: FakeScheduler, port: int = 0) -> AbstractAsyncContextManager[int]:
     """Serves it on a port of loopback, and is gone at the end as if it were killed."""
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    rpc.add_AgentLinkServiceServicer_to_server(scheduler, server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
-    await server.start()
-    try:
-        yield bound
-    finally:
-        await server.stop(0)
+    return served(partial(rpc.add_AgentLinkServiceServicer_to_server, scheduler), port)
