@@ -73,8 +73,11 @@ async def wakes(changed: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[No
     try:
         while not stop.is_set():
             woken = asyncio.create_task(changed.wait())
-            await asyncio.wait((woken, stopped), return_when=asyncio.FIRST_COMPLETED)
-            woken.cancel()
+            try:
+                await asyncio.wait((woken, stopped), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                # Also when whoever watches is cut off meanwhile.
+                woken.cancel()
             if changed.is_set():
                 changed.clear()
                 yield

@@ -138,8 +138,11 @@ class Reconciler:
 
     async def _woken(self, stopped: "asyncio.Task[bool]", patience: float) -> None:
         woken = asyncio.create_task(self._wake.wait())
-        await asyncio.wait((woken, stopped), timeout=max(0.0, patience), return_when=asyncio.FIRST_COMPLETED)
-        woken.cancel()
+        either, patience = (woken, stopped), max(0.0, patience)
+        try:
+            await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
 
     def _heard(self, changes: Changes) -> None:
         for record in changes.put:
