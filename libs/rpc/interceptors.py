@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, NoReturn, TypeAlias
@@ -114,6 +114,15 @@ class BearerTokens(grpc.aio.ServerInterceptor):
         if role not in self._roles.get(contract, frozenset()):
             return PermissionDenied(f"a token of role {role.value!r} does not open {contract}")
         return None
+
+
+def guards(
+    listen: str, contracts: Sequence[str], role_of: Callable[[str], TokenRole | None]
+) -> Sequence[grpc.aio.ServerInterceptor]:
+    """Over TCP a caller shows a join token; a unix socket is open to its owner alone."""
+    if listen.startswith("unix:"):
+        return [Refusals()]
+    return [Refusals(), BearerTokens(role_of, dict.fromkeys(contracts, TokenRole.JOIN))]
 
 
 def _refusing(error: EaselError) -> Handler:

@@ -3,18 +3,15 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
-
-import grpc
 
 from easel.autoscaler.v1 import autoscaler_pb2_grpc as rpc
 from libs.domain.states import TokenRole
 from libs.lifecycle import run_until_asked
 from libs.rpc.client import dial
-from libs.rpc.interceptors import BearerTokens, Refusals
+from libs.rpc.interceptors import guards
 from libs.rpc.server import Service, serving
 from libs.telemetry import logs
 from libs.telemetry.reporting import Reporter
@@ -43,7 +40,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
                 [Service(REPLAYS, register)],
                 settings.listen,
                 drain_for=timedelta(seconds=1),
-                interceptors=_guards(settings.listen, join),
+                interceptors=guards(settings.listen, [REPLAYS], partial(_role_of, join)),
             )
         )
         scaling = Autoscaling(facts, numbers, Applying(scheduler, metrics).apply, board)
@@ -58,15 +55,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             await stop.wait()
 
 
-def _guards(listen: str, join: str) -> Sequence[grpc.aio.ServerInterceptor]:
-    """Over TCP a caller shows the join token; a unix socket is open to its owner alone."""
-
-    def role_of(secret: str) -> TokenRole | None:
-        return TokenRole.JOIN if join and hmac.compare_digest(secret.encode(), join.encode()) else None
-
-    if listen.startswith("unix:"):
-        return [Refusals()]
-    return [Refusals(), BearerTokens(role_of, {REPLAYS: TokenRole.JOIN})]
+def _role_of(join: str, secret: str) -> TokenRole | None:
+    return TokenRole.JOIN if join and hmac.compare_digest(secret.encode(), join.encode()) else None
 
 
 def main() -> None:

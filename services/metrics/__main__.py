@@ -7,9 +7,10 @@ from functools import partial
 
 from easel.metrics.v1 import metrics_pb2_grpc as rpc
 from libs.lifecycle import pause, run_until_asked
+from libs.rpc.interceptors import guards
 from libs.rpc.server import Service, serving
 from libs.telemetry import logs
-from services.metrics.callers import guards, known_to
+from services.metrics.callers import known_to
 from services.metrics.envoy_stream import ENVOY_SERVICE, EnvoyStreams
 from services.metrics.following import Following
 from services.metrics.http import serving_http

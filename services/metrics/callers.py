@@ -1,12 +1,9 @@
 """Who may call metrics."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-
-import grpc
+from collections.abc import Callable
 
 from libs.domain.states import TokenRole
-from libs.rpc.interceptors import BearerTokens, Refusals
 from services.metrics.facts import Facts
 
 RoleOf = Callable[[str], TokenRole | None]
@@ -22,13 +19,6 @@ def known_to(facts: Facts, own: str) -> RoleOf:
         return TokenRole.JOIN if sha256 == own_sha256 or sha256 in facts.join_tokens else None
 
     return role_of
-
-
-def guards(listen: str, contracts: Sequence[str], role_of: RoleOf) -> Sequence[grpc.aio.ServerInterceptor]:
-    """Over TCP a caller shows a join token; a unix socket is open to its owner alone."""
-    if listen.startswith("unix:"):
-        return [Refusals()]
-    return [Refusals(), BearerTokens(role_of, dict.fromkeys(contracts, TokenRole.JOIN))]
 
 
 def _sha256(secret: str) -> str:

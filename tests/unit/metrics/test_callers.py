@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from easel.facts.v1 import facts_pb2
 from libs.domain.states import TokenRole
-from services.metrics.callers import guards, known_to
+from libs.rpc.interceptors import guards
+from services.metrics.callers import known_to
 from services.metrics.facts import Facts
 from services.metrics.settings import Settings
 
