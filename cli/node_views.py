@@ -3,7 +3,7 @@
 from cli.output import Columns
 from cli.progress import progress_text
 from cli.resource_texts import gib, labels_text, used_of
-from easel_sdk.types import Gpu, ImagePull, ImagePullOnNode, Node, ResourceGroup
+from easel_sdk.types import Going, Gpu, ImagePull, ImagePullOnNode, Node, ResourceGroup
 
 
 def node_marks(node: Node) -> list[str]:
@@ -21,6 +21,29 @@ def machine_text(node: Node) -> str:
     return ", ".join(each for each in (node.instance_type, "spot" if node.spot else "", price) if each)
 
 
+def going_text(node: Node) -> str:
+    """When and why its owner takes the node away: "taken away at 2030-01-31 12:00:00Z: outbid"."""
+    if node.reclaim_at is None:
+        return ""
+    why = f": {node.reclaim_why}" if node.reclaim_why else ""
+    return f"taken away at {node.reclaim_at:%Y-%m-%d %H:%M:%S}Z{why}"
+
+
+def leaving_text(going: Going) -> str:
+    """What becomes of the instances of a node that is taken away."""
+    count, room, late = going.moving, going.room, going.hurried
+    if not count:
+        return "no instance is on it"
+    noun = "instance" if count == 1 else "instances"
+    hurry = f"; {late} {'leaves' if late == 1 else 'leave'} at once, for lack of time" if late else ""
+    if room >= count:
+        before = "" if late else " before"
+        return f"{count} {noun} {'moves' if count == 1 else 'move'}{before}{hurry}"
+    must = f"{count} {noun} {'has' if count == 1 else 'have'} to leave"
+    finds = f"{room or 'none'} {'finds' if room < 2 else 'find'} room elsewhere now"
+    return f"{must}, and {finds}: one without is lost with the node{hurry}"
+
+
 NODES: Columns[Node] = (
     ("NODE", lambda each: each.name),
     ("STATE", lambda each: ",".join([each.state, *node_marks(each)])),
@@ -31,7 +54,7 @@ NODES: Columns[Node] = (
     ("MACHINE", machine_text),
     ("SEEN", lambda each: each.last_seen),
     ("LABELS", lambda each: labels_text(each.labels)),
-    ("WHY", lambda each: each.why),
+    ("WHY", lambda each: "; ".join(filter(None, (each.why, going_text(each))))),
 )
 RESOURCE_GROUPS: Columns[ResourceGroup] = (
     ("RESOURCE", lambda each: each.name),
@@ -56,7 +79,7 @@ def node_lines(node: Node) -> list[tuple[str, object]]:
         ("disk", f"{gib(node.allocated.disk_mib)}/{gib(node.capacity.disk_mib)}"),
         ("instances", node.instances),
         ("machine", machine_text(node)),
-        ("taken away", f"at {node.reclaim_at:%Y-%m-%d %H:%M:%S}Z" if node.reclaim_at else ""),
+        ("taken away", going_text(node).removeprefix("taken away ")),
         ("labels", labels_text(node.labels)),
         ("agent", node.agent_version),
         ("seen", node.last_seen),

@@ -68,7 +68,9 @@ def reclaim(
     name: Name,
     notice: Annotated[str, typer.Option("--in", help="How long until it goes: 30s, 2m, 1h.")] = "",
     why: Why = "",
-    force: Annotated[bool, typer.Option("--force", help="Also within an instance's protected hour.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where instances have no time to end, or are protected.")
+    ] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="It stays after all.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -80,10 +82,9 @@ def reclaim(
         return _done(node, output, f"{name} stays")
     length = length_of("--in", notice)
     going = with_easel(lambda easel: easel.nodes.reclaim(name, length, why=why, force=force), "node reclaim")
-    moves = "instance moves" if going.moving == 1 else "instances move"
-    return _done(
-        going, output, f"{name} is taken away in {length_text(length)}: {going.moving} {moves} before"
-    )
+    from cli.node_views import leaving_text
+
+    return _done(going, output, f"{name} is taken away in {length_text(length)}: {leaving_text(going)}")
 
 
 @nodes.command("label")

@@ -209,6 +209,7 @@ def node(message: pb.Node) -> t.Node:
         price=message.price,
         spot=message.spot,
         reclaim_at=moment(message, "reclaim_at"),
+        reclaim_why=message.reclaim_why,
     )
 
 

@@ -52,6 +52,7 @@ class Node:
     spot: bool = False
     # When its owner takes it away.
     reclaim_at: datetime | None = None
+    reclaim_why: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,17 @@ class Draining:
 
     node: Node
     moving: int
+
+
+@dataclass(frozen=True)
+class Going(Draining):
+    """A node that is taken away: how many of those that leave it would find `room` elsewhere now.
+
+    Those that are `hurried` leave at once, since their requests need longer to end than is left.
+    """
+
+    room: int = 0
+    hurried: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from easel.admin.v1 import admin_pb2 as pb
 from easel.admin.v1 import admin_pb2_grpc as rpc
 from easel_sdk import _convert as convert
 from easel_sdk._wire import Wire, pages
-from easel_sdk.types import Draining, Node, ResourceGroup
+from easel_sdk.types import Draining, Going, Node, ResourceGroup
 
 _PAGE = 200
 
@@ -49,15 +49,16 @@ class AsyncNodes:
         answer = await self._wire.call(self._stub.DrainNode, pb.DrainNodeRequest(name=name, why=why))
         return Draining(convert.node(answer.node), answer.moving)
 
-    async def reclaim(self, name: str, notice: timedelta, *, why: str = "", force: bool = False) -> Draining:
+    async def reclaim(self, name: str, notice: timedelta, *, why: str = "", force: bool = False) -> Going:
         """Announces that the node is taken away after `notice`: its instances are replaced before.
 
-        Within the first hour of an instance on a spot node that is refused, unless forced.
+        Within the first hour of an instance on a spot node that is refused, unless forced; and of another
+        node where its instances have no time to end their requests.
         """
         request = pb.ReclaimNodeRequest(name=name, why=why, force=force)
         request.notice.FromTimedelta(notice)
         answer = await self._wire.call(self._stub.ReclaimNode, request)
-        return Draining(convert.node(answer.node), answer.moving)
+        return Going(convert.node(answer.node), answer.moving, answer.room, answer.hurried)
 
     async def keep(self, name: str) -> Node:
         """Takes back that the node is taken away."""

@@ -1,7 +1,7 @@
 """What the client library returns: plain frozen values. Sizes in MiB, CPU in thousandths of a core."""
 
 from easel_sdk.instance_types import Finding, Instance, Progress, Severity
-from easel_sdk.node_types import Draining, Gpu, ImagePull, ImagePullOnNode, Node, ResourceGroup
+from easel_sdk.node_types import Draining, Going, Gpu, ImagePull, ImagePullOnNode, Node, ResourceGroup
 from easel_sdk.scaling_types import (
     Autoscaler,
     AutoscalerWritten,
@@ -85,6 +85,7 @@ __all__ = [
     "Gateway",
     "GatewayDomain",
     "GatewaySettings",
+    "Going",
     "Gpu",
     "Group",
     "GroupCapacity",

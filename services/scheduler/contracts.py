@@ -148,7 +148,7 @@ def _of_services(parts: Parts) -> Adders:
     services = Services(p.ledger, now, inject, p.vault)
     service = ServiceServicer(p.ledger, services, views, p.diagnoses, p.stop)
     instances = InstanceServicer(p.ledger, p.sessions, p.live, p.diagnoses, now)
-    nodes = NodeServicer(p.ledger, p.sessions, now)
+    nodes = NodeServicer(p.ledger, p.placer, p.sessions, now)
     events = EventServicer(p.ledger, p.store, p.stop)
     groups = GroupServicer(p.ledger, views, p.ramps.said, now)
     return {

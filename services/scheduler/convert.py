@@ -201,6 +201,7 @@ def node_to_proto(
         price=machine.price or 0.0,
         spot=machine.spot,
         reclaim_at=time_to_proto(node.reclaim_at),
+        reclaim_why=node.reclaim_why,
     )
 
 

@@ -53,6 +53,8 @@ class FakeAdmin:
         # The instances that the newest scaling names.
         self.told_to_go: list[str] = []
         self.nodes: dict[str, pb.Node] = {}
+        # Of a node that is taken away: instances that leave, those with room elsewhere, those without time.
+        self.leaving = (0, 0, 0)
         self.groups: dict[str, pb.ResourceGroup] = {"public": pb.ResourceGroup(name="public", kind="public")}
         self.events: list[common.Event] = []
         self.tokens: dict[str, pb.Token] = {}

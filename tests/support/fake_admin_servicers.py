@@ -240,8 +240,9 @@ class Nodes(Servicer, rpc.NodeServiceServicer):
             raise FailedPrecondition(f"an instance on node {node.name!r} is protected; force it")
         else:
             node.reclaim_at.FromDatetime(datetime.now(UTC) + request.notice.ToTimedelta())
-        moving = sum(each.node == node.name for each in self.fake.instances.values())
-        return pb.ReclaimNodeResponse(node=node, moving=moving)
+            node.reclaim_why = request.why
+        moving, room, hurried = self.fake.leaving
+        return pb.ReclaimNodeResponse(node=node, moving=moving, room=room, hurried=hurried)
 
     def _fenced(self, request: Any, why: str) -> pb.Node:
         node = self.fake.node(request.node)

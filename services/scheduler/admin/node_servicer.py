@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from easel.admin.v1 import admin_pb2, admin_pb2_grpc
+from libs.db.changes import Changes
 from libs.domain.records import Node
 from libs.domain.states import LIVE_STATES
 from libs.rpc.convert import span_from_proto
@@ -17,13 +18,19 @@ from services.scheduler.gpus.fences import fenced_by_hand, lifted
 from services.scheduler.ledger import Ledger
 from services.scheduler.paging import page
 from services.scheduler.pool import reclaim
+from services.scheduler.pool.leaving import Leaving, leaving
+from services.scheduler.reconcile.placing import Placer
+from services.scheduler.world import World
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 class NodeServicer(admin_pb2_grpc.NodeServiceServicer):
-    def __init__(self, ledger: Ledger, sessions: Sessions, clock: Callable[[], datetime]) -> None:
-        self._ledger, self._world, self._sessions, self._clock = ledger, ledger.world, sessions, clock
+    def __init__(
+        self, ledger: Ledger, placer: Placer, sessions: Sessions, clock: Callable[[], datetime]
+    ) -> None:
+        self._ledger, self._world, self._placer = ledger, ledger.world, placer
+        self._sessions, self._clock = sessions, clock
 
     async def ListNodes(
         self, request: admin_pb2.ListNodesRequest, context: Context
@@ -81,9 +88,21 @@ class NodeServicer(admin_pb2_grpc.NodeServiceServicer):
     ) -> admin_pb2.ReclaimNodeResponse:
         notice = span_from_proto(request, "notice") or timedelta()
         ask = reclaim.Announcement(request.name, notice, request.why, request.force, request.cancel)
-        await self._ledger.change(lambda world: reclaim.asked(world, ask, self._clock()))
-        moving = reclaim.moving(self._world, request.name)
-        return admin_pb2.ReclaimNodeResponse(node=self._now(request.name), moving=moving)
+        told: list[Leaving] = []
+        await self._ledger.change(lambda world: self._announced(world, ask, told))
+        return admin_pb2.ReclaimNodeResponse(
+            node=self._now(request.name),
+            moving=told[-1].moving,
+            room=told[-1].room,
+            hurried=told[-1].hurried,
+        )
+
+    def _announced(self, world: World, ask: reclaim.Announcement, told: list[Leaving]) -> Changes:
+        """The changes; what they mean for the instances there is added to `told`."""
+        now = self._clock()
+        changes = reclaim.asked(world, ask, now)
+        told.append(leaving(world, self._placer, ask.node, now + ask.notice, now))
+        return changes
 
     async def FenceGpu(
         self, request: admin_pb2.FenceGpuRequest, context: Context

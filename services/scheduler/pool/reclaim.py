@@ -11,6 +11,8 @@ from libs.domain.spans import span_text
 from libs.domain.states import LIVE_STATES, EventKind, NodeState
 from libs.spec.refusal import Words
 from services.scheduler.facts import facts_of
+from services.scheduler.placement.words import counted
+from services.scheduler.pool.leaving import time_to_leave, to_leave
 from services.scheduler.pool.machine import machine_of
 from services.scheduler.rollout.obsolete import reclaimed
 from services.scheduler.world import World
@@ -34,8 +36,9 @@ class Announcement:
 def asked(world: World, said: Announcement, now: datetime) -> Changes:
     """An announcement that there is already is replaced.
 
-    Raises NotFound and InvalidRequest; FailedPrecondition while an instance on a spot node is protected,
-    unless forced, and where there is nothing to take back.
+    Raises NotFound and InvalidRequest; FailedPrecondition, unless forced, while an instance on a spot node is
+    protected, and where another node were gone before its instances have ended their requests; also where
+    there is nothing to take back.
     """
     node = world.node(said.node)
     if said.cancel:
@@ -43,8 +46,8 @@ def asked(world: World, said: Announcement, now: datetime) -> Changes:
     if not timedelta() <= said.notice <= LONGEST_NOTICE:
         raise InvalidRequest("notice", Words(span_text(said.notice)), "0 seconds to 30 days")
     at = now + said.notice
-    if not said.force and machine_of(node.labels).spot:
-        _refuse_protected(world, node, at)
+    if not said.force:
+        (_refuse_protected if machine_of(node.labels).spot else _refuse_hurry)(world, node, at, now)
     why = said.why or "announced by hand"
     after = replace(node, reclaim_at=at, reclaim_why=why, reclaim_by_agent=False)
     return Changes(put=(after,), events=(_event(after, "NodeReclaimed", reclaimed(after), now),))
@@ -85,12 +88,17 @@ def told_events(before: Node | None, after: Node, now: datetime) -> tuple[Event,
     return (_stays(after, "nothing is announced any more", now),)
 
 
-def moving(world: World, node: str) -> int:
-    """How many instances have to leave the node."""
-    return sum(i.state in LIVE_STATES for i in world.instances_on(node))
+def _refuse_hurry(world: World, node: Node, at: datetime, now: datetime) -> None:
+    going = to_leave(world, node.name)
+    longest = max((time_to_leave(world, each) for each in going), default=timedelta())
+    if now + longest > at:
+        raise FailedPrecondition(
+            f"node {node.name!r} has {counted(len(going), 'instance')} that may need {span_text(longest)} to "
+            "leave without cutting a request; give longer notice, or force it"
+        )
 
 
-def _refuse_protected(world: World, node: Node, at: datetime) -> None:
+def _refuse_protected(world: World, node: Node, at: datetime, now: datetime) -> None:
     protected = {i.id: until for i in world.instances_on(node.name) for until in _protected_until(world, i)}
     longest = max(protected, key=lambda each: (protected[each], each), default=None)
     if longest is not None and protected[longest] > at:

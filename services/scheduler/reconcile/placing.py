@@ -123,6 +123,22 @@ class Placer:
         finally:
             self._snapshot.upsert_instance(gone)
 
+    def room_for(self, pending: Iterable[tuple[Instance, Facts, Crowd]]) -> int:
+        """How many of these would find a node, one after the other. Nothing is held for them."""
+        placed: list[Instance] = []
+        try:
+            for instance, facts, crowd in pending:
+                near = (each for each in placed if each.service == instance.service)
+                beside = replace(crowd, instances=(*crowd.instances, *near))
+                answer = self._sought(self.tiers(facts), instance, facts, beside)
+                if isinstance(answer, Placement):
+                    self._snapshot.assume(answer)
+                    placed.append(replace(instance, node=answer.node, state=InstanceState.SCHEDULED))
+            return len(placed)
+        finally:
+            for each in placed:
+                self._snapshot.release(each.id)
+
     def _sought(
         self, tiers: tuple[Tier, ...], instance: Instance, facts: Facts, crowd: Crowd
     ) -> Placement | str:

@@ -22,7 +22,7 @@ from services.scheduler.reconcile.rest import at_rest
 from services.scheduler.reconcile.state import service_state
 from services.scheduler.rollout.begin import PlanAsked, begin_rollout
 from services.scheduler.rollout.groups import Removal
-from services.scheduler.rollout.obsolete import soon_gone
+from services.scheduler.rollout.obsolete import LAST_CALL, soon_gone
 from services.scheduler.rollout.plan import Creation, ServicePlan, plan_service
 from services.scheduler.rollout.situation import Situation
 from services.scheduler.scaling.patience import impatience
@@ -31,9 +31,6 @@ from services.scheduler.world import World
 
 # How far the gateways are with routing around an instance.
 UnroutedOf = Callable[[str], Unrouted]
-
-# Before the time in which an instance may end its requests: for the gateways to hear of it.
-LAST_CALL = timedelta(seconds=5)
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _ROLLOUT_TROUBLE = (RolloutPhase.FAILED, RolloutPhase.PAUSED)
 

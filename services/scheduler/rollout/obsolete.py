@@ -6,6 +6,8 @@ from libs.domain.records import Instance, Node, Service
 from libs.domain.states import TROUBLED_STATES
 from services.scheduler.rollout.situation import Situation
 
+# Before the time in which an instance may end its requests: for the gateways to hear of it.
+LAST_CALL = timedelta(seconds=5)
 # How the sentence begins of an instance that goes to a better node, which nobody needs to hurry.
 MOVES = "moves from"
 

@@ -1,6 +1,9 @@
 """What fits where, and nodes that are taken away, against an admin API in memory."""
 
 import json
+import re
+
+import pytest
 
 from easel.admin.v1 import scaling_pb2 as pb
 from easel.common.v1 import common_pb2 as common
@@ -70,17 +73,46 @@ def test_a_node_is_taken_away_and_stays_after_all(easel: CommandLine, fake: Fake
     fake.add_node("n1", instance_type="ecs.spot", price=0.35, spot=True)
 
     refused = easel("node", "reclaim", "n1", "--in", "2m")
-    going = easel("node", "reclaim", "n1", "--in", "2m", "--force")
+    going = easel("node", "reclaim", "n1", "--in", "2m", "--why", "outbid", "--force")
     described = easel("node", "desc", "n1").out
     listed = easel("node", "ls").out
     stays = easel("node", "reclaim", "n1", "--cancel")
 
     assert "protected" in refused.err
-    assert "n1 is taken away in 2m: 0 instances move before" in going.err
+    assert going.err == "n1 is taken away in 2m: no instance is on it\n"
     assert "taken away" in described
     assert "ecs.spot, spot, 0.35 an hour" in listed
     assert "Ready,going" in listed
+    assert re.search(r"taken away at \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ: outbid", listed)
     assert "n1 stays" in stays.err
     assert (
         easel("node", "reclaim", "n1").code == easel("node", "reclaim", "n1", "--in", "1m", "--cancel").code
     )
+
+
+@pytest.mark.parametrize(
+    ("moving", "room", "hurried", "said"),
+    [
+        (1, 1, 0, "1 instance moves before"),
+        (2, 2, 0, "2 instances move before"),
+        (2, 2, 1, "2 instances move; 1 leaves at once, for lack of time"),
+        (
+            *(2, 0, 0),
+            "2 instances have to leave, and none finds room elsewhere now: one without is lost with the node",
+        ),
+        (
+            *(3, 2, 3),
+            "3 instances have to leave, and 2 find room elsewhere now: one without is lost with the node; "
+            "3 leave at once, for lack of time",
+        ),
+    ],
+)
+def test_who_takes_a_node_away_is_told_what_has_nowhere_to_go(
+    easel: CommandLine, fake: FakeAdmin, moving: int, room: int, hurried: int, said: str
+) -> None:
+    fake.add_node("n1")
+    fake.leaving = (moving, room, hurried)
+
+    ran = easel("node", "reclaim", "n1", "--in", "2m")
+
+    assert ran.err == f"n1 is taken away in 2m: {said}\n"

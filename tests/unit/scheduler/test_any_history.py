@@ -120,7 +120,7 @@ class History(RuleBasedStateMachine):
 
     @rule(node=nodes, seconds=st.sampled_from([1, 60, 700]))
     def a_node_is_to_be_taken_away(self, node: str, seconds: int) -> None:
-        going = Announcement(node, timedelta(seconds=seconds))
+        going = Announcement(node, timedelta(seconds=seconds), force=True)
         self._asked(lambda world: asked(world, going, self.cluster.now))
 
     @rule(node=nodes)

@@ -1914,6 +1914,7 @@ class Node(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     SPOT_FIELD_NUMBER: _builtins.int
     RECLAIM_AT_FIELD_NUMBER: _builtins.int
+    RECLAIM_WHY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     resource_group: _builtins.str
     state: _common_pb2.NodeState.ValueType
@@ -1932,6 +1933,8 @@ class Node(_message.Message):
     """As its labels say: the type of machine, what it costs an hour, whether it is a spot machine."""
     price: _builtins.float
     spot: _builtins.bool
+    reclaim_why: _builtins.str
+    """Why, as who announced it said."""
     @_builtins.property
     def capacity(self) -> _common_pb2.Resources:
         """What the node offers to instances, and what is placed on it."""
@@ -1972,10 +1975,11 @@ class Node(_message.Message):
         price: _builtins.float = ...,
         spot: _builtins.bool = ...,
         reclaim_at: _timestamp_pb2.Timestamp | None = ...,
+        reclaim_why: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "capacity", b"capacity", "last_seen", b"last_seen", "reclaim_at", b"reclaim_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent_version", b"agent_version", "allocated", b"allocated", "capacity", b"capacity", "draining", b"draining", "gpu_note", b"gpu_note", "gpus", b"gpus", "instance_type", b"instance_type", "instances", b"instances", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "price", b"price", "reclaim_at", b"reclaim_at", "resource_group", b"resource_group", "runtime", b"runtime", "schedulable", b"schedulable", "spot", b"spot", "state", b"state", "why", b"why", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent_version", b"agent_version", "allocated", b"allocated", "capacity", b"capacity", "draining", b"draining", "gpu_note", b"gpu_note", "gpus", b"gpus", "instance_type", b"instance_type", "instances", b"instances", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "price", b"price", "reclaim_at", b"reclaim_at", "reclaim_why", b"reclaim_why", "resource_group", b"resource_group", "runtime", b"runtime", "schedulable", b"schedulable", "spot", b"spot", "state", b"state", "why", b"why", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2347,7 +2351,13 @@ class ReclaimNodeResponse(_message.Message):
 
     NODE_FIELD_NUMBER: _builtins.int
     MOVING_FIELD_NUMBER: _builtins.int
+    ROOM_FIELD_NUMBER: _builtins.int
+    HURRIED_FIELD_NUMBER: _builtins.int
     moving: _builtins.int
+    room: _builtins.int
+    """How many of those would find room elsewhere now."""
+    hurried: _builtins.int
+    """How many of them leave at once: their requests need longer to end than is left."""
     @_builtins.property
     def node(self) -> Global___Node: ...
     def __init__(
@@ -2355,10 +2365,12 @@ class ReclaimNodeResponse(_message.Message):
         *,
         node: Global___Node | None = ...,
         moving: _builtins.int = ...,
+        room: _builtins.int = ...,
+        hurried: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["moving", b"moving", "node", b"node"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hurried", b"hurried", "moving", b"moving", "node", b"node", "room", b"room"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,11 +11,13 @@ from easel.agent.v1 import agent_pb2
 from easel.common.v1 import common_pb2
 from libs.db.changes import Changes
 from libs.domain.errors import FailedPrecondition, InvalidRequest
-from libs.domain.records import Instance, Node
+from libs.domain.records import Instance, Node, Resources
 from libs.domain.states import NodeState
 from services.scheduler.admin.nodes import updated
 from services.scheduler.agents.joining import inventory_told, said_hello
+from services.scheduler.pool.leaving import Leaving, leaving
 from services.scheduler.pool.reclaim import Announcement, asked
+from services.scheduler.reconcile.placing import Placer
 from services.scheduler.rollout.plan import plan_service
 from services.scheduler.rollout.situation import Situation
 from services.scheduler.world import World
@@ -181,3 +183,37 @@ def test_an_unreadable_version_is_protected() -> None:
 
     with pytest.raises(FailedPrecondition, match="protected"):
         asked(world, Announcement("n1", TWO_MINUTES), NOON)
+
+
+def test_on_a_node_of_ones_own_instances_get_the_time_that_they_need_unless_forced() -> None:
+    world = a_picture()
+
+    with pytest.raises(FailedPrecondition) as refused:
+        asked(world, Announcement("n1", timedelta(seconds=34)), NOON)
+
+    assert str(refused.value) == (
+        "node 'n1' has 1 instance that may need 35s to leave without cutting a request; "
+        "give longer notice, or force it"
+    )
+    assert asked(world, Announcement("n1", timedelta(seconds=35)), NOON)
+    assert asked(world, Announcement("n1", timedelta(), force=True), NOON)
+    assert asked(a_world(a_node()), Announcement("n1", timedelta()), NOON)
+
+
+def test_it_is_told_how_many_have_room_elsewhere_and_how_many_have_no_time() -> None:
+    half = Resources(cpu_milli=2000)
+
+    def a_pair(*others: Node) -> tuple[World, Placer]:
+        pair = (a_ready_instance(f"digits-{name}", resources=half) for name in "ab")
+        world = a_world(a_node(), *others, a_service(), a_version(spec=a_spec(cpu=2)), *pair)
+        return world, Placer(world)
+
+    narrow = a_node("n2", capacity=Resources(3000, 16_000, 100_000))
+    alone, crowded, roomy = a_pair(), a_pair(narrow), a_pair(a_node("n2"))
+
+    assert leaving(*alone, "n1", at(120), NOON) == Leaving(moving=2, room=0, hurried=0)
+    assert leaving(*crowded, "n1", at(34), NOON) == Leaving(moving=2, room=1, hurried=2)
+    assert leaving(*roomy, "n1", at(35.1), NOON) == Leaving(moving=2, room=2, hurried=0)
+    # Nothing is held by having asked, and the node is as it was.
+    assert leaving(*roomy, "n1", at(120), NOON).room == 2
+    assert roomy[1].snapshot.node("n1").reclaim_at is None
