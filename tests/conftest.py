@@ -21,6 +21,9 @@ import pytest
 from tests.support.browser import BROWSERS
 
 
+_ROOT = Path(__file__).parents[1]
+
+
 class Part(NamedTuple):
     """Something of the machine that tests may need; `missing` says in one sentence what is not there."""
 
@@ -108,8 +111,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     _required()
+    _keep_compiled_modules()
     for part in PARTS:
         config.addinivalue_line("markers", f"{part.name}: needs {part.needs}")
+
+
+def _keep_compiled_modules() -> None:
+    """For the hundreds of processes that tests start: compiling anew is most of the start of each."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(_ROOT / ".pytest_cache" / "bytecode"))
 
 
 @pytest.hookimpl(tryfirst=True)
