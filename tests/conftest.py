@@ -20,7 +20,6 @@ import pytest
 
 from tests.support.browser import BROWSERS
 
-
 _ROOT = Path(__file__).parents[1]
 
 
