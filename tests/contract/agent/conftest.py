@@ -30,9 +30,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     ports = some_agent_ports()
 
     def processes() -> Runtime:
-        settings = ProcessSettings(
-            tmp_path / "instances", "127.0.0.1", ports, handed_on(), log_bytes=1 << 20
-        )
+        settings = ProcessSettings(tmp_path / "instances", "127.0.0.1", ports, handed_on(), log_bytes=1 << 20)
         venvs = Venvs(tmp_path / "venvs", Settings().python, own_environment())
         return ProcessRuntime(settings, venvs)
 

@@ -43,9 +43,7 @@ async def stored(request: pytest.FixtureRequest, node: Node, tmp_path: Path) -> 
     ports = some_agent_ports()
 
     def processes() -> Runtime:
-        settings = ProcessSettings(
-            tmp_path / "instances", "127.0.0.1", ports, handed_on()
-        )
+        settings = ProcessSettings(tmp_path / "instances", "127.0.0.1", ports, handed_on())
         venvs = Venvs(tmp_path / "venvs", Settings().python, own_environment())
         return ProcessRuntime(settings, venvs, node.storage)
 
