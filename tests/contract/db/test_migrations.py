@@ -77,6 +77,7 @@ async def test_what_documents_named_before_it_was_followed_is_in_force_after_the
         "both": {"autoscaler": {"max": 4, **QPS}, "cronScaler": SCHEDULE},
         "odd": {"autoscaler": {"strategies": {"queue length": 5}}},
         "none": {"autoscaler": None, "cronScaler": {"ScaleJobs": []}},
+        "unshaped": {"autoscaler": False, "cronScaler": "every morning"},
     }
     services = [replace(SERVICE, name=name, version=2, wanted=9, revision=3) for name in documents]
     newer = (ServiceVersion(name, 2, json.dumps(spec), NOW, "", 1) for name, spec in documents.items())

@@ -87,7 +87,7 @@ def _copy_policies_of_documents() -> None:
         if policy := document.get("autoscaler"):
             autoscalers.append(row | {"policy_json": json.dumps(policy)})
         schedule = document.get("cronScaler")
-        if schedule and schedule.get("ScaleJobs"):
+        if isinstance(schedule, dict) and schedule.get("ScaleJobs"):
             cronscalers.append(row | {"policy_json": json.dumps(schedule), "jobs": []})
     op.bulk_insert(_policies("autoscalers"), autoscalers)
     op.bulk_insert(_policies("cronscalers", sa.column("jobs", sa.JSON())), cronscalers)
