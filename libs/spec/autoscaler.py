@@ -19,6 +19,8 @@ from libs.spec.scalars import (
 from libs.spec.section import Section
 
 MAX_REPLICAS = 3000
+# Of a metric that the program posts.
+MOST_OF_A_NAME = 128
 _METRIC = re.compile(
     r"[A-Za-z_][\w.-]{0,62}(\[[^\[\]@]{1,128}\](@[\w.-]{1,64}\[[^\[\]]{0,128}\])?)?", re.ASCII
 )
@@ -134,3 +136,7 @@ class CustomMetric(Section):
 
     name: Text
     tags: OptionalText = None
+
+    @property
+    def tag_names(self) -> frozenset[str]:
+        return frozenset(each.strip() for each in (self.tags or "").split(",") if each.strip())

@@ -28,6 +28,11 @@ _FIELDS = {
     "month": "a month from 1 to 12 or JAN to DEC",
     "day-of-week": "a weekday from 0 to 6 or SUN to SAT",
 }
+_NAMES = {
+    "month": ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"),
+    "day-of-week": ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"),
+}
+_WEEKDAY, _SUNDAY_AGAIN = "day-of-week", "7"
 _WORDS = {
     "@yearly": "0 0 0 1 1 *",
     "@annually": "0 0 0 1 1 *",
@@ -77,10 +82,14 @@ def parse(expression: str, path: str = "Schedule") -> Schedule:
     if len(fields) != 6:
         raise InvalidSpec(path, expression, _EXPECTED)
     fields[3], fields[5] = (_any_day(each) for each in (fields[3], fields[5]))
+    for name, text in zip(_FIELDS, fields, strict=True):
+        if expected := _at_fault(name, text):
+            raise InvalidSpec(path, expression, expected)
+    fields[5] = ",".join(map(_to_saturday, fields[5].split(",")))
     read = " ".join(fields)
     try:
         CronSim(read, _BEGINNING)
-    except CronSimError as refused:
+    except (CronSimError, ValueError) as refused:
         expected = _FIELDS.get(str(refused).removeprefix("Bad "), _EXPECTED)
         raise InvalidSpec(path, expression, expected) from None
     return Schedule(expression, _fields(read))
@@ -136,6 +145,34 @@ def _once(local: datetime) -> Callable[[datetime, zoneinfo.ZoneInfo], datetime |
         return due if due > moment else None
 
     return after
+
+
+def _at_fault(name: str, text: str) -> str:
+    """What was expected of a field whose numbers may be right and whose signs are not."""
+    for term in text.split(","):
+        span, slash, step = term.partition("/")
+        if slash and not (step.isascii() and step.isdigit() and step.strip("0")):
+            return f"a step of 1 or more behind the / of the {name} field"
+        first, dash, last = span.partition("-")
+        low, high = _number(name, first), _number(name, last)
+        if dash and low is not None and high is not None and low > high:
+            return f"a range of the {name} field that goes up, not down from {first} to {last}"
+        if name == _WEEKDAY and _SUNDAY_AGAIN in (first, last):
+            return _FIELDS[name]
+    return ""
+
+
+def _to_saturday(term: str) -> str:
+    """Steps from a weekday on end with the week: the library would count Sunday once more, as 7."""
+    span, slash, step = term.partition("/")
+    return f"{span}-6/{step}" if slash and "-" not in span and span != "*" else term
+
+
+def _number(name: str, text: str) -> int | None:
+    names = _NAMES.get(name, ())
+    if text.upper() in names:
+        return names.index(text.upper()) + (name == "month")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _any_day(text: str) -> str:

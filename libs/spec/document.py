@@ -10,6 +10,7 @@ from libs.spec.refusal import ROOT, Path, Words, refused
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
+_LONGEST_SHOWN = 10**75
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
@@ -109,7 +110,7 @@ def _value(value: object, path: Path) -> object:
         case int() if value in _INT64:
             return value
         case int():
-            raise refused(path, Words("a larger one"), "integers of at most 64 bits")
+            raise refused(path, _shown(value), "an integer of at most 64 bits")
         case float() if math.isfinite(value):
             return value
         case Mapping():
@@ -123,6 +124,11 @@ def _value(value: object, path: Path) -> object:
     if isinstance(value, float):
         raise refused(path, Words("a number out of range"), "a finite number")
     raise refused(path, Words(f"a Python {type(value).__name__}"), "a JSON value")
+
+
+def _shown(value: int) -> object:
+    """Numbers of thousands of digits cannot even be written."""
+    return value if abs(value) < _LONGEST_SHOWN else Words("a number of very many digits")
 
 
 def _text(value: str, path: Path) -> str:

@@ -10,7 +10,7 @@ from libs.spec.refusal import NOTHING, refused
 from libs.spec.scaling_rules import autoscaler_notices, check_autoscaler, check_cronscaler
 from libs.spec.suggestions import Notice, unknown_keys
 from libs.spec.updates import Document, merge_update
-from libs.spec.validation import validated_part
+from libs.spec.validation import other_spelling, validated_part
 
 _AUTOSCALER, _CRONSCALER = "autoscaler", "cronScaler"
 _KEYS = {
@@ -56,7 +56,8 @@ def parse_cronscaler(document: Document) -> ParsedCronScaler:
     part = _part(document, _CRONSCALER)
     scaler = validated_part(CronScaler, _CRONSCALER, part)
     if not scaler.scale_jobs:
-        raise refused((_CRONSCALER, "ScaleJobs"), NOTHING, "at least one job")
+        path = (_CRONSCALER, "ScaleJobs")
+        raise refused(path, NOTHING, f"at least one job{other_spelling(path, part)}")
     check_cronscaler(scaler)
     return ParsedCronScaler(scaler, tuple(unknown_keys({_CRONSCALER: part})))
 

@@ -3,39 +3,13 @@
 import re
 from collections.abc import Iterator
 
-from libs.spec import cron
-from libs.spec.autoscaler import Autoscaler, CronScaler, ScaleStrategy
+from libs.spec import cron, metric_names
+from libs.spec.autoscaler import MOST_OF_A_NAME, Autoscaler, CronScaler, ScaleStrategy
 from libs.spec.refusal import Path, path_of, refused
 from libs.spec.service import ServiceSpec
 from libs.spec.suggestions import Notice
 
-_METRICS = frozenset(
-    {
-        "qps",
-        "qps1k",
-        "concurrency",
-        "in_flight",
-        "waiting",
-        "errors",
-        "error_rate",
-        "refused",
-        "bytes_in",
-        "bytes_out",
-        "cpu",
-        "memory",
-        "memory_bytes",
-        "gpu",
-        "gpu[util]",
-        "gpu_memory",
-        "rt[p50]",
-        "rt[p90]",
-        "rt[p99]",
-        "rt[avg]",
-    }
-)
-_CUSTOM = re.compile(r"custom\[([^\[\]]+)\]")
 _GPU = re.compile(r"gpu(\[util\]|_memory)?$")
-_FAMILIES = re.compile(r"status\[[1-5]xx\]|custom\[.+\]")
 
 
 def sizes_can_be_chosen(spec: ServiceSpec) -> None:
@@ -47,7 +21,10 @@ def sizes_can_be_chosen(spec: ServiceSpec) -> None:
 
 
 def check_autoscaler(scaler: Autoscaler) -> None:
-    """The most instances are not fewer than the least. Raises InvalidSpec."""
+    """The most instances are not fewer than the least; no known metric is misspelt. Raises InvalidSpec."""
+    for path, strategy in strategies_by_path(scaler):
+        if expected := metric_names.meant(strategy.metric_name):
+            raise refused(path, strategy.metric_name, expected)
     if scaler.max >= scaler.min:
         return
     if "max" in scaler.model_fields_set:
@@ -75,6 +52,25 @@ def scaling_notices(spec: ServiceSpec) -> Iterator[Notice]:
     if spec.autoscaler is not None:
         yield from autoscaler_notices(spec.autoscaler)
         yield from own_metric_notices(spec.autoscaler, spec)
+        yield from _first_size_notices(spec.autoscaler, spec)
+    yield from _unnameable(spec)
+
+
+def _first_size_notices(scaler: Autoscaler, spec: ServiceSpec) -> Iterator[Notice]:
+    asked = spec.metadata.instance
+    if "instance" not in spec.metadata.model_fields_set or not asked:
+        return
+    if (size := scaler.bounded(asked)) != asked:
+        bounds = f"autoscaler has min {scaler.min} and max {scaler.max}"
+        yield Notice("metadata.instance", f"{asked} is not within the bounds ({bounds}), so it is {size}")
+
+
+def _unnameable(spec: ServiceSpec) -> Iterator[Notice]:
+    """Metrics of the program that no policy can name."""
+    for index, metric in enumerate(spec.metrics):
+        if metric_names.custom_of(f"custom[{metric.name}]") is None or len(metric.name) > MOST_OF_A_NAME:
+            why = f"no policy can name it: it has a bracket, an @ or more than {MOST_OF_A_NAME} characters"
+            yield Notice(f"metrics[{index}].name", why)
 
 
 def own_metric_notices(scaler: Autoscaler, spec: ServiceSpec) -> Iterator[Notice]:
@@ -94,34 +90,38 @@ def strategies_by_path(scaler: Autoscaler) -> Iterator[tuple[Path, ScaleStrategy
 
 def never_shown(metric: str, spec: ServiceSpec) -> str:
     """Why the instances of a service can never show a metric; empty when they can."""
-    custom = _CUSTOM.match(metric)
-    if custom and custom[1] not in (each.name for each in spec.metrics):
-        return f"{custom[1][:80]!r} is not among the `metrics` of {spec.name!r}, so nothing is scaled in"
+    name, tag = metric_names.custom_of(metric) or ("", "")
+    declared = next((each for each in spec.metrics if each.name == name), None)
+    if name and declared is None:
+        return f"{name[:80]!r} is not among the `metrics` of {spec.name!r}, so nothing is scaled in"
+    if declared is not None and tag and tag not in declared.tag_names:
+        return (
+            f"{tag[:80]!r} is not among the `tags` of {name[:80]!r} in the `metrics` of {spec.name!r}, "
+            "so nothing is scaled in"
+        )
     if _GPU.match(metric) and not spec.metadata.gpu:
         return f"instances of {spec.name!r} have no GPU, so nothing is scaled in"
     return ""
 
 
 def autoscaler_notices(scaler: Autoscaler) -> Iterator[Notice]:
-    """Metrics that nobody measures, and an autoscaler that follows none."""
-    for index, strategy in enumerate(scaler.scale_strategies):
-        if not _measured(strategy.metric_name):
-            path = path_of(("autoscaler", "scaleStrategies", index, "metricName"))
-            yield Notice(path, _unknown(strategy.metric_name))
-    for name in scaler.strategies:
-        if not _measured(name):
-            yield Notice(path_of(("autoscaler", "strategies", name)), _unknown(name))
+    """Metrics that decide nothing, an autoscaler that follows none, and a waking that is cut short."""
+    first: dict[tuple[str, str | None], Path] = {}
+    for path, strategy in strategies_by_path(scaler):
+        name, most = strategy.metric_name, metric_names.highest(strategy.metric_name)
+        if not metric_names.measured(name):
+            why = f"unknown metric {name[:80]!r}, so nothing is scaled in"
+            yield Notice(path_of(path), f"{why}; qps, concurrency, cpu or rt[p99] are known")
+        elif most is not None and strategy.threshold >= most:
+            why = f"{name} is {most} at most, so a threshold of {strategy.threshold:g} never scales out"
+            yield Notice(path_of(path), why)
+        if (before := first.setdefault((name, strategy.service), path)) != path:
+            yield Notice(path_of(path), f"{name} is also {path_of(before)}; the lower threshold decides")
+    waking = scaler.behavior.on_zero.scale_up_activation_replicas
+    if waking > scaler.max:
+        key = ("autoscaler", "behavior", "onZero", "scaleUpActivationReplicas")
+        yield Notice(path_of(key), f"{waking} is more than autoscaler.max, so {scaler.max} start on waking")
     # Who misspelt the key is told so already.
     if not scaler.thresholds and not scaler.model_extra:
         why = "no metric is named, so no load changes the number of instances"
         yield Notice(path_of(("autoscaler", "scaleStrategies")), why)
-
-
-def _measured(name: str) -> bool:
-    return name in _METRICS or _FAMILIES.fullmatch(name) is not None
-
-
-def _unknown(name: str) -> str:
-    return (
-        f"unknown metric {name[:80]!r}, so nothing is scaled in; qps, concurrency, cpu or rt[p99] are known"
-    )

@@ -76,8 +76,12 @@ def misspelt(key: str, among: Iterable[str], node: Node) -> str | None:
 
 
 def _one_letter_off(key: str, other: str) -> bool:
-    """For words too short to be told by how much of them is alike."""
-    return len(key) == len(other) >= 3 and sum(a != b for a, b in zip(key, other, strict=True)) == 1
+    """For words too short to be told by how much of them is alike; also where two letters are swapped."""
+    if not len(key) == len(other) >= 3:
+        return False
+    odd = [at for at, (a, b) in enumerate(zip(key, other, strict=True)) if a != b]
+    swapped = len(odd) == 2 and key[odd[0]] + key[odd[1]] == other[odd[1]] + other[odd[0]]
+    return len(odd) == 1 or (swapped and odd[1] == odd[0] + 1)
 
 
 def _unknown(document: Mapping[str, object], node: Node, at: Path) -> Iterator[Notice]:

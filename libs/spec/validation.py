@@ -41,12 +41,14 @@ def _first_refusal(error: ValidationError, *within: str) -> InvalidSpec:
     problem = error.errors(include_url=False)[0]
     kind, path = problem["type"], (*within, *problem["loc"])
     if kind == "missing":
-        return refused(path, NOTHING, f"{_words_at(path) or _REQUIRED}{_misspelt(path, problem['input'])}")
+        return refused(
+            path, NOTHING, f"{_words_at(path) or _REQUIRED}{other_spelling(path, problem['input'])}"
+        )
     expected = problem["ctx"]["words"] if kind == "expected" else _EXPECTED_OF.get(kind, problem["msg"])
     return refused(path, problem["input"], expected)
 
 
-def _misspelt(path: Path, around: object) -> str:
+def other_spelling(path: Path, around: object) -> str:
     """What to say where the key is there in another spelling."""
     key, node = path[-1], _node_at(path[:-1])
     if not isinstance(key, str) or not isinstance(around, dict) or node is None:

@@ -9,6 +9,7 @@ from libs.db.changes import Changes
 from libs.domain.errors import AlreadyExists, FailedPrecondition, InvalidRequest
 from libs.domain.records import Service, ServiceVersion
 from libs.domain.states import SafetyLock, ServiceState
+from libs.spec.autoscaler import MAX_REPLICAS
 from services.scheduler.admin import marks, rollouts
 from services.scheduler.admin.cloning import cloned
 from services.scheduler.admin.diff import Changed, changed_keys
@@ -33,8 +34,6 @@ from services.scheduler.scaling.foreseen import policy_steps, size_after
 from services.scheduler.scaling.sizes import first_size, scaled_by_hand
 from services.scheduler.secrets.vault import Vault
 from services.scheduler.world import World
-
-MOST_INSTANCES = 1000
 
 
 @dataclass(frozen=True)
@@ -129,8 +128,8 @@ class Services:
 
         Raises InvalidRequest, also for a size beyond the bounds of its autoscaler.
         """
-        if instances > MOST_INSTANCES:
-            raise InvalidRequest("instances", instances, f"at most {MOST_INSTANCES}")
+        if instances > MAX_REPLICAS:
+            raise InvalidRequest("instances", instances, f"at most {MAX_REPLICAS}")
 
         def decide(world: World) -> Changes:
             service = changeable(world, name, "it cannot be scaled")

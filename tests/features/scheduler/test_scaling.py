@@ -143,6 +143,9 @@ async def test_a_decision_is_carried_out_and_is_the_history(tmp_path: Path) -> N
         assert by_hand.why.endswith("its autoscaler may change it again")
         with pytest.raises(grpc.aio.AioRpcError, match="wanted instances by now") as stale:
             await policies.apply(5, expected_wanted=3)
+        # As many as a policy may allow.
+        with pytest.raises(grpc.aio.AioRpcError, match="instances: got 3001, expected at most 3000"):
+            await scheduler.scale("digits", 3001)
         assert stale.value.code() is grpc.StatusCode.ABORTED
 
 

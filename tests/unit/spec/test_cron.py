@@ -92,6 +92,13 @@ def test_a_day_is_named_by_what_is_due_on_it(expression: str, day: date, fires: 
         ("0 0 0 1 13 *", "a month from 1 to 12"),
         ("0 0 0 * * FUN", "a weekday from 0 to 6"),
         ("? 0 0 * * *", "a second from 0 to 59"),
+        ("0 */0 8 * * *", "a step of 1 or more behind the / of the minute field"),
+        ("0 0 */x * * *", "a step of 1 or more behind the / of the hour field"),
+        ("0 30-10 8 * * *", "a range of the minute field that goes up, not down from 30 to 10"),
+        ("0 0 8 * DEC-JAN *", "a range of the month field that goes up, not down from DEC to JAN"),
+        ("0 0 8 * * 7", "a weekday from 0 to 6"),
+        ("0 0 8 * * 5-7", "a weekday from 0 to 6"),
+        (f"0 {'9' * 5000} 8 * * *", "six fields"),
         ("@often", "six fields"),
         ("@every", "@every with a span"),
         ("@every 0s", "@every with a span"),
@@ -106,6 +113,14 @@ def test_what_is_no_schedule_is_refused_with_the_field(expression: str, expected
         parse(expression, "ScaleJobs[0].Schedule")
 
     assert expected in str(refused.value)
+
+
+def test_steps_from_a_weekday_end_with_the_week() -> None:
+    week = [date(2026, 11, 22) + timedelta(days=days) for days in range(7)]
+
+    fires = [parse("0 0 8 * * 1/2").fires_on(day, BERLIN) for day in week]
+
+    assert fires == [False, True, False, True, False, True, False]
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "Europe"])

@@ -97,6 +97,28 @@ def test_both_forms_of_thresholds_count() -> None:
             "the key is written metricName, not metric_name",
         ),
         (
+            {"strategies": {"qsp": 5}},
+            "autoscaler.strategies.qsp: got 'qsp', expected a metric that is measured; did you mean qps?",
+        ),
+        (
+            {"strategies": {"rt[p95]": 5}},
+            "autoscaler.strategies[\"rt[p95]\"]: got 'rt[p95]', "
+            "expected one of rt[p50], rt[p90], rt[p99], rt[avg]",
+        ),
+        (
+            {"scaleStrategies": [{**QPS, "metricName": "cpu[util]"}]},
+            "autoscaler.scaleStrategies[0].metricName: got 'cpu[util]', expected cpu without brackets",
+        ),
+        (
+            {"scaleStrategies": [{**QPS, "metricName": "GPU_Util"}]},
+            "autoscaler.scaleStrategies[0].metricName: got 'GPU_Util', "
+            "expected a metric that is measured; did you mean gpu[util]?",
+        ),
+        (
+            {"max": 10**20},
+            "max: got 100000000000000000000, expected an integer of at most 64 bits",
+        ),
+        (
             {"behavior": {"burst": {"thresholdPercent": 100}}},
             "autoscaler.behavior.burst.thresholdPercent: got 100, expected an integer from 101 to 10000",
         ),
@@ -113,6 +135,7 @@ def test_a_refusal_names_the_bound_and_the_value(document: dict[str, Any], sente
         ("max_replicas", "autoscaler.max"),
         ("scale_strategies", "autoscaler.scaleStrategies"),
         ("mix", "autoscaler.min or autoscaler.max"),
+        ("mni", "autoscaler.min"),
     ],
 )
 def test_a_key_in_the_wrong_style_is_answered_with_the_right_one(written: str, meant: str) -> None:
@@ -133,6 +156,68 @@ def test_a_metric_that_nobody_measures_is_kept_with_a_warning() -> None:
 )
 def test_a_metric_that_is_measured_needs_no_warning(metric: str) -> None:
     assert notices({"scaleStrategies": [{**QPS, "metricName": metric}]}) == []
+
+
+@pytest.mark.parametrize("name", ["avg_waiting_length", "queue[backlog]", "memory_percent", "custom_tokens"])
+def test_a_metric_that_is_like_no_other_is_warned_of_and_kept(name: str) -> None:
+    (notice,) = notices({"scaleStrategies": [{**QPS, "metricName": name}]})
+
+    assert f"unknown metric '{name}', so nothing is scaled in" in notice
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        (
+            {"strategies": {"error_rate": 5}},
+            "autoscaler.strategies.error_rate: error_rate is 1 at most, so a threshold of 5 never scales out",
+        ),
+        (
+            {"scaleStrategies": [QPS, {**QPS, "threshold": 20}]},
+            "autoscaler.scaleStrategies[1].metricName: qps is also autoscaler.scaleStrategies[0].metricName; "
+            "the lower threshold decides",
+        ),
+        (
+            {"max": 3, "strategies": {"qps": 1}, "behavior": {"onZero": {"scaleUpActivationReplicas": 5}}},
+            "autoscaler.behavior.onZero.scaleUpActivationReplicas: 5 is more than autoscaler.max, "
+            "so 3 start on waking",
+        ),
+    ],
+)
+def test_what_a_policy_says_and_cannot_do_is_warned_of(document: dict[str, Any], sentence: str) -> None:
+    assert notices(document) == [sentence]
+
+
+def a_service(**parts: Any) -> dict[str, Any]:
+    metadata = {"name": "tides", "instance": 1, **parts.pop("metadata", {})}
+    return {"metadata": metadata, "containers": [{"image": "app:1"}], **parts}
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        (
+            a_service(metadata={"instance": 9}, autoscaler={"min": 2, "max": 5, "strategies": {"qps": 1}}),
+            "metadata.instance: 9 is not within the bounds (autoscaler has min 2 and max 5), so it is 5",
+        ),
+        (
+            a_service(metrics=[{"name": "a b["}]),
+            "metrics[0].name: no policy can name it: it has a bracket, an @ or more than 128 characters",
+        ),
+        (
+            a_service(
+                metrics=[{"name": "tokens", "tags": "user, kind"}],
+                autoscaler={"strategies": {"custom[tokens]@model[a]": 100, "custom[tokens]@kind[x]": 9}},
+            ),
+            "autoscaler.strategies[\"custom[tokens]@model[a]\"]: 'model' is not among the `tags` of 'tokens' "
+            "in the `metrics` of 'tides', so nothing is scaled in",
+        ),
+    ],
+)
+def test_what_a_service_says_of_its_size_and_cannot_be_is_warned_of(
+    document: dict[str, Any], sentence: str
+) -> None:
+    assert [str(each) for each in parse_service(document).warnings] == [sentence]
 
 
 def test_an_autoscaler_without_a_metric_is_told_that_no_load_moves_it() -> None:
@@ -177,7 +262,11 @@ def test_a_schedule_is_read_by_itself() -> None:
     ("document", "begin"),
     [
         ({}, "cronScaler.ScaleJobs: got nothing, expected at least one job"),
-        ({"scaleJobs": [a_job()]}, "cronScaler.ScaleJobs: got nothing"),
+        (
+            {"scaleJobs": [a_job()]},
+            "cronScaler.ScaleJobs: got nothing, expected at least one job; "
+            "the key is written ScaleJobs, not scaleJobs",
+        ),
         ({"ScaleJobs": [a_job(Schedule="0 8 * * *")]}, "cronScaler.ScaleJobs[0].Schedule: got '0 8 * * *'"),
         (
             {"ScaleJobs": [{"Name": "day", "Shedule": "0 0 8 * * *", "TargetSize": 3}]},

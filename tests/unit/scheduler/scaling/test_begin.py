@@ -173,7 +173,7 @@ def warnings(world: World, policy: dict[str, Any]) -> tuple[str, ...]:
 def test_the_author_of_a_policy_hears_of_metrics_that_never_come() -> None:
     world = a_world(
         a_service(),
-        a_version(spec=spec_with(metrics=[{"name": "depth"}])),
+        a_version(spec=spec_with(metrics=[{"name": "depth", "tags": "queue"}])),
         a_service(name="front"),
         a_version(service="front", spec=a_spec(name="front")),
     )
@@ -182,6 +182,10 @@ def test_the_author_of_a_policy_hears_of_metrics_that_never_come() -> None:
     assert warnings(world, by("custom[depth]@queue[a]")) == warnings(world, by("qps", service="front")) == ()
     assert warnings(world, by("custom[nope]")) == (
         f"{at_metric}: 'nope' is not among the `metrics` of 'digits', so nothing is scaled in",
+    )
+    assert warnings(world, by("custom[depth]@model[a]")) == (
+        f"{at_metric}: 'model' is not among the `tags` of 'depth' in the `metrics` of 'digits', "
+        "so nothing is scaled in",
     )
     assert warnings(world, {"strategies": {"gpu[util]": 50}}) == (
         "autoscaler.strategies[\"gpu[util]\"]: instances of 'digits' have no GPU, so nothing is scaled in",
