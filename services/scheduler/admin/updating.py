@@ -103,8 +103,17 @@ def changes_of(update: Update, traceparent: str, now: datetime) -> Changes:
         return replace(told, events=(scaled(before, after.wanted, Cause(BY_HAND, update.why), now),))
     told = written(before, replace(after, traceparent=traceparent), "ServiceUpdated", update.why, now)
     new: tuple[Record, ...] = () if update.version.revision else (update.version,)
-    warned = warned_events(after, update.warnings, now)
-    return Changes((*told.put, *new, update.rollout, *update.taken_over), (), (*told.events, *warned))
+    events = (*told.events, *_sized(update, now), *warned_events(after, update.warnings, now))
+    return Changes((*told.put, *new, update.rollout, *update.taken_over), (), events)
+
+
+def _sized(update: Update, now: datetime) -> tuple[Event, ...]:
+    """The event of another size that comes with another version."""
+    before, wanted = update.before, update.after.wanted
+    if before.wanted == wanted:
+        return ()
+    why = f"scaled from {before.wanted} to {wanted} instances by the update to version {update.version.number}"
+    return (scaled(before, wanted, Cause(BY_HAND, why), now),)
 
 
 def warned_events(service: Service, warnings: tuple[str, ...], now: datetime) -> tuple[Event, ...]:

@@ -58,6 +58,18 @@ def test_both_at_once_are_both_said() -> None:
     )
 
 
+@pytest.mark.parametrize("part", [{"cpu": 2}, {"rpc": {"keepalive": 60_000}}], ids=["replaced", "in place"])
+def test_a_size_that_comes_with_a_version_is_in_the_history(part: dict[str, Any]) -> None:
+    world = a_deployment()
+    change = json.dumps({"metadata": {"instance": 2, **part}})
+
+    events = changes_of(decide_update(world, UpdateAsk("digits", change), NOON), "", NOON).events
+
+    assert [event.reason for event in events] == ["ServiceUpdated", "Scaled"]
+    assert events[1].why == "scaled from 4 to 2 instances by the update to version 2"
+    assert events[1].details == {"policy": "user", "before": "4", "after": "2"}
+
+
 def test_a_stopped_service_waits_for_its_start() -> None:
     world = a_deployment(stopped=True)
 
