@@ -22,7 +22,7 @@ from services.scheduler.gateways.ports import refuse_taken_listeners
 from services.scheduler.gateways.registries import refuse_unknown
 from services.scheduler.groups.membership import placed
 from services.scheduler.pointer import pointed_at
-from services.scheduler.rollout.begin import PlanAsked, begin_rollout, version_before
+from services.scheduler.rollout.begin import PlanAsked, begin_rollout, is_back, version_before
 from services.scheduler.rollout.situation import update_of
 from services.scheduler.rollout.staging import kept
 from services.scheduler.scaling.history import BY_HAND, Cause, scaled
@@ -109,10 +109,10 @@ def changes_of(update: Update, traceparent: str, now: datetime) -> Changes:
 
 def _sized(update: Update, now: datetime) -> tuple[Event, ...]:
     """The event of another size that comes with another version."""
-    before, wanted = update.before, update.after.wanted
+    before, wanted, number = update.before, update.after.wanted, update.version.number
     if before.wanted == wanted:
         return ()
-    why = f"scaled from {before.wanted} to {wanted} instances by the update to version {update.version.number}"
+    why = f"scaled from {before.wanted} to {wanted} instances by the update to version {number}"
     return (scaled(before, wanted, Cause(BY_HAND, why), now),)
 
 
@@ -223,7 +223,7 @@ def _taken_over(world: World, update: Update, now: datetime) -> Update:
         update,
         after=replace(update.after, stable_version=stable),
         why=f"{update.why}; {IN_PLACE}",
-        rollout=replace(under_way, version=number) if under_way is not None else done,
+        rollout=_going_on(under_way, before, number) if under_way is not None else done,
         in_place=True,
         taken_over=tuple(
             replace(instance, version=number, made_from=instance.document_version)
@@ -231,6 +231,14 @@ def _taken_over(world: World, update: Update, now: datetime) -> Update:
             if instance.version == before.version
         ),
     )
+
+
+def _going_on(under_way: Rollout, before: Service, number: int) -> Rollout:
+    """The update under way, to a version that is to instances what it went to. On the way back it comes from
+    the version that was gone back to: undone, it must not lead to the one that failed."""
+    if is_back(under_way) or number == under_way.from_version:
+        return replace(under_way, version=number, from_version=before.version, because="")
+    return replace(under_way, version=number)
 
 
 def _accepted(world: World, service: Service, before: Document, ask: UpdateAsk, now: datetime) -> Accepted:

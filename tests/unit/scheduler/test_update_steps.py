@@ -236,6 +236,27 @@ def test_an_update_under_way_goes_on_with_a_version_that_changes_nothing_more_of
     assert {i.version for i in world.instances_of("digits")} == {1}
 
 
+KEEPALIVE = json.dumps({"metadata": {"rpc": {"keepalive": 60_000}}})
+
+
+def test_a_version_that_takes_over_on_the_way_back_is_not_undone_to_the_one_that_failed() -> None:
+    world = a_deployment()
+    world.apply(changes_of(decide_update(world, UpdateAsk("digits", CPU), NOON), "", NOON))
+    undone(world)
+    back = replace(world.rollouts["digits"], because="version 2 failed")
+    world.apply(Changes(put=(back,)))
+
+    world.apply(changes_of(decide_update(world, UpdateAsk("digits", KEEPALIVE), NOON), "", NOON))
+
+    rollout = world.rollouts["digits"]
+    assert (rollout.from_version, rollout.version, rollout.finished_at) == (1, 3, None)
+    assert rollout.because == ""
+    undone(world)
+    assert world.services["digits"].version == 1
+    with pytest.raises(FailedPrecondition, match="went back to version 1 already"):
+        way_back(world, "digits")
+
+
 def test_the_smallest_parts_that_differ_are_named() -> None:
     before = {"metadata": {"cpu": 1, "memory": 5}, "containers": [{"image": "a"}], "labels": {"a.b": "1"}}
     after = {"metadata": {"cpu": 2}, "containers": [{"image": "a", "port": 80}, {"image": "b"}]}
