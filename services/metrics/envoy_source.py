@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from easel.envoy.v1 import envoy_metrics_pb2 as pb
 from services.metrics import latency
 from services.metrics.envoy_names import BESIDE, UNDER_WAY, Kind, meaning
-from services.metrics.totals import WIDTH, Floats, Key, Totals, growth
+from services.metrics.totals import TOGETHER, WIDTH, Floats, Key, Totals, growth
 
 GAUGES = 2
 _CELLS = WIDTH + GAUGES
 _IGNORED = -1
+_NEVER = -1
 _KINDS = len(Kind)
 # A cluster that is in so many whole messages of an Envoy not told of is gone from it.
 _GONE_AFTER = 10
@@ -70,14 +71,20 @@ class EnvoyLife:
         self.started_at = self.heard_at = 0.0
         self.uptime: float | None = None
         self._keys: list[Key] = []
+        # By block: the counters as they were last, and what they grew since `settle`.
         self._last = np.zeros((0, WIDTH))
+        self._grown = np.zeros((0, WIDTH))
         self._blocks: dict[Key, int] = {}
         self._known: dict[str, int] = {}
         self._cells: list[float] = []
-        # In which of its messages each block was told of last. Its uptime is in each of them once, in however
-        # many parts one comes, and however slowly.
+        # After which of its messages each number was told last, and in which each block. Its uptime is in
+        # each of them once, after all counters, in however many parts one comes, and however slowly.
         self._round = 0
         self._told: list[int] = []
+        self._heard: list[int] = []
+        # Blocks of which something was kept that the first message lacks: it may have come in half.
+        self._unsure: set[int] = set()
+        self._begun = False
         self._places: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._edition = -1
         self._histograms: dict[int, list[pb.Histogram]] = {}
@@ -99,25 +106,26 @@ class EnvoyLife:
             metric = family.metric[0]
             if kind == Kind.COUNTER:
                 cells[cell] = metric.counter.value
-                told[cell // _CELLS] = now
+                told[cell] = now
             elif kind == Kind.GAUGE:
                 cells[cell] = metric.gauge.value
-                told[cell // _CELLS] = now
+                told[cell] = now
             elif kind == Kind.UPTIME:
                 self.uptime = metric.gauge.value
                 self._round = now = now + 1
+                if self._begun:
+                    self._take()
             elif metric.histogram.sample_count:
                 self._histograms.setdefault(cell // _CELLS, []).append(metric.histogram)
 
     def settle(self, totals: Totals, at: float) -> Settled:
         """Adds to `totals` what was counted since the time before, and says what that was."""
-        table = np.array(self._cells).reshape(-1, _CELLS)
-        counters, gauges = table[:, :WIDTH], table[:, WIDTH:]
-        if len(self._last) < len(counters):
-            missing = len(counters) - len(self._last)
-            self._last = np.pad(self._last, ((0, missing), (0, 0)), constant_values=np.nan)
-        grown = growth(self._last, counters)
-        self._last = counters.copy()
+        if not self._begun:
+            self._begun = True
+            self._take()
+        self._make_room()
+        gauges = self._table(self._cells)[:, WIDTH:]
+        grown, self._grown = self._grown, np.zeros_like(self._grown)
         places = self._find_places(totals, grown)
         shown = np.zeros_like(grown)
         shown[places >= 0] = totals.add(places[places >= 0], grown[places >= 0])
@@ -136,7 +144,7 @@ class EnvoyLife:
 
     def remembered(self) -> Remembered:
         """What to keep of it over a restart."""
-        last = self._last.copy()
+        last = self._last - self._grown
         return Remembered(self.node, self.word, self.started_at, self.heard_at, self._keys[: len(last)], last)
 
     def exceeds(self, remembered: Remembered) -> bool:
@@ -151,17 +159,49 @@ class EnvoyLife:
 
     def continue_from(self, remembered: Remembered, at: float) -> None:
         """Takes what is remembered for what this life told before the first message, which came at `at`."""
-        told = len(self._keys)
         blocks = [self._block(key) for key in remembered.keys]
-        self._last = np.full((len(self._keys), WIDTH), np.nan)
+        self._make_room()
         self._last[blocks] = remembered.last
         self.started_at, self.heard_at = remembered.started_at, remembered.heard_at
         if self.heard_at >= at:
             # The clock was set back meanwhile: windows do not stand still until it is there again.
             self.heard_at = at - _USUAL_S
         for block, last in zip(blocks, remembered.last.tolist(), strict=True):
-            if block >= told:
-                self._cells[block * _CELLS : block * _CELLS + WIDTH] = last
+            for cell, number in enumerate(last, start=block * _CELLS):
+                if number > 0 and self._told[cell] == _NEVER:
+                    self._cells[cell], self._told[cell] = number, self._round - 1
+                    self._unsure.add(block)
+
+    def _take(self) -> None:
+        """Takes the counters of a message that is whole.
+
+        Envoy tells each number that was ever used for as long as it has it. One that is not told any more is
+        gone, and should it come again, it counts from nothing.
+        """
+        self._make_room()
+        table, told = self._table(self._cells), self._table(self._told)
+        gone = (told != _NEVER) & (told < self._round - 1)
+        for cell in np.flatnonzero(gone):
+            self._cells[cell], self._told[cell] = 0.0, _NEVER
+        table[gone] = 0
+        counters, gone = table[:, :WIDTH], gone[:, :WIDTH]
+        self._last[gone] = 0
+        self._last[gone[:, TOGETHER].any(axis=1)] = 0
+        unsure = list(self._unsure)
+        counters[unsure] = self._last[unsure]
+        self._unsure.clear()
+        self._grown += growth(self._last, counters)
+        self._last = counters
+        self._heard = np.maximum(self._heard, told.max(axis=1)).astype(int).tolist()
+
+    def _table(self, cells: list[float] | list[int]) -> Floats:
+        return np.array(cells, dtype=float).reshape(-1, _CELLS)
+
+    def _make_room(self) -> None:
+        missing = len(self._keys) - len(self._last)
+        if missing:
+            self._last = np.pad(self._last, ((0, missing), (0, 0)), constant_values=np.nan)
+            self._grown = np.pad(self._grown, ((0, missing), (0, 0)))
 
     def _learn(self, name: str) -> int:
         found = meaning(name)
@@ -182,7 +222,8 @@ class EnvoyLife:
             block = self._blocks[key] = len(self._keys)
             self._keys.append(key)
             self._cells.extend([0.0] * _CELLS)
-            self._told.append(self._round)
+            self._told.extend([_NEVER] * _CELLS)
+            self._heard.append(self._round)
         return block
 
     def _find_places(self, totals: Totals, grown: Floats) -> NDArray[np.intp]:
@@ -200,13 +241,14 @@ class EnvoyLife:
         return services, latency.from_envoy([each for several in found.values() for each in several])
 
     def _drop_what_is_gone(self) -> None:
-        kept = [n for n, told in enumerate(self._told) if told > self._round - _GONE_AFTER]
+        kept = [n for n, heard in enumerate(self._heard) if heard > self._round - _GONE_AFTER]
         if len(kept) == len(self._keys):
             return
         self._keys = [self._keys[n] for n in kept]
-        self._last = self._last[kept]
-        self._told = [self._told[n] for n in kept]
-        self._cells = [c for n in kept for c in self._cells[n * _CELLS : (n + 1) * _CELLS]]
+        self._last, self._grown = self._last[kept], self._grown[kept]
+        self._heard = [self._heard[n] for n in kept]
+        cells = [cell for n in kept for cell in range(n * _CELLS, (n + 1) * _CELLS)]
+        self._cells, self._told = [self._cells[n] for n in cells], [self._told[n] for n in cells]
         self._blocks = {key: number for number, key in enumerate(self._keys)}
         self._known, self._edition = {}, -1
 

@@ -4,7 +4,7 @@ A source counts up from its start and says how far it came; a total is what all 
 number of each life is kept beside the totals, in one and the same state, it does not matter when the one who
 keeps them is started anew: what was told meanwhile is in the next number.
 
-Counters come in blocks that begin anew together, such as those of one cluster of an Envoy.
+Counters come in blocks, such as those of one cluster of an Envoy.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,15 +16,26 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 # Counters of one block: as many as a cluster has.
 WIDTH = 12
+# Counters of a block of a cluster, by their place.
+REQUESTS, ANSWERED, STATUS_2XX, STATUS_3XX, STATUS_4XX, STATUS_5XX = range(6)
+OVERFLOWED, TIMED_OUT, GRPC_OK, GRPC_FAILED, BYTES_IN, BYTES_OUT = range(6, 12)
+# Those that Envoy makes together with a cluster, and a gateway's, with a listener.
+TOGETHER = (REQUESTS, ANSWERED, OVERFLOWED, TIMED_OUT, BYTES_IN, BYTES_OUT)
+# Of a block of a gateway.
+CAME_IN, CAME_5XX = range(2)
+# Of a block of refusals.
+REFUSED = 0
 
 
 def growth(last: Floats, now: Floats) -> Floats:
     """How much each counter of `now[block, counter]` grew since `last`; NaN in `last` is a block never seen.
 
-    A block in which any counter fell began anew: all of its counters count from nothing.
+    A counter that fell counts from nothing. With one of those that are made together the whole block does:
+    the others begin anew by themselves as well, where a bound or the like of a living cluster is changed.
     """
-    anew: NDArray[np.bool_] = np.logical_or((now < last).any(axis=1), np.isnan(last).any(axis=1))
-    return np.where(anew[:, None], now, now - last)
+    fell: NDArray[np.bool_] = now < last
+    anew = np.logical_or(fell[:, TOGETHER].any(axis=1), np.isnan(last).any(axis=1))
+    return np.where(np.logical_or(fell, anew[:, None]), now, now - last)
 
 
 def by_class(raw: Floats) -> Floats:
@@ -38,15 +49,6 @@ def by_class(raw: Floats) -> Floats:
     shown[:, STATUS_4XX] += told
     shown[:, STATUS_5XX] = np.maximum(0, raw[:, STATUS_5XX] - told - raw[:, GRPC_FAILED])
     return shown
-
-
-# Counters of a block of a cluster, by their place.
-REQUESTS, ANSWERED, STATUS_2XX, STATUS_3XX, STATUS_4XX, STATUS_5XX = range(6)
-OVERFLOWED, TIMED_OUT, GRPC_OK, GRPC_FAILED, BYTES_IN, BYTES_OUT = range(6, 12)
-# Of a block of a gateway.
-CAME_IN, CAME_5XX = range(2)
-# Of a block of refusals.
-REFUSED = 0
 
 
 @dataclass(frozen=True, order=True)

@@ -34,6 +34,11 @@ class CountingEnvoy:
             for name in [each for each in numbers if each.startswith(f"cluster.{cluster}.")]:
                 del numbers[name]
 
+    def change(self, cluster: str) -> None:
+        """Is told another bound of a cluster: what it makes as it first needs it is counted from nothing."""
+        for what in (*_CLASS_OF.values(), "grpc.success", "grpc.failure"):
+            self.counters.pop(f"cluster.{cluster}.{what}", None)
+
     def families(self) -> list[pb.MetricFamily]:
         """All it counted; durations of the time since this was called last."""
         durations, self._durations = self._durations, defaultdict(list)

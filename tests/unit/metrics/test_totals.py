@@ -12,7 +12,7 @@ from services.metrics import totals
 from services.metrics.durations import Durations
 from services.metrics.envoy_source import EnvoyLife, Remembered, may_come_back, same_life
 from services.metrics.keeping import Kept, decoded, encoded, kept
-from services.metrics.totals import Key, Totals, by_class, growth
+from services.metrics.totals import STATUS_2XX, Key, Totals, by_class, growth
 from tests.support.counting_envoy import CountingEnvoy
 
 CLUSTERS = ("echo/1", "echo/2", "sleepy/1")
@@ -58,14 +58,17 @@ class Metrics:
         again.totals.raw[places], again.totals.shown[places] = found.raw, found.shown
         return again
 
-    def answered(self, cluster: str) -> float:
+    def answered(self, cluster: str, column: int = STATUS_2XX) -> float:
         place = self.totals.find(Key("gateway", "cluster", cluster))
-        return 0.0 if place < 0 else float(self.totals.shown[place, totals.STATUS_2XX])
+        return 0.0 if place < 0 else float(self.totals.shown[place, column])
 
 
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("serve"), st.sampled_from(CLUSTERS), st.integers(1, 50)),
+        st.tuples(st.just("fail"), st.sampled_from(CLUSTERS), st.integers(1, 50)),
+        st.tuples(st.just("drop"), st.sampled_from(CLUSTERS), st.just(0)),
+        st.tuples(st.just("change"), st.sampled_from(CLUSTERS), st.just(0)),
         st.tuples(st.just("tell"), st.just(""), st.just(0)),
         st.tuples(st.just("cut"), st.just(""), st.just(0)),
         st.tuples(st.just("checkpoint"), st.just(""), st.just(0)),
@@ -85,11 +88,21 @@ def test_no_restart_at_any_moment_loses_or_doubles_a_request(
     words = (f"start-{number}" if worded else "" for number in count())
     metrics, envoy, at = Metrics(), CountingEnvoy(word=next(words)), 1_000.0
     file = metrics.checkpoint()
-    served = dict.fromkeys(CLUSTERS, 0)
+    served, failed = dict.fromkeys(CLUSTERS, 0), dict.fromkeys(CLUSTERS, 0)
     for step, cluster, number in steps:
         if step == "serve":
             envoy.serve(cluster, times=number)
             served[cluster] += number
+        elif step == "fail":
+            envoy.serve(cluster, status=503, times=number)
+            failed[cluster] += number
+        elif step in ("drop", "change"):
+            # What it counted was told and kept, and so is that it counts no more.
+            metrics.hear(envoy, at)
+            envoy.drop(cluster) if step == "drop" else envoy.change(cluster)
+            metrics.hear(envoy, at)
+            metrics.hear(envoy, at)
+            file = metrics.checkpoint()
         elif step == "tell":
             metrics.hear(envoy, at)
         elif step == "cut":
@@ -113,6 +126,9 @@ def test_no_restart_at_any_moment_loses_or_doubles_a_request(
     metrics.hear(envoy, at)
 
     assert {cluster: metrics.answered(cluster) for cluster in CLUSTERS} == served
+    assert {cluster: metrics.answered(cluster, totals.STATUS_5XX) for cluster in CLUSTERS} == failed
+    for cluster in CLUSTERS:
+        assert metrics.answered(cluster, totals.REQUESTS) == served[cluster] + failed[cluster]
 
 
 def test_a_cluster_that_is_put_up_anew_counts_from_nothing() -> None:
@@ -129,6 +145,120 @@ def test_a_cluster_that_is_put_up_anew_counts_from_nothing() -> None:
     assert metrics.answered("echo/1") == 16
 
 
+@pytest.mark.parametrize("word", ["", "a"])
+@pytest.mark.parametrize("failed", [0, 10])
+@pytest.mark.parametrize("again", [1, 30])
+@pytest.mark.parametrize("away", [False, True])
+@pytest.mark.parametrize("seconds", [1, 2, 12])
+def test_what_a_cluster_counted_is_neither_counted_again_nor_taken_off_when_it_comes_back(
+    word: str, failed: int, again: int, away: bool, seconds: int
+) -> None:
+    metrics, envoy = Metrics(), CountingEnvoy(word=word)
+    envoy.serve("echo/1", status=500, times=failed)
+    envoy.serve("echo/1")
+    metrics.hear(envoy, 1_000.0)
+    envoy.drop("echo/1")
+    for second in range(1, 1 + seconds):
+        envoy.uptime = second
+        metrics.hear(envoy, 1_000.0 + second)
+    if away:
+        metrics = Metrics.restored(metrics.checkpoint())
+
+    envoy.serve("echo/1", times=again)
+    for second in range(20, 24):
+        envoy.uptime = second
+        metrics.hear(envoy, 1_000.0 + second)
+
+    assert metrics.answered("echo/1", totals.STATUS_5XX) == failed
+    assert metrics.answered("echo/1") == 1 + again
+    assert metrics.answered("echo/1", totals.BYTES_IN) == 100 * (1 + failed + again)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_cluster_that_is_made_anew_within_one_second_brings_back_no_old_error(away: bool) -> None:
+    metrics, envoy = Metrics(), CountingEnvoy(word="a")
+    envoy.serve("echo/1", status=500, times=10)
+    envoy.serve("echo/1")
+    metrics.hear(envoy, 1_000.0)
+    if away:
+        metrics = Metrics.restored(metrics.checkpoint())
+    envoy.drop("echo/1")
+    envoy.serve("echo/1")
+    for second in range(4):
+        metrics.hear(envoy, 1_001.0 + second)
+    envoy.serve("echo/1", status=500)
+    metrics.hear(envoy, 1_005.0)
+
+    assert metrics.answered("echo/1", totals.STATUS_5XX) == 11
+    assert metrics.answered("echo/1") == 2
+    assert metrics.answered("echo/1", totals.REQUESTS) == 13
+
+
+@pytest.mark.parametrize("again", [1, 10, 30])
+def test_a_cluster_that_is_changed_goes_on_while_its_classes_of_status_begin_anew(again: int) -> None:
+    metrics, envoy = Metrics(), CountingEnvoy()
+    envoy.serve("echo/1", times=10)
+    envoy.serve("echo/1", status=500, times=4)
+    metrics.hear(envoy, 1_000.0)
+    envoy.change("echo/1")
+    metrics.hear(envoy, 1_001.0)
+
+    envoy.serve("echo/1", times=again)
+    for second in range(3):
+        metrics.hear(envoy, 1_002.0 + second)
+
+    assert metrics.answered("echo/1") == 10 + again
+    assert metrics.answered("echo/1", totals.STATUS_5XX) == 4
+    assert metrics.answered("echo/1", totals.REQUESTS) == 14 + again
+
+
+@pytest.mark.parametrize("lacking", ["echo/1", "echo/1.upstream_rq_2xx", "echo/1.upstream_rq_total"])
+def test_a_first_message_that_lacks_something_takes_nothing_away(lacking: str) -> None:
+    metrics, envoy = Metrics(), CountingEnvoy(word="a")
+    envoy.serve("echo/1", times=7)
+    metrics.hear(envoy, 1_000.0)
+    metrics = Metrics.restored(metrics.checkpoint())
+    envoy.serve("echo/1", times=2)
+    counters = envoy.counters
+    envoy.counters = {name: n for name, n in counters.items() if not name.startswith(f"cluster.{lacking}")}
+    metrics.hear(envoy, 1_001.0)
+    envoy.counters = counters
+
+    for second in range(3):
+        metrics.hear(envoy, 1_002.0 + second)
+
+    assert metrics.answered("echo/1") == 9
+    assert metrics.answered("echo/1", totals.REQUESTS) == 9
+
+
+def test_what_nobody_tells_of_any_more_is_not_under_way() -> None:
+    metrics, envoy = Metrics(), CountingEnvoy()
+    envoy.serve("echo/1")
+    envoy.gauges["cluster.echo/1.upstream_rq_active"] = 3.0
+    metrics.hear(envoy, 1_000.0)
+    key = Key("gateway", "cluster", "echo/1")
+    assert dict(metrics.open[id(envoy)].in_flight())[key] == 3
+
+    envoy.drop("echo/1")
+    for second in range(2):
+        metrics.hear(envoy, 1_001.0 + second)
+
+    assert dict(metrics.open[id(envoy)].in_flight())[key] == 0
+
+
+def test_what_is_kept_between_a_message_and_its_sums_loses_nothing() -> None:
+    metrics, envoy = Metrics(), CountingEnvoy(word="a")
+    envoy.serve("echo/1", times=7)
+    metrics.hear(envoy, 1_000.0)
+    envoy.serve("echo/1", times=2)
+    metrics.open[id(envoy)].read(envoy.families())
+
+    metrics = Metrics.restored(metrics.checkpoint())
+    metrics.hear(envoy, 1_001.0)
+
+    assert metrics.answered("echo/1") == 9
+
+
 def test_a_message_that_comes_in_many_parts_with_pauses_between_them_doubles_nothing() -> None:
     metrics, envoy = Metrics(), CountingEnvoy(word="a")
     for number in range(30):
@@ -143,12 +273,16 @@ def test_a_message_that_comes_in_many_parts_with_pauses_between_them_doubles_not
     assert [metrics.answered(f"echo-{number}/1") for number in range(30)] == [10] * 30
 
 
-def test_a_block_of_which_one_counter_fell_began_anew() -> None:
-    last, now = np.array([[5.0, 9.0], [5.0, 9.0]]), np.array([[6.0, 2.0], [6.0, 9.0]])
+def test_a_block_of_which_a_counter_that_is_made_with_it_fell_began_anew() -> None:
+    last, now = np.full((3, totals.WIDTH), 5.0), np.full((3, totals.WIDTH), 6.0)
+    now[0, totals.REQUESTS] = now[1, STATUS_2XX] = 2.0
 
     grown = growth(last, now)
 
-    assert grown.tolist() == [[6.0, 2.0], [1.0, 0.0]]
+    assert grown[0].tolist() == now[0].tolist()
+    assert grown[1, STATUS_2XX] == 2
+    assert np.delete(grown[1], STATUS_2XX).tolist() == [1.0] * 11
+    assert grown[2].tolist() == [1.0] * 12
 
 
 def test_two_envoys_of_one_name_count_beside_each_other() -> None:
