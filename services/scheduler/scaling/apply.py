@@ -46,8 +46,8 @@ class Decision:
 
 def applied(world: World, decision: Decision, now: datetime) -> Changes:
     """Raises NotFound, InvalidRequest, Conflict when it was made from something older, FailedPrecondition for
-    a service that is stopped, being deleted or locked against every change but waking. That a job of its
-    schedule did not start one that is stopped is stored."""
+    a service that is stopped, being deleted or locked against every change but waking. What became of jobs of
+    its schedule that change nothing is stored all the same."""
     _refuse_odd(decision)
     service = _changeable(world, decision)
     if service.stopped:
@@ -69,10 +69,12 @@ def applied(world: World, decision: Decision, now: datetime) -> Changes:
 
 
 def _changeable(world: World, decision: Decision) -> Service:
-    """A lock holds against those who change a service. One that sleeps wakes all the same: callers wait."""
+    """A lock holds against those who change a service. One that sleeps wakes all the same: callers wait; and
+    jobs that change neither its size nor its bounds are told."""
     service = world.service(decision.service)
     wakes = decision.cause.policy == "zero" and decision.wanted and not service.wanted
-    if wakes and not service.deleting:
+    keeps = decision.jobs and decision.wanted == decision.expected_wanted and decision.bounds is None
+    if (wakes or keeps) and not service.deleting:
         return service
     return changeable(world, decision.service, "its size cannot be changed")
 

@@ -9,7 +9,8 @@ import grpc
 from easel.autoscaler.v1 import autoscaler_pb2 as pb
 from easel.autoscaler.v1 import autoscaler_pb2_grpc
 from services.scheduler.ledger import Ledger
-from services.scheduler.scaling.apply import Decision, JobRun, applied
+from services.scheduler.scaling.apply import Decision, JobRun
+from services.scheduler.scaling.held_back import carry_out
 from services.scheduler.scaling.history import Cause
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -23,7 +24,7 @@ class ScalingServicer(autoscaler_pb2_grpc.ScalingServiceServicer):
 
     async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:
         decision = decision_from_proto(request)
-        await self._ledger.change(lambda world: applied(world, decision, self._clock()))
+        await carry_out(self._ledger, decision, self._clock)
         return pb.ApplyResponse(wanted=decision.wanted)
 
 
