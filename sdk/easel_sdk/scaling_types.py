@@ -111,7 +111,7 @@ class CronJob:
     schedule: str
     target_size: int
     time_zone: str
-    # "Submitted" before the first run and while a lock holds it back, else "Succeed", "Failed", "Skipped" or "Missed".
+    # "Submitted" before the first run, or while a lock forbids it; "Succeed", "Failed", "Skipped", "Missed".
     state: str
     message: str
     last_run_at: datetime | None

@@ -130,7 +130,7 @@ class CronJob(_message.Message):
     target_size: _builtins.int
     time_zone: _builtins.str
     state: _builtins.str
-    """"Submitted" before the first run, then "Succeed", "Failed", "Skipped" or "Missed"."""
+    """"Submitted" before the first run, or while a lock forbids it; "Succeed", "Failed", "Skipped", "Missed"."""
     message: _builtins.str
     @_builtins.property
     def last_run_at(self) -> _timestamp_pb2.Timestamp: ...
