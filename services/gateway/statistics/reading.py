@@ -36,12 +36,13 @@ def traffic(counted: Iterable[Sample], services: Collection[str]) -> list[common
     """What was counted of these services, by name and version."""
     clusters: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
     latency: dict[tuple[str, int], dict[float, int]] = defaultdict(dict)
-    before: dict[str, int] = defaultdict(int)
+    before: dict[str, common_pb2.ServiceTraffic] = {}
     for sample in counted:
         if sample.name == _REFUSED:
             service = sample.labels.get("service", "")
-            if service in services and "RL" in sample.labels.get("flags", "").split(","):
-                before[service] += int(sample.value)
+            if service in services:
+                report = before.setdefault(service, common_pb2.ServiceTraffic(service=service))
+                _add_refused(report, sample)
             continue
         service, _, version = sample.labels.get("envoy_cluster_name", "").rpartition("/")
         if service not in services or not version.isdigit():
@@ -51,10 +52,7 @@ def traffic(counted: Iterable[Sample], services: Collection[str]) -> list[common
         else:
             clusters[service, int(version)][_what(sample)] = int(sample.value)
     reports = [_of_a_version(*key, numbers, latency[key]) for key, numbers in clusters.items()]
-    reports += [
-        common_pb2.ServiceTraffic(service=service, status_4xx=number, rate_limited=number)
-        for service, number in before.items()
-    ]
+    reports += [each for each in before.values() if each.rate_limited or each.requests]
     return sorted(reports, key=lambda each: (each.service, each.version))
 
 
@@ -73,6 +71,17 @@ def token_uses(counted: Iterable[Sample]) -> dict[str, int]:
 def grown(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
     """Which numbers are not what they were. One that fell has been counted from nothing again."""
     return [name for name, number in now.items() if number and number != before.get(name, 0)]
+
+
+def _add_refused(report: common_pb2.ServiceTraffic, sample: Sample) -> None:
+    """Beyond a rate, or as it waited for an instance; other refusals have nothing to do with the service."""
+    number, flags = int(sample.value), sample.labels.get("flags", "").split(",")
+    if "RL" in flags:
+        report.rate_limited += number
+        report.status_4xx += number
+    elif "UAEX" in flags:
+        report.requests += number
+        report.status_5xx += number
 
 
 def _what(sample: Sample) -> str:

@@ -18,6 +18,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 )
 from envoy.type.matcher.v3.string_pb2 import ListStringMatcher, StringMatcher
 from envoy.type.v3.http_status_pb2 import HttpStatus
+from google.protobuf.wrappers_pb2 import BoolValue
 
 from services.gateway.routes import Service
 from services.gateway.routing.waiting import GATEWAY_AWAY, RETRY_AFTER
@@ -39,6 +40,8 @@ def waiting_filter() -> Any:
             status_on_error=HttpStatus(code=503),
             # Whoever waited is led where the routes lead then.
             clear_route_cache=True,
+            # Whom it refuses is counted as such, beside all that no version had: see refusals.py.
+            charge_cluster_response_stats=BoolValue(value=False),
             # All that the gateway process needs to be told of the headers.
             allowed_headers=ListStringMatcher(patterns=[StringMatcher(exact="content-length")]),
         )

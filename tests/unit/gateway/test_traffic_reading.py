@@ -57,6 +57,15 @@ def test_a_version_is_reported_with_what_was_refused_before_one_was_chosen_besid
     assert (before.version, before.rate_limited, before.status_4xx, before.requests) == (0, 5, 5, 0)
 
 
+def test_what_was_refused_as_it_waited_is_5xx_of_no_version() -> None:
+    counted = [refused("svc", 4, 503, "UAEX"), refused("svc", 2, 200, "UAEX"), refused("svc", 5)]
+
+    (before,) = traffic(counted, {"svc"})
+
+    assert (before.version, before.rate_limited, before.status_4xx) == (0, 5, 5)
+    assert (before.requests, before.status_5xx) == (6, 6)
+
+
 def test_only_versions_of_the_services_asked_for_are_reported() -> None:
     others = [
         Sample("envoy_cluster_upstream_rq_completed", 9, {"envoy_cluster_name": name})

@@ -470,7 +470,9 @@ class ServiceTraffic(_message.Message):
     LATENCY_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     version: _builtins.int
-    """0 for what was refused before a version was chosen: these are in `rate_limited` and `status_4xx` alone."""
+    """0 for what was refused before a version was chosen: beyond a rate, in `rate_limited` and `status_4xx`
+    alone; as it waited for an instance, in `requests` and `status_5xx`.
+    """
     requests: _builtins.int
     status_2xx: _builtins.int
     """Answers by class, of instances and of the gateway itself."""
