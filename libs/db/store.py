@@ -5,12 +5,12 @@ newest is refused as a whole. One process writes at a time.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.db import scaling_tables, tables
@@ -51,6 +51,9 @@ class Store(Protocol):
         limit: int = 100,
     ) -> tuple[Event, ...]:
         """Events with ids between the bounds, 0 for none; newest first, or oldest first with `after_id`."""
+
+    async def newest_events(self, services: Collection[str], reason: str) -> Mapping[str, Event]:
+        """The newest event of each of these services that has this reason, by service, in one reading."""
 
     async def next(self, counter: str, by: int = 1) -> int:
         """Moves a counter on and returns its new value: the last of `by` numbers that are the caller's.
@@ -150,6 +153,14 @@ class SqlStore:
             wanted = wanted.where(event.id > after_id)
         async with self._reading() as connection:
             return tuple(event_of(row) for row in (await connection.execute(wanted)).mappings())
+
+    async def newest_events(self, services: Collection[str], reason: str) -> Mapping[str, Event]:
+        event = tables.events.c
+        of_these = and_(event.service.in_(services), event.reason == reason)
+        newest = select(func.max(event.id)).where(of_these).group_by(event.service)
+        async with self._reading() as connection:
+            rows = await connection.execute(select(tables.events).where(event.id.in_(newest)))
+            return {row["service"]: event_of(row) for row in rows.mappings()}
 
     async def next(self, counter: str, by: int = 1) -> int:
         if by < 1:

@@ -1,6 +1,7 @@
 """A store that forgets everything with its process: for tests of what is decided, not of how it is kept."""
 
 import asyncio
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from datetime import datetime
 
@@ -68,6 +69,9 @@ class MemoryStore:
             and after_id < event.id < (before_id or _LARGEST)
         ]
         return tuple((matching if after_id else matching[::-1])[:limit])
+
+    async def newest_events(self, services: Collection[str], reason: str) -> Mapping[str, Event]:
+        return {e.service: e for e in self._events if e.service in services and e.reason == reason}
 
     async def next(self, counter: str, by: int = 1) -> int:
         if by < 1:

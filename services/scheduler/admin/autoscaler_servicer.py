@@ -1,7 +1,6 @@
 """Policies and the history of sizes on the wire."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias
@@ -12,7 +11,7 @@ from easel.admin.v1 import scaling_pb2 as pb
 from easel.admin.v1 import scaling_pb2_grpc
 from libs.db.store import Store
 from libs.domain.errors import NotFound
-from libs.domain.records import Event
+from libs.domain.records import Event, Service
 from libs.domain.scaling import Autoscaler, CronJobState, Cronscaler
 from libs.rpc.convert import time_to_proto
 from services.scheduler.ledger import Ledger
@@ -61,7 +60,7 @@ class AutoscalerServicer(scaling_pb2_grpc.AutoscalerServiceServicer):
     ) -> pb.ListAutoscalersResponse:
         rows = self._world.autoscalers.values()
         shown, more = page(rows, lambda each: each.service, request.page_size, request.page_token)
-        views = await asyncio.gather(*(self._autoscaler(each.service) for each in shown))
+        views = await self._autoscalers([each.service for each in shown])
         return pb.ListAutoscalersResponse(autoscalers=views, next_page_token=more)
 
     async def DeleteAutoscaler(
@@ -117,15 +116,28 @@ class AutoscalerServicer(scaling_pb2_grpc.AutoscalerServiceServicer):
 
     async def _autoscaler(self, name: str) -> pb.Autoscaler:
         """Raises NotFound."""
+        newest = await self._store.events(service=name, reason=REASON, limit=1)
         service, record = self._world.service(name), self._world.autoscalers.get(name)
         if record is None:
             raise NotFound(f"service {name!r} has no autoscaler")
-        newest = await self._store.events(service=name, reason=REASON, limit=1)
+        return self._viewed(service, record, next(iter(newest), None))
+
+    async def _autoscalers(self, names: Sequence[str]) -> list[pb.Autoscaler]:
+        """Those that are still there, in the same order, each with its newest change of size."""
+        newest = await self._store.newest_events(names, REASON)
+        views = []
+        for name in names:
+            service, record = self._world.services.get(name), self._world.autoscalers.get(name)
+            if service is not None and record is not None:
+                views.append(self._viewed(service, record, newest.get(name)))
+        return views
+
+    def _viewed(self, service: Service, record: Autoscaler, newest: Event | None) -> pb.Autoscaler:
         view = autoscaler_view(record)
-        view.wanted, view.waiting = service.wanted, self._waiting(name)
-        view.ready = sum(each.serves for each in self._world.instances_of(name))
-        if newest:
-            view.last.CopyFrom(scaling_view(newest[0]))
+        view.wanted, view.waiting = service.wanted, self._waiting(service.name)
+        view.ready = sum(each.serves for each in self._world.instances_of(service.name))
+        if newest is not None:
+            view.last.CopyFrom(scaling_view(newest))
         return view
 
     def _cronscaler(self, name: str) -> pb.Cronscaler:

@@ -207,6 +207,16 @@ async def test_events_are_found_by_service_and_by_subject(store: Store) -> None:
     assert await store.events(service="web", subject="mine-2") == ()
 
 
+async def test_the_newest_events_of_many_services_are_found_in_one_reading(store: Store) -> None:
+    told = [replace(EVENT, service=f"s{n % 3}", reason="Scaled", why=f"{n}") for n in range(9)]
+    await store.commit(Changes(events=(*told, replace(told[0], reason="Woke"))))
+
+    newest = await store.newest_events(["s0", "s1", *(f"none-{n}" for n in range(1000))], "Scaled")
+
+    assert {service: event.why for service, event in newest.items()} == {"s0": "6", "s1": "7"}
+    assert await store.newest_events([], "Scaled") == {}
+
+
 async def test_old_events_go_and_their_ids_are_not_given_again(store: Store) -> None:
     written = await store.commit(Changes(events=(EVENT,) * 10))
 
