@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ LONGEST_PLAYED = timedelta(days=31)
 _MOST_POINTS = 200_000
 # Seconds since 1970 are beyond this, seconds since the beginning of a curve are not.
 _LONG_AGO = 1_000_000_000.0
+_LENGTH = re.compile(r"\d{1,9}[smhd]")
 _TIMES = ("at", "time", "timestamp", "seconds", "t")
 # The share of the time that was asked for, below which it is said how much there is.
 _ENOUGH = 0.8
@@ -136,10 +138,15 @@ def curves_of_series(series: "Iterable[MetricSeries]") -> dict[str, list[tuple[d
 
 def last_of(text: str, prometheus: bool) -> timedelta | None:
     """`last:6h` as its length; None for anything else, which is a file. Ends the command on a bad length."""
+    from pathlib import Path
+
     from cli.quantities import length_of
 
     word, colon, length = text.partition(":")
     if not colon or word != "last":
+        if (meant := _last_meant(text)) and not Path(text).exists():
+            expected = "last:LENGTH or a CSV file"
+            raise typer.BadParameter(f"--replay: got {text!r}, expected {expected}; did you mean {meant}?")
         return None
     found = length_of("--replay", length)
     if found > LONGEST and not prometheus:
@@ -150,6 +157,15 @@ def last_of(text: str, prometheus: bool) -> timedelta | None:
     if not timedelta(seconds=1) <= found <= LONGEST_PLAYED:
         raise typer.BadParameter(f"--replay: got {text!r}, expected last:1s to last:{LONGEST_PLAYED.days}d")
     return found
+
+
+def _last_meant(text: str) -> str:
+    """What a load was probably meant by that is nearly a length of time; empty for all others. Pure."""
+    from difflib import get_close_matches
+
+    word, _, length = text.rpartition(":")
+    near = not word or get_close_matches(word.lower(), ["last"], cutoff=0.6)
+    return f"last:{length}" if near and _LENGTH.fullmatch(length) else ""
 
 
 def column(points: "Sequence[LoadPoint]", measure: str) -> list[tuple[datetime, float]]:

@@ -47,6 +47,7 @@ _COLOURS = {
 _SENTENCES = ("WHY", "LABELS", "SOURCE", "DESCRIPTION", "USED BY")
 _LEAST_SENTENCE = 40
 _NO_LIMIT = 1_000
+_GAP = 3
 # Blanks at the end of a line, also before the code that ends a style.
 _BLANK_END = re.compile(r" +(\x1b\[0m)? *$")
 
@@ -91,11 +92,11 @@ def show_rows(rows: Sequence[T], output: Format, columns: Columns[T], empty: str
         say(empty)
 
 
-def table(rows: Sequence[T], columns: Columns[T]) -> Any:
+def table(rows: Sequence[T], columns: Columns[T], gap: int = _GAP) -> Any:
     """The rows as a rich table, coloured by state."""
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 3, 0, 0))
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, gap, 0, 0))
     shown = [[cell(value(row)) for _, value in columns] for row in rows]
     for number, (title, _) in enumerate(columns):
         whole = max(len(title), *(each[number].cell_len for each in shown))
@@ -105,6 +106,27 @@ def table(rows: Sequence[T], columns: Columns[T]) -> Any:
     for cells in shown:
         made.add_row(*cells)
     return made
+
+
+def fitting(rows: Sequence[T], columns: Columns[T], width: int) -> Any:
+    """A table no wider than that, where nothing may wrap: columns that have no room are named below it."""
+    from rich.console import Group
+    from rich.text import Text
+
+    for gap, count in ((_GAP, len(columns)), *((1, each) for each in range(len(columns), 1, -1))):
+        made = table(rows, columns[:count], gap)
+        if least_width(made) <= width:
+            break
+    left_out = [title for title, _ in columns[count:]]
+    return Group(made, Text(f"for lack of room without {', '.join(left_out)}")) if left_out else made
+
+
+def least_width(picture: Any) -> int:
+    """How many columns of a terminal it needs at least."""
+    from rich.measure import Measurement
+
+    console = out()
+    return Measurement.get(console, console.options.update(max_width=_NO_LIMIT), picture).minimum
 
 
 def cell(value: object) -> Any:
@@ -139,10 +161,7 @@ def facts(lines: Sequence[tuple[str, object]]) -> Any:
 
 def put(picture: Any) -> None:
     """Writes a table to standard output, and never cuts it: a terminal too narrow for it wraps the lines."""
-    from rich.measure import Measurement
-
-    console = out()
-    least = Measurement.get(console, console.options.update(max_width=_NO_LIMIT), picture).minimum
+    console, least = out(), least_width(picture)
     with console.capture() as captured:
         width, console.width = console.width, console.width if least <= console.width else _NO_LIMIT
         console.print(picture)

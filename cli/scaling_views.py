@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from cli.numbers import UNKNOWN, amount, measured
 from cli.output import Columns, age
@@ -111,9 +112,38 @@ def autoscaler_lines(autoscaler: Autoscaler, *, stopped: bool = False) -> list[t
         ("service", autoscaler.service),
         ("state", f"stopped: its size is left alone until `easel start {autoscaler.service}`" * stopped),
         ("bounds", bounds_text(autoscaler.policy)),
+        *_behaviour(autoscaler.policy),
         ("instances", f"{autoscaler.ready} of {autoscaler.wanted} ready"),
         ("waiting", _requests(autoscaler.waiting) if autoscaler.waiting else None),
         ("last", newest),
+    ]
+
+
+def _behaviour(policy: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """The windows in force, and what belongs to a policy that may go to zero."""
+    from libs.domain.errors import InvalidSpec
+    from libs.spec import parse_autoscaler
+
+    try:
+        scaler = parse_autoscaler(policy).autoscaler
+    except InvalidSpec:  # of another release
+        return []
+    behavior, burst, zero = scaler.behavior, scaler.behavior.burst, scaler.behavior.on_zero
+    up, down = (
+        behavior.scale_up.stabilization_window_seconds,
+        behavior.scale_down.stabilization_window_seconds,
+    )
+    sudden = f"{burst.threshold_percent}% of what there is over {burst.window_seconds} s"
+    held = f"{zero.hold_requests} requests, {zero.hold_mebibytes} MiB, {zero.hold_seconds} s each"
+    sleeps = (
+        f"after {zero.scale_down_grace_period_seconds} s without a request; "
+        f"wakes to {zero.scale_up_activation_replicas}, holds up to {held}"
+    )
+    return [
+        ("measured over", f"{behavior.measure_seconds} s"),
+        ("windows", f"{up} s up, {down} s down"),
+        ("burst", sudden if burst.enabled else "off"),
+        ("sleeps", sleeps if scaler.min == 0 else None),
     ]
 
 

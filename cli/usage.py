@@ -1,8 +1,10 @@
 """What is wrong with a command line, as one sentence."""
 
+import re
 from difflib import get_close_matches
 from typing import Any
 
+_BELOW_ZERO = re.compile(r"-\d")
 # What was given is not of the kind that is asked for: the validator's word, and ours for what is expected.
 _EXPECTED = {
     "int_parsing": "a whole number",
@@ -32,6 +34,8 @@ def sentence(error: Any) -> str:
     match type(error).__name__:
         case "MissingParameter":
             return f"`{command}` needs {_name(error.param)}; `{command} -h` explains it"
+        case "NoSuchOption" if _BELOW_ZERO.match(error.option_name):
+            return f"`{command}` takes no number below 0, such as {error.option_name}"
         case "NoSuchOption":
             near = " or ".join(sorted(error.possibilities or ()))
             hint = f"did you mean {near}?" if near else f"`{command} -h` lists them"
@@ -50,7 +54,7 @@ def _name(parameter: Any) -> str:
         return "another argument"
     if parameter.param_type_name == "argument":
         return str(parameter.metavar or parameter.name.upper()).strip("[]")
-    return str(max(parameter.opts, key=len))
+    return "/".join(sorted(parameter.opts, key=len))
 
 
 def _bad_value(error: Any) -> str:

@@ -61,11 +61,13 @@ def set_(name: Name, file: PolicyFile = "", sets: Sets = None, output: Output = 
     written = with_easel(work, "autoscale set")
     if output is not Format.TABLE:
         return dump(written, output)
-    from cli.policies import bounds_text
+    from cli.policies import bounds_text, strategies_of
 
     for warning in written.warnings:
         warn(warning)
-    return say(f"{service} has {bounds_text(written.autoscaler.policy)} instances from now on, by its load")
+    policy = written.autoscaler.policy
+    by = ", by its load" if strategies_of(policy) else ""
+    return say(f"{service} has {bounds_text(policy)} instances from now on{by}")
 
 
 async def _policy(easel: "AsyncEasel", service: str, values: dict[str, object]) -> dict[str, object]:

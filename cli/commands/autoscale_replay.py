@@ -60,6 +60,9 @@ def replay(
     from cli.loads import Load, last_of
 
     service, last = service_of(name), last_of(source, bool(prometheus))
+    if prometheus and not prometheus.startswith(("http://", "https://")):
+        expected = "a URL such as http://127.0.0.1:9090"
+        raise typer.BadParameter(f"--prometheus: got {prometheus!r}, expected {expected}")
     text = _checked(read_spec(file, "a policy"), timed=False) if file else ""
     timed = _checked(read_spec(schedule, "a schedule"), timed=True) if schedule else None
 

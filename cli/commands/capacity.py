@@ -59,8 +59,8 @@ def capacity(
         )
         say(f"{counted}, which a service uses only with `spot_price_limit`")
     for each in found if nodes else ():
-        say(f"\n{each.tier or each.resource_group}:")
-        put(table(each.on, _NODES)) if each.on else say("no nodes")
+        typer.echo(f"\n{each.tier or each.resource_group}:")
+        put(table(each.on, _NODES)) if each.on else typer.echo("no nodes")
     return None
 
 

@@ -47,7 +47,12 @@ def set_(
         return dump(written, output)
     for warning in written.warnings:
         warn(warning)
-    return say(f"{service} has a schedule; it is due next at {next_run(written.cronscaler.jobs)}")
+    jobs = written.cronscaler.jobs
+    some = any(each.next_run_at for each in jobs)
+    return say(
+        f"{service} has a schedule; it is due "
+        + (f"next at {next_run(jobs)}" if some else "no more: all of its times have passed")
+    )
 
 
 @cronscale.command("show")

@@ -58,14 +58,16 @@ def metrics(
     drawn = chosen if measures or instances else [each for each in chosen if each.measure in _CHARTS]
 
     async def work(easel: "AsyncEasel") -> None:
-        await easel.services.get(name)
+        from cli.measuring import nothing_text, refuse_undeclared
+
+        service, told = await easel.services.get(name), await _now(easel, chosen)
+        refuse_undeclared(service, asked, {each.measure for each in told.values})
         if output is not Format.TABLE:
             return await _points(easel, chosen, length, watch, output)
         if watch:
             return await _watch(easel, name, chosen, drawn, length)
-        told = await easel.metrics.instant(*chosen)
         if not told.values:
-            return say(f"no numbers of {name} yet")
+            return say(nothing_text(service, asked, kind))
         put(_numbers(told, kind, asked))
         if out().is_terminal:
             size = shutil.get_terminal_size((_WIDTH, 24))
@@ -74,6 +76,17 @@ def metrics(
         return None
 
     with_easel(work, "metrics")
+
+
+async def _now(easel: "AsyncEasel", selectors: "Sequence[Selector]") -> "MetricValues":
+    """Raises `InvalidRequest` for what is no measure, by the name that it has on the command line."""
+    from cli.measuring import as_typed
+    from easel_sdk.errors import InvalidRequest
+
+    try:
+        return await easel.metrics.instant(*selectors)
+    except InvalidRequest as refused:
+        raise as_typed(refused) from refused
 
 
 def _selector(measure: str, kind: str, service: str) -> "Selector":

@@ -110,11 +110,22 @@ def scale(
     write(
         "scale",
         change,
-        f"{name} goes to {instances} instance{'' if instances == 1 else 's'}",
+        lambda service: _scaled_text(service, instances),
         wait=wait,
         timeout=timeout,
         output=output,
     )
+
+
+def _scaled_text(service: "Service", instances: int) -> str:
+    from cli.scaling_views import rests
+
+    count = f"{instances} instance{'' if instances == 1 else 's'}"
+    if instances and rests(service.state):
+        return (
+            f"{service.name} is stopped: it has {count} once it is started, by `easel start {service.name}`"
+        )
+    return f"{service.name} goes to {count}"
 
 
 async def _warn_of_autoscaler(easel: "AsyncEasel", service: "Service") -> None:

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import nullcontext
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import Format, Output, dump, out, put, say, table
+from cli.output import Format, Output, dump, fitting, out, put, say, table
 from cli.quantities import length_of
 from cli.service_first import service_of
 from cli.session import listed, with_easel
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 _KINDS = ("services", "nodes", "instances", "gpus", "gateways")
 _LONGEST = timedelta(hours=1)
-# Above the rows of a live table: its heading, and the line that the cursor is in.
-_OTHER_LINES = 3
+# Beside the rows of a live table: its heading, what has no room, and the line that the cursor is in.
+_OTHER_LINES = 4
 
 
 def top(
@@ -63,7 +64,7 @@ def top(
 
     async def work(easel: "AsyncEasel") -> None:
         if service:
-            await easel.services.get(service)
+            await _is_there(easel, service)
         if watch:
             return await _follow(easel, shown, service, asked, sort, output)
         facts = await _facts(easel, shown, service)
@@ -71,6 +72,18 @@ def top(
         return _show(shown, rows, facts, output)
 
     with_easel(work, "top")
+
+
+async def _is_there(easel: "AsyncEasel", service: str) -> None:
+    """Raises `NotFound`, with the kind that was probably meant by the name."""
+    from easel_sdk.errors import NotFound
+
+    try:
+        await easel.services.get(service)
+    except NotFound as unknown:
+        if near := get_close_matches(service, _KINDS, 1):
+            raise NotFound(f"{unknown}; did you mean `easel top {near[0]}`?") from unknown
+        raise
 
 
 async def _facts(easel: "AsyncEasel", shown: "Shown", service: str) -> Mapping[str, Mapping[str, str]]:
@@ -116,7 +129,8 @@ async def _follow(
             else:
                 seen = rows[: max(console.height - _OTHER_LINES, 1)]
                 picture.update(
-                    table(seen, columns(shown, seen)) if seen else nothing(shown, facts), refresh=True
+                    fitting(seen, columns(shown, seen), console.width) if seen else nothing(shown, facts),
+                    refresh=True,
                 )
 
 

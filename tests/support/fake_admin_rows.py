@@ -53,6 +53,8 @@ class ScalingRows:
     asked: list[Any] = field(default_factory=list)
     autoscalers: dict[str, scaling.Autoscaler] = field(default_factory=dict)
     cronscalers: dict[str, scaling.Cronscaler] = field(default_factory=dict)
+    # When every job is due next; None: never again.
+    next_run_s: float | None = 1_900_000_000.0
     scalings: list[scaling.Scaling] = field(default_factory=list)
     merges: list[scaling.SetAutoscalerRequest] = field(default_factory=list)
     replays: list[autoscaler_pb2.ReplayRequest] = field(default_factory=list)

@@ -80,7 +80,7 @@ class Metrics(Servicer, metrics_pb2_grpc.MetricsServiceServicer):
 
     def _check(self, selector) -> None:
         if selector.measure in self.fake.scaling.unmeasured:
-            raise InvalidRequest("measure", selector.measure, "a measure of kind service: qps")
+            raise InvalidRequest("selectors[0].measure", selector.measure, "a measure of kind service: qps")
 
     def _wants(self, selector, kind: str, subject: str, measure: str) -> bool:
         named = not selector.subjects or subject in selector.subjects
@@ -116,7 +116,7 @@ class Autoscalers(Servicer, rpc.AutoscalerServiceServicer):
 
     async def SetCronscaler(self, request, context):
         self.fake.service(request.service)
-        policy = _document(request.policy_json, "cronScaler")
+        policy, next_run_s = _document(request.policy_json, "cronScaler"), self.fake.scaling.next_run_s
         jobs = [
             pb.CronJob(
                 name=job["Name"],
@@ -124,7 +124,7 @@ class Autoscalers(Servicer, rpc.AutoscalerServiceServicer):
                 target_size=job["TargetSize"],
                 time_zone=job.get("TimeZone", ""),
                 state="Submitted",
-                next_run_at=at(1_900_000_000),
+                next_run_at=None if next_run_s is None else at(next_run_s),
             )
             for job in policy.get("ScaleJobs", [])
         ]

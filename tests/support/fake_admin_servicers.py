@@ -50,7 +50,11 @@ class Services(Servicer, rpc.ServiceServiceServicer):
     async def ScaleService(self, request, context):
         self.fake.told_to_go = list(request.instances_to_delete)
         self.fake.scaling.refuse_beyond(request.name, request.instances)
-        return pb.ScaleServiceResponse(service=self.fake.scale(request.name, request.instances))
+        before = self.fake.service(request.name).state
+        service = self.fake.scale(request.name, request.instances)
+        if before == common.SERVICE_STATE_STOPPED:
+            service.state = before
+        return pb.ScaleServiceResponse(service=service)
 
     async def ListServiceVersions(self, request, context):
         self.fake.service(request.name)

@@ -75,6 +75,37 @@ def test_a_policy_is_set_by_values_in_the_form_of_eas(easel: CommandLine, fake: 
     assert ran.err == "llm has 2 to 10 instances from now on, by its load\n"
 
 
+def test_a_policy_without_a_metric_moves_by_no_load(easel: CommandLine) -> None:
+    assert easel("autoscale", "llm", "-Dmin=2").err == "llm has 2 to 10 instances from now on\n"
+
+
+def test_a_region_is_one_word_before_the_service(easel: CommandLine) -> None:
+    for name in ("a/b/llm", "llm/"):
+        refused = easel("autoscale", name, "-Dmin=2")
+        sentence = f"easel: SERVICE: got {name!r}, expected a service, or REGION/SERVICE\n"
+        assert (refused.code, refused.err) == (2, sentence)
+
+
+def test_a_policy_is_shown_with_the_windows_in_force(easel: CommandLine, tmp_path: Path) -> None:
+    easel("autoscale", "llm", "-f", written(tmp_path, POLICY))
+    awake = [" ".join(line.split()) for line in easel("autoscale", "llm").out.splitlines()]
+    changed = {"burst": {"enabled": False}, "scaleDown": {"stabilizationWindowSeconds": 60}}
+    easel("autoscale", "llm", "-f", written(tmp_path, {**POLICY, "min": 0, "behavior": changed}))
+    asleep = [" ".join(line.split()) for line in easel("autoscale", "llm").out.splitlines()]
+
+    assert awake[2:5] == [
+        "measured over 30 s",
+        "windows 0 s up, 300 s down",
+        "burst 200% of what there is over 3 s",
+    ]
+    assert not any(line.startswith("sleeps") for line in awake)
+    assert asleep[3:6] == [
+        "windows 0 s up, 60 s down",
+        "burst off",
+        "sleeps after 600 s without a request; wakes to 1, holds up to 1000 requests, 256 MiB, 300 s each",
+    ]
+
+
 def test_a_file_is_the_whole_policy(easel: CommandLine, fake: FakeAdmin, tmp_path: Path) -> None:
     ran = easel("autoscale", "set", "llm", "-s", written(tmp_path, {**POLICY, "x-a": 1}))
 
@@ -137,6 +168,9 @@ def test_a_service_that_is_stopped_is_shown_so(easel: CommandLine, tmp_path: Pat
 
     easel("stop", "llm")
 
+    assert easel("scale", "llm", "3").err == (
+        "llm is stopped: it has 3 instances once it is started, by `easel start llm`\n"
+    )
     assert "stopped: its size is left alone until `easel start llm`" in easel("autoscale", "llm").out
 
 
@@ -203,6 +237,24 @@ def test_the_history_says_what_was_measured_and_why(easel: CommandLine, fake: Fa
     assert len(easel("autoscale", "history", "llm", "-n", "1", "-o", "json").value) == 1
     only_timed = easel("cronscale", "history", "llm", "-o", "json").value
     assert [each["policy"] for each in only_timed] == ["timed"]
+
+
+def test_numbers_below_0_are_refused_by_the_option_that_was_typed(easel: CommandLine) -> None:
+    few = easel("autoscale", "history", "llm", "-n", "-1")
+    below = easel("scale", "llm", "-3")
+
+    assert (few.code, few.err) == (2, "easel: -n/--most: got '-1', expected at least 1\n")
+    assert (below.code, below.err) == (2, "easel: `easel scale` takes no number below 0, such as -3\n")
+
+
+def test_a_schedule_of_which_no_time_is_to_come_is_said_so(
+    easel: CommandLine, fake: FakeAdmin, tmp_path: Path
+) -> None:
+    fake.scaling.next_run_s = None
+
+    ran = easel("cronscale", "llm", "-s", written(tmp_path, SCHEDULE))
+
+    assert ran.err == "llm has a schedule; it is due no more: all of its times have passed\n"
 
 
 def test_a_schedule_is_set_shown_with_its_next_run_listed_and_removed(

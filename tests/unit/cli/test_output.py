@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.output import fitting, least_width
+
 ROW = "digits-2ttcc4kk", "CrashLoopBackOff", "127.0.0.1:20001"
 WHY = "exited with code 1; restarting in 10 s (restart 2)"
 PROGRAM = f"""
@@ -51,3 +53,16 @@ def test_a_sentence_folds_where_there_is_room_for_it_and_stays_one_line_where_th
     assert len(on_a_terminal(100)) == 3
     assert on_a_terminal(60)[1].endswith(WHY)
     assert on_a_terminal(200)[1].endswith(WHY)
+
+
+def test_what_may_not_wrap_moves_together_and_then_leaves_columns_out_and_names_them() -> None:
+    columns = [(title, lambda _: "9" * 6) for title in ("QPS", "OPEN", "READY", "WANTED")]
+
+    roomy, close, narrow = (fitting([0], columns, width) for width in (33, 27, 20))
+
+    assert least_width(roomy) == 33
+    assert least_width(close) == 27
+    assert (least_width(narrow.renderables[0]), str(narrow.renderables[1])) == (
+        20,
+        "for lack of room without WANTED",
+    )

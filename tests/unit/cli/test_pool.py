@@ -34,6 +34,7 @@ def test_capacity_says_how_many_fit_and_why_not_more(easel: CommandLine, fake: F
     said = [[cell.strip() for cell in row if cell.strip()] for row in rows]
     assert ["public", "public", "2", "3", "2 nodes: lacks 1 CPU"] in said
     assert ["n2", "0", "lacks 1 CPU (0 free)"] in said
+    assert (["public:"] in said, ran.err) == (True, "")
 
 
 def test_capacity_of_a_service_names_its_tiers(easel: CommandLine, fake: FakeAdmin) -> None:

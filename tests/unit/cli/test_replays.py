@@ -82,6 +82,33 @@ def test_a_length_that_cannot_be_played_is_refused_by_the_name_of_the_option(eas
     assert refused.code == 2 and "--replay: got 'last:0m', expected last:1s to last:31d" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            ("--dry-run", "--replay", "lasst:10m"),
+            "--replay: got 'lasst:10m', expected last:LENGTH or a CSV file; did you mean last:10m?",
+        ),
+        (
+            ("--dry-run", "--replay", "10m"),
+            "--replay: got '10m', expected last:LENGTH or a CSV file; did you mean last:10m?",
+        ),
+        (
+            ("--dry-run", "--prometheus", "127.0.0.1:9090"),
+            "--prometheus: got '127.0.0.1:9090', expected a URL such as http://127.0.0.1:9090",
+        ),
+        (("--replay", "last:10m"), "--replay plays a load only with --dry-run, which changes nothing"),
+        (("-f", "p.json", "--dry"), "--dry plays a load only with --dry-run, which changes nothing"),
+    ],
+)
+def test_what_was_nearly_a_replay_is_answered_with_how_to_have_one(
+    easel: CommandLine, given: tuple[str, ...], sentence: str
+) -> None:
+    refused = easel("autoscale", "llm", *given)
+
+    assert (refused.code, refused.err) == (2, f"easel: {sentence}\n")
+
+
 def test_the_policy_that_is_there_is_tried_on_the_last_hour(
     easel: CommandLine, fake: FakeAdmin, tmp_path: Path
 ) -> None:

@@ -143,6 +143,52 @@ def test_the_numbers_of_a_service_are_plain_lines_without_a_terminal(
     assert easel("metrics", "gone").code == 3
 
 
+def test_what_is_no_measure_is_refused_by_the_name_it_has_on_the_line(
+    easel: CommandLine, fake: FakeAdmin
+) -> None:
+    fake.scaling.unmeasured = {"foo"}
+
+    refused = easel("metrics", "llm", "foo")
+
+    assert (refused.code, refused.err) == (
+        4,
+        "easel: MEASURE: got 'foo', expected a measure of kind service: qps\n",
+    )
+
+
+def test_a_metric_of_the_program_that_it_never_posts_is_refused_with_those_it_has(
+    easel: CommandLine, fake: FakeAdmin
+) -> None:
+    fake.create('{"name": "tides", "metadata": {"instance": 1}, "metrics": [{"name": "tokens"}]}', "")
+
+    undeclared, without = easel("metrics", "tides", "custom[nope]"), easel("metrics", "llm", "custom[nope]")
+    silent = easel("metrics", "tides", "custom[tokens]")
+    fake.scaling.numbers = {("service", "tides", "custom[nope]"): 3.0}
+
+    assert (undeclared.code, undeclared.err) == (
+        4,
+        "easel: MEASURE: got 'custom[nope]', expected one of the `metrics` of 'tides': custom[tokens]\n",
+    )
+    assert without.err.endswith("expected one of the `metrics` of 'llm': it declares none\n")
+    assert silent.err == "no numbers of tides yet: nothing was posted in the last minute\n"
+    # As an earlier version of it may still do.
+    assert easel("metrics", "tides", "custom[nope]").code == 0
+
+
+def test_of_a_service_without_an_instance_that_is_said(easel: CommandLine, fake: FakeAdmin) -> None:
+    fake.services["llm"].total, fake.services["llm"].why = 0, "asleep: no instance until a request comes"
+
+    ran = easel("metrics", "llm", "--instances")
+
+    assert ran.err == "llm has no instance: asleep: no instance until a request comes\n"
+
+
+def test_a_kind_that_is_nearly_named_is_hinted_at(easel: CommandLine) -> None:
+    refused = easel("top", "service")
+
+    assert refused.code == 3 and refused.err.endswith("; did you mean `easel top services`?\n")
+
+
 def test_programs_get_the_points_of_each_measure(easel: CommandLine, fake: FakeAdmin) -> None:
     fake.scaling.series = {("service", "llm", "qps"): [(1_900_000_000, 1.0), (1_900_000_001, 2.0)]}
 
