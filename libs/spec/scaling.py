@@ -13,6 +13,7 @@ from libs.spec.updates import Document, merge_update
 from libs.spec.validation import other_spelling, validated_part
 
 _AUTOSCALER, _CRONSCALER = "autoscaler", "cronScaler"
+_OF_A_WHOLE = frozenset({"metadata", "containers"})
 _KEYS = {
     part: frozenset(field.alias or name for name, field in section.model_fields.items())
     for part, section in ((_AUTOSCALER, Autoscaler), (_CRONSCALER, CronScaler))
@@ -77,6 +78,11 @@ def _part(document: Document, key: str) -> object:
 
 
 def _unwrapped(loaded: Mapping[str, object], key: str) -> object:
-    """The part in a document that wraps it, such as a whole service.json; else the document."""
-    inner = loaded.get(key)
-    return inner if isinstance(inner, dict) and not _KEYS[key] & loaded.keys() else dict(loaded)
+    """The part in a document that wraps it, such as a whole service.json; else the document. Raises
+    InvalidSpec where that part is no object, or a whole service.json has none."""
+    if _KEYS[key] & loaded.keys() or not {key, *_OF_A_WHOLE} & loaded.keys():
+        return dict(loaded)
+    inner = loaded.get(key, NOTHING)
+    if not isinstance(inner, dict):
+        raise refused((key,), inner, "an object")
+    return inner

@@ -249,6 +249,25 @@ def test_merging_takes_members_and_removes_with_null() -> None:
     }
 
 
+@pytest.mark.parametrize(("part", "got"), [([], "an empty array"), (None, "null"), (3, "3"), ("x", "'x'")])
+def test_a_part_that_is_no_object_is_refused_instead_of_taken_for_an_empty_one(
+    part: object, got: str
+) -> None:
+    document = {"metadata": {"name": "digits"}, "autoscaler": part, "cronScaler": part}
+
+    assert refusal(document) == f"autoscaler: got {got}, expected an object"
+    assert cron_refusal(document) == f"cronScaler: got {got}, expected an object"
+    with pytest.raises(InvalidSpec, match=r"^autoscaler: got"):
+        merged_autoscaler({"max": 3}, {"autoscaler": part})
+
+
+def test_of_a_service_json_without_a_policy_none_is_made_up() -> None:
+    document = {"metadata": {"name": "digits"}, "containers": [{"image": "digits:1"}]}
+
+    assert refusal(document) == "autoscaler: got nothing, expected an object"
+    assert cron_refusal(document) == "cronScaler: got nothing, expected an object"
+
+
 def test_a_schedule_is_read_by_itself() -> None:
     scaler = parse_cronscaler(
         {"ScaleJobs": [a_job(TimeZone="Europe/Berlin")], "ExcludeDates": ["* * * 1 1 ?"]}
