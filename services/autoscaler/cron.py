@@ -10,6 +10,8 @@ from libs.spec.cron import Schedule, instant
 
 # Later than this, a job was missed, and is carried out only if it is the newest of all that were.
 ON_TIME = timedelta(seconds=60)
+# As late as that, somebody was looking all the time.
+_PROMPT = timedelta(seconds=5)
 # How many times of one job are looked at in one stretch, to find the newest of them.
 _MOST_LOOKED_AT = 8
 _SECOND = timedelta(seconds=1)
@@ -87,9 +89,9 @@ def _judged(job: Job, at: datetime, excluded: str, newest: datetime, now: dateti
     when = at.astimezone(job.zone).strftime("%Y-%m-%d %H:%M:%S") + f" {job.zone.key}"
     if excluded:
         state, why = "Skipped", f"{job.name} was due at {when}, a day that {excluded!r} excludes"
-    elif now - at <= ON_TIME:
+    elif now - at <= _PROMPT:
         state, why = "", f"{job.name} is due at {when}"
-    elif at == newest:
+    elif now - at <= ON_TIME or at == newest:
         state, why = "", f"{job.name} was due at {when}, carried out now"
     else:
         state, why = "Missed", f"{job.name} was due at {when}, and a later job has taken its place"

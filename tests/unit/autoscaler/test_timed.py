@@ -107,6 +107,14 @@ def test_of_missed_jobs_the_newest_is_carried_out_and_the_others_are_told() -> N
     assert "evening was due at 2026-06-03 20:00:00 UTC, carried out now" in decision.why
 
 
+def test_a_job_that_is_carried_out_late_says_so_also_where_it_was_hardly_missed() -> None:
+    late = a_story(MORNING, at="2026-06-01T08:00:21").look()
+    prompt = a_story(MORNING, at="2026-06-01T08:00:05").look()
+
+    assert "morning was due at 2026-06-01 08:00:00 UTC, carried out now: target 5" in late.why
+    assert "morning is due at 2026-06-01 08:00:00 UTC: target 5" in prompt.why
+
+
 def test_a_missed_job_gives_way_to_one_that_is_due_now() -> None:
     evening = a_job("evening", "0 0 20 * * *", 2)
     story = a_story(MORNING, evening, at="2026-06-03T20:00:05", last=_ran(1) | {"evening": _at(2, 20)})
