@@ -19,6 +19,8 @@ from libs.spec.scalars import (
 from libs.spec.section import Section
 
 MAX_REPLICAS = 3000
+# Each is looked at every second.
+MOST_METRICS, MOST_JOBS, MOST_EXCLUDED = 50, 100, 100
 # Of a metric that the program posts.
 MOST_OF_A_NAME = 128
 _METRIC = re.compile(

@@ -4,8 +4,16 @@ import re
 from collections.abc import Iterator
 
 from libs.spec import cron, metric_names
-from libs.spec.autoscaler import MOST_OF_A_NAME, Autoscaler, CronScaler, ScaleStrategy
-from libs.spec.refusal import Path, path_of, refused
+from libs.spec.autoscaler import (
+    MOST_EXCLUDED,
+    MOST_JOBS,
+    MOST_METRICS,
+    MOST_OF_A_NAME,
+    Autoscaler,
+    CronScaler,
+    ScaleStrategy,
+)
+from libs.spec.refusal import Path, Words, path_of, refused
 from libs.spec.service import ServiceSpec
 from libs.spec.suggestions import Notice
 
@@ -21,7 +29,10 @@ def sizes_can_be_chosen(spec: ServiceSpec) -> None:
 
 
 def check_autoscaler(scaler: Autoscaler) -> None:
-    """The most instances are not fewer than the least; no known metric is misspelt. Raises InvalidSpec."""
+    """Metrics are not too many, and no known one is misspelt; the most instances are not fewer than the least.
+    Raises InvalidSpec."""
+    form = "scaleStrategies" if scaler.scale_strategies else "strategies"
+    _not_too_many(("autoscaler", form), len(scaler.thresholds), MOST_METRICS, "metrics")
     for path, strategy in strategies_by_path(scaler):
         if expected := metric_names.meant(strategy.metric_name):
             raise refused(path, strategy.metric_name, expected)
@@ -33,7 +44,9 @@ def check_autoscaler(scaler: Autoscaler) -> None:
 
 
 def check_cronscaler(scaler: CronScaler) -> None:
-    """Every time can be read, and every job has a name of its own. Raises InvalidSpec."""
+    """Jobs are not too many, each has a name of its own, and every time can be read. Raises InvalidSpec."""
+    _not_too_many(("cronScaler", "ScaleJobs"), len(scaler.scale_jobs), MOST_JOBS, "jobs")
+    _not_too_many(("cronScaler", "ExcludeDates"), len(scaler.exclude_dates), MOST_EXCLUDED, "expressions")
     names: dict[str, int] = {}
     for index, job in enumerate(scaler.scale_jobs):
         at = ("cronScaler", "ScaleJobs", index)
@@ -45,6 +58,11 @@ def check_cronscaler(scaler: CronScaler) -> None:
         cron.zone_of(job.time_zone, path_of((*at, "TimeZone")))
     for index, excluded in enumerate(scaler.exclude_dates):
         cron.parse(excluded, path_of(("cronScaler", "ExcludeDates", index)))
+
+
+def _not_too_many(path: Path, count: int, most: int, noun: str) -> None:
+    if count > most:
+        raise refused(path, Words(f"{count} {noun}"), f"at most {most}")
 
 
 def scaling_notices(spec: ServiceSpec) -> Iterator[Notice]:

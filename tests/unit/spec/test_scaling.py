@@ -261,6 +261,19 @@ def test_a_part_that_is_no_object_is_refused_instead_of_taken_for_an_empty_one(
         merged_autoscaler({"max": 3}, {"autoscaler": part})
 
 
+def test_metrics_jobs_and_excluded_dates_are_bounded() -> None:
+    both = {"scaleStrategies": [QPS] * 30, "strategies": {f"custom[m{n}]": 1 for n in range(21)}}
+    jobs = [a_job(Name=f"job-{n}") for n in range(101)]
+
+    assert refusal(both) == "autoscaler.scaleStrategies: got 51 metrics, expected at most 50"
+    assert cron_refusal({"ScaleJobs": jobs}) == "cronScaler.ScaleJobs: got 101 jobs, expected at most 100"
+    assert cron_refusal({"ScaleJobs": jobs[:100], "ExcludeDates": ["* * * 1 1 ?"] * 101}) == (
+        "cronScaler.ExcludeDates: got 101 expressions, expected at most 100"
+    )
+    assert len(parse_autoscaler({"scaleStrategies": [QPS] * 50}).autoscaler.thresholds) == 50
+    assert len(parse_cronscaler({"ScaleJobs": jobs[:100]}).cronscaler.scale_jobs) == 100
+
+
 def test_of_a_service_json_without_a_policy_none_is_made_up() -> None:
     document = {"metadata": {"name": "digits"}, "containers": [{"image": "digits:1"}]}
 
