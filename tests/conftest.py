@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.browser import BROWSERS
 
@@ -121,11 +123,22 @@ def _keep_compiled_modules() -> None:
     os.environ.setdefault("PYTHONPYCACHEPREFIX", str(_ROOT / ".pytest_cache" / "bytecode"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    on_engine = {item.path for item in items if any(map(item.get_closest_marker, ("docker", "compose")))}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("engine" if item.path in on_engine else str(item.path)))
+class OneProcessForAFile(LoadFileScheduling):  # type: ignore[misc]
+    """Gives the processes whole files, and all files that use Docker Engine to one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "engine" if _uses_engine(file) else file
+
+
+@cache
+def _uses_engine(file: str) -> bool:
+    text = (_ROOT / file).read_text(encoding="utf-8")
+    return "mark.docker" in text or "mark.compose" in text
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForAFile:
+    return OneProcessForAFile(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
