@@ -113,3 +113,23 @@ async def test_what_fits_is_counted_for_a_service_tier_by_tier_and_for_any_size(
 
 async def _placed(scheduler: RunningScheduler) -> bool:
     return any(i.node for i in await scheduler.instances_of("digits"))
+
+
+async def test_who_takes_the_only_node_away_is_told_that_nothing_else_has_room(tmp_path: Path) -> None:
+    async with a_scheduler(tmp_path) as scheduler, an_agent(scheduler, "n1", capacity=CAPACITY) as agent:
+        await scheduler.create(a_spec(cpu=1))
+        (only,) = await agent.sees(lambda a: list(a.assigned), "an assignment")
+        agent.say_ready(only)
+
+        async def reclaim(seconds: int, **more: bool) -> admin_pb2.ReclaimNodeResponse:
+            request = admin_pb2.ReclaimNodeRequest(name="n1", why="outbid", **more)
+            request.notice.FromSeconds(seconds)
+            return await scheduler.nodes.ReclaimNode(request, timeout=DEADLINE)
+
+        with pytest.raises(grpc.aio.AioRpcError, match="give longer notice, or force it") as refused:
+            await reclaim(0)
+        later, at_once = await reclaim(600), await reclaim(0, force=True)
+
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert (later.moving, later.room, later.hurried) == (1, 0, 0)
+        assert (at_once.room, at_once.node.reclaim_why) == (0, "outbid")
