@@ -29,7 +29,7 @@ def sizes_can_be_chosen(spec: ServiceSpec) -> None:
 
 
 def check_autoscaler(scaler: Autoscaler) -> None:
-    """Metrics are not too many, and no known one is misspelt; the most instances are not fewer than the least.
+    """Metrics are not too many, none is nearly a known one, and most instances are not fewer than least.
     Raises InvalidSpec."""
     form = "scaleStrategies" if scaler.scale_strategies else "strategies"
     _not_too_many(("autoscaler", form), len(scaler.thresholds), MOST_METRICS, "metrics")

@@ -101,11 +101,15 @@ _SOURCE: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
         {"image": {"image": "app:1", "a": [1]}},
     ]
 )
+# Names that are nearly a known one are refused.
+_METRIC = st.sampled_from(
+    ["qps", "cpu", "rt[p99]", "custom[depth]", "custom[depth]@queue[a]"]
+) | st.from_regex(r"zzz[a-z]{1,5}", fullmatch=True)
 _AUTOSCALER = _some(
     min=st.integers(0, 3),
     max=st.integers(3, 9),
-    strategies=st.dictionaries(_WORD, _FEW | st.just("1.5"), max_size=2),
-    scaleStrategies=st.lists(_named({"metricName": _WORD, "threshold": _FEW}), max_size=2),
+    strategies=st.dictionaries(_METRIC, _FEW | st.just("1.5"), max_size=2),
+    scaleStrategies=st.lists(_named({"metricName": _METRIC, "threshold": _FEW}), max_size=2),
     behavior=_some(onZero=_some(scaleDownGracePeriodSeconds=_FEW)),
 )
 
