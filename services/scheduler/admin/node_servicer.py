@@ -86,7 +86,7 @@ class NodeServicer(admin_pb2_grpc.NodeServiceServicer):
     async def ReclaimNode(
         self, request: admin_pb2.ReclaimNodeRequest, context: Context
     ) -> admin_pb2.ReclaimNodeResponse:
-        notice = span_from_proto(request, "notice") or timedelta()
+        notice = (None if request.cancel else span_from_proto(request, "notice")) or timedelta()
         ask = reclaim.Announcement(request.name, notice, request.why, request.force, request.cancel)
         told: list[Leaving] = []
         await self._ledger.change(lambda world: self._announced(world, ask, told))
