@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.buckets import keep
 from cli.data_dir import Running, bound_log, locked, prepare
@@ -19,6 +19,9 @@ from cli.ports import ensure_all_free
 from libs.domain.errors import EaselError
 from libs.domain.states import Runtime
 from libs.lifecycle import stop_requested
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PATIENCE = Patience()
 _JOIN_WITHIN = timedelta(seconds=20)
@@ -103,9 +106,9 @@ def serve(wish: Wish, announce: Callable[[Running, float], None]) -> None:
 async def _run(wish: Wish, ready: Callable[[], None]) -> None:
     # They find each other by dialling, all of them the scheduler. The gateway is the next: its Envoy starts
     # while the others load.
-    scheduler = Part("scheduler", partial(_loaded, _scheduler, wish))
+    scheduler = Part("scheduler", partial(loaded, _scheduler, wish))
     gateway, agent, metrics, autoscaler = (
-        Part(name, partial(_loaded, load, wish), after=scheduler)
+        Part(name, partial(loaded, load, wish), after=scheduler)
         for name, load in (
             ("gateway", _gateway),
             ("agent", _agent),
@@ -159,16 +162,22 @@ def _admin_token(wish: Wish) -> str:
     return (wish.data_dir / "admin.token").read_text(encoding="ascii").strip()
 
 
-def _loaded(load: Callable[[Wish], Run], wish: Wish) -> Run:
+def loaded(load: Callable[[Wish], Run], wish: Wish) -> Run:
     """Imports the service. Raises `EaselError` when its settings, some from the environment, are refused."""
     from pydantic import ValidationError
 
     try:
         return load(wish)
     except ValidationError as refused:
-        first = refused.errors()[0]
-        setting = ".".join(str(each) for each in first["loc"])
-        raise EaselError(f"setting {setting}: {first['msg']}") from refused
+        raise EaselError(_refusal(refused.errors()[0])) from refused
+
+
+def _refusal(problem: "ErrorDetails") -> str:
+    """One sentence. What several settings say together names them by itself."""
+    raised = problem["type"] == "value_error"
+    sentence = str(problem["ctx"]["error"]) if raised else problem["msg"]
+    setting = ".".join(str(each) for each in problem["loc"])
+    return f"setting {setting}: {sentence}" if setting else sentence
 
 
 def _scheduler(wish: Wish) -> Run:
