@@ -6,11 +6,6 @@ from typing import Any
 
 from libs.domain.errors import InvalidRequest
 
-# What is counted for the whole service; an instance's part of it is held to the threshold.
-TOTALS = (
-    *("qps", "qps1k", "concurrency", "in_flight", "waiting", "errors", "refused", "bytes_in", "bytes_out"),
-    *("instances", "wanted"),
-)
 DEFAULT_MEASURE_SECONDS = 30
 
 
@@ -91,7 +86,9 @@ def measure_seconds(policy: Mapping[str, Any]) -> int:
 
 def is_total(metric: str) -> bool:
     """Whether it is counted for the service as a whole."""
-    return metric in TOTALS or metric.startswith("status[")
+    from libs.spec import metric_names
+
+    return metric_names.is_total(metric)
 
 
 def size_warning(service: str, policy: Mapping[str, Any]) -> str:

@@ -1,25 +1,43 @@
-"""The names of metrics in policies: which are measured, and which are a slip of the pen. Pure."""
+"""The names of metrics in policies: which are measured, of what, and which are a slip of the pen. Pure."""
 
 import re
 
-_PLAIN = (
-    *("qps", "qps1k", "concurrency", "in_flight", "waiting", "errors", "error_rate", "refused"),
-    *("bytes_in", "bytes_out", "cpu", "memory", "memory_bytes", "gpu", "gpu_memory"),
+# Of all instances together.
+_TOTALS = (
+    *("qps", "qps1k", "concurrency", "in_flight", "waiting", "errors", "refused"),
+    *("bytes_in", "bytes_out"),
 )
+# Means of the instances.
+_MEANS = ("error_rate", "cpu", "memory", "memory_bytes", "gpu", "gpu_memory")
+_PLAIN = (*_TOTALS, *_MEANS)
 # What may stand in the brackets of those that have some.
 _ARGUMENTS = {
     "rt": ("p50", "p90", "p99", "avg"),
     "status": ("2xx", "3xx", "4xx", "5xx"),
     "gpu": ("util",),
 }
+_BRACKETED = tuple(f"{base}[{each}]" for base, inside in _ARGUMENTS.items() for each in inside)
+# All that is measured of every service; beside them are those that programs post.
+KNOWN = frozenset({*_PLAIN, *_BRACKETED})
+_ALL_TOTALS = frozenset({*_TOTALS, *(each for each in _BRACKETED if each.startswith("status["))})
 _CUSTOM = re.compile(r"custom\[([^\[\]@]+)\](?:@([^\[\]]+)\[[^\[\]]*\])?")
 _HIGHEST = {"error_rate": 1, "gpu": 100, "gpu[util]": 100, "gpu_memory": 100}
 _SHORT = 5
 
 
 def measured(name: str) -> bool:
-    """Whether somebody measures it."""
-    return name in _PLAIN or name in _bracketed() or _CUSTOM.fullmatch(name) is not None
+    """Whether somebody measures it; what nobody does is missing."""
+    return name in KNOWN or _CUSTOM.fullmatch(name) is not None
+
+
+def is_total(name: str) -> bool:
+    """Whether it is of all instances together; all others are means of them."""
+    return name in _ALL_TOTALS
+
+
+def of_answers(name: str) -> bool:
+    """Whether it says something about answers, and nothing where there was no request."""
+    return name.startswith("rt[") or name == "error_rate"
 
 
 def custom_of(name: str) -> tuple[str, str] | None:
@@ -39,7 +57,7 @@ def meant(name: str) -> str:
     if measured(name):
         return ""
     if base in _ARGUMENTS:
-        return f"one of {', '.join(each for each in _bracketed() if each.startswith(f'{base}['))}"
+        return f"one of {', '.join(each for each in _BRACKETED if each.startswith(f'{base}['))}"
     if base == "custom":
         return "custom[NAME] or custom[NAME]@TAG[VALUE]"
     if base in _PLAIN:
@@ -62,16 +80,12 @@ def _near(base: str) -> str:
     """The known name that it was probably meant by."""
     known = (*_PLAIN, "rt", "status", "custom")
     folded = _folded(base)
-    for each in (*known, *_bracketed()):
+    for each in (*known, *_BRACKETED):
         if _folded(each) == folded:
             return each
     near = ((_distance(folded, _folded(each)), each) for each in known if len(each) > 2)
     slips = 1 if len(base) <= _SHORT else 2
     return min((each for each in near if each[0] <= slips), default=(0, ""))[1]
-
-
-def _bracketed() -> tuple[str, ...]:
-    return tuple(f"{base}[{each}]" for base, inside in _ARGUMENTS.items() for each in inside)
 
 
 def _folded(name: str) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 
 from easel.metrics.v1 import metrics_pb2 as pb
+from libs.spec.metric_names import measured, of_answers
 from services.autoscaler.facts import Subject
-from services.autoscaler.policies.metrics import is_known, of_requests
 from services.autoscaler.policies.model import Observed, Policy, Reading, Target
 from services.autoscaler.policies.zero import QUIET_WINDOW_S
 
@@ -84,7 +84,7 @@ def _reading(name: str, policy: Policy, target: Target, known: Mapping[Key, floa
 
 def _keys(name: str, policy: Policy) -> Iterable[Key]:
     for target in policy.targets:
-        if is_known(target.metric):
+        if measured(target.metric):
             long, short = _target_keys(name, policy, target)
             yield long
             if policy.burst.enabled:
@@ -95,7 +95,7 @@ def _keys(name: str, policy: Policy) -> Iterable[Key]:
 
 
 def _target_keys(name: str, policy: Policy, target: Target) -> tuple[Key, Key]:
-    least = _LEAST_REQUESTS_S if of_requests(target.metric) else 0
+    least = _LEAST_REQUESTS_S if of_answers(target.metric) else 0
     whose = target.service or name
     return (
         (target.metric, whose, max(least, policy.measure_s)),

@@ -14,11 +14,11 @@ from math import ceil, inf
 
 from libs.domain.errors import InvalidRequest
 from libs.spec.autoscaler import MAX_REPLICAS
+from libs.spec.metric_names import is_total
 from services.autoscaler.cron import Timetable
 from services.autoscaler.curve import Curve
 from services.autoscaler.policies.decide import decide
 from services.autoscaler.policies.horizontal import TOLERANCE
-from services.autoscaler.policies.metrics import is_total
 from services.autoscaler.policies.model import (
     LOOK_GAP_S,
     Decision,

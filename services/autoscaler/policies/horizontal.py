@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil, inf
 
-from services.autoscaler.policies.metrics import is_total
+from libs.spec.metric_names import is_total
 from services.autoscaler.policies.model import Measured, Policy, Target
 from services.autoscaler.policies.sentences import name_of
 

@@ -1,7 +1,7 @@
 """Going to zero after a quiet time, and waking at the first request. Only where the policy's `min` is 0."""
 
+from libs.spec.metric_names import is_total
 from services.autoscaler.policies.horizontal import asked_for
-from services.autoscaler.policies.metrics import is_total
 from services.autoscaler.policies.model import (
     ZERO,
     Decision,
