@@ -17,6 +17,7 @@ from services.gateway.routing.arrival import OPEN, Arrival
 from services.gateway.routing.explain import World
 from services.gateway.routing.sessions import periods
 from services.gateway.xds.build import group_resources, service_resources
+from services.gateway.xds.clusters import versions_of
 from services.gateway.xds.edge import NO_REACH, Reach
 from services.gateway.xds.resource import Key, Resource
 
@@ -172,8 +173,9 @@ class Publisher:
     def _rebuild_service(self, name: str) -> list[Key]:
         service = self._known.services[name]
         group = self._known.groups.get(service.group)
+        served = versions_of(name, self._store.owned(name))
         built = service_resources(
-            service, self.domains, group, self._node, self._periods, self._surroundings.reach
+            service, self.domains, group, self._node, self._periods, self._surroundings.reach, served
         )
         return self._store.replace(name, built)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from services.gateway.routes import Group, Service
+from services.gateway.routes import Backend, Group, Service
 from services.gateway.routing.rules import group_entries, keys_of, service_entries
 from services.gateway.xds.clusters import cluster, endpoints
 from services.gateway.xds.edge import NO_REACH, Reach
@@ -20,18 +20,22 @@ def service_resources(
     node: str = "",
     periods: Iterable[int] = (),
     reach: Reach = NO_REACH,
+    served: Iterable[int] = (),
 ) -> list[Resource]:
     """Everything that one service needs. `group` is the one it is a member of, where that is known.
 
     For the gateway of a `node`, instances there come before all others. `periods` are those of web sessions.
+    While no version is served, those of which instances were `served` last keep their clusters, and with them
+    what Envoy counted.
     """
     domains = tuple(domains)
     routes = scopes(service_entries(service, domains, group, periods), reach.token)
     # Instances leave only when no route leads to them any more, so that no request finds them gone.
     away = tuple(each.key for each in routes) + _routes_of(group, service, domains)
     built: list[Resource] = []
-    for backend in service.backends:
-        both = cluster(service, backend, reach), endpoints(service, backend, node)
+    reached = service if service.backends else replace(service, backends=tuple(map(Backend, served)))
+    for backend in reached.backends:
+        both = cluster(reached, backend, reach), endpoints(reached, backend, node)
         built += both if backend.endpoints else (replace(each, after=away) for each in both)
     built += mirror_resources(service, reach)
     built += tcp_resources(service, reach)

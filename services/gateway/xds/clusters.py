@@ -1,5 +1,7 @@
 """A cluster for each version of a service: how its instances are chosen, reached and given up on."""
 
+from collections.abc import Iterable
+
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster, UpstreamConnectionOptions
 from envoy.config.cluster.v3.outlier_detection_pb2 import OutlierDetection
@@ -15,7 +17,7 @@ from services.gateway import routes
 from services.gateway.routes import Backend, Service
 from services.gateway.xds.edge import NO_REACH, Reach
 from services.gateway.xds.limits import bound_in_flight
-from services.gateway.xds.resource import CLUSTER, ENDPOINTS, Resource, resource
+from services.gateway.xds.resource import CLUSTER, ENDPOINTS, Key, Resource, resource
 from services.gateway.xds.tls import speak_tls
 from services.gateway.xds.wire import from_ads, milliseconds, packed, socket
 
@@ -35,6 +37,12 @@ def cluster_name(service: str, version: int) -> str:
 def service_of(cluster: str) -> str:
     """The service that a cluster belongs to."""
     return cluster.rpartition("/")[0]
+
+
+def versions_of(service: str, keys: Iterable[Key]) -> list[int]:
+    """The versions of a service that have clusters among these, in order."""
+    named = (each.name.rpartition("/") for each in keys if each.type_url == CLUSTER)
+    return sorted(int(version) for owner, _, version in named if owner == service and version.isdigit())
 
 
 def cluster(service: Service, backend: Backend, reach: Reach = NO_REACH) -> Resource:

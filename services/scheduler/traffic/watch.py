@@ -1,7 +1,7 @@
 """Which services somebody asks numbers of, and what the gateways have said of them so far."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from easel.common.v1 import common_pb2
@@ -185,8 +185,16 @@ def summed(counted: Iterable[Counted]) -> Counted:
 
 
 def _grown(before: Counted | None, now_said: Counted, at: datetime) -> Totals:
-    """What was counted since `before`; all of it when it was counted from nothing again."""
+    """What was counted since `before`; all of it when it was counted from nothing again.
+
+    Errors and latencies are counted from nothing also where requests go on: when Envoy is told another bound.
+    """
     whole = totals_of([now_said], at)
     if before is None or now_said.requests < before.requests:
         return whole
-    return whole.since(totals_of([before], at))
+    earlier = totals_of([before], at)
+    if whole.errors < earlier.errors:
+        earlier = replace(earlier, errors=0)
+    if sum(whole.latency.values()) < sum(earlier.latency.values()):
+        earlier = replace(earlier, latency={})
+    return whole.since(earlier)

@@ -261,3 +261,20 @@ async def test_each_refusal_has_a_counter(gateway: Harness, echo: EchoBackend) -
     assert (await refusals(gateway, "service"))["svc"] == by_status["429"]
     seen = await counted(gateway, "slow", lambda told: told.timed_out > 0)
     assert (seen.timed_out, seen.status_4xx, seen.status_5xx) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("limits", [{}, {"concurrency": 9}])
+async def test_what_a_service_counted_goes_on_when_it_serves_again(
+    gateway: Harness, echo: EchoBackend, limits: dict[str, int]
+) -> None:
+    served = limited("svc", echo.port, **limits)
+    await gateway.serve(served)
+    for _ in range(5):
+        await ask(gateway, "svc")
+    await gateway.serve(service("svc", backends=[], limits=pb.Limits(**limits)))
+    assert (await ask(gateway, "svc")).status_code == 503
+
+    await gateway.serve(served)
+    await ask(gateway, "svc")
+
+    assert (await counted(gateway, "svc", lambda told: told.requests > 5)).status_2xx == 6

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
 from easel.gateway.v1 import gateway_pb2 as pb
 from libs.domain.errors import FailedPrecondition, InvalidRequest
@@ -20,7 +22,7 @@ from services.gateway.sockets import socket_address
 from services.gateway.translate import service_from_proto, service_to_proto
 from services.gateway.xds.edge import Edge
 from services.gateway.xds.listener import listener
-from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE
+from services.gateway.xds.resource import CLUSTER, ENDPOINTS, LISTENER, SCOPE, Key
 from tests.support.waiting import until
 
 
@@ -68,6 +70,29 @@ async def test_a_full_update_takes_away_what_it_does_not_name() -> None:
     await publisher.publish(Update(2, True, (a_service("b"),)))
 
     assert publisher.services.keys() == {"b"}
+
+
+async def test_a_service_that_rests_keeps_its_cluster_until_another_version_serves() -> None:
+    store, served = ResourceStore(), a_service("a", 1, 2)
+    publisher = Publisher(store, unchanging([], ("easel.local",)))
+    await publisher.publish(Update(1, True, (served, a_service("never"))))
+    before = store.get(Key(CLUSTER, "a/1"))
+
+    await publisher.publish(Update(2, False, (a_service("a"),)))
+    resting = ClusterLoadAssignment.FromString(store.of(ENDPOINTS)["a/1"].resource.body)
+    routes = [each.resource for each in store.of(SCOPE).values()]
+    await publisher.publish(Update(3, False, (served,)))
+
+    assert store.get(Key(CLUSTER, "a/1")) == before
+    assert set(store.of(CLUSTER)) == {"a/1"}
+    assert not resting.endpoints
+    assert not any(each.needs for each in routes)
+    newer = replace(served, backends=(Backend(2, served.backends[0].endpoints),))
+    await publisher.publish(Update(4, False, (newer,)))
+    assert set(store.of(CLUSTER)) == {"a/2"}
+    await publisher.publish(Update(5, False, (a_service("a"),)))
+    await publisher.publish(Update(6, False, (), ("a",)))
+    assert not store.of(CLUSTER)
 
 
 async def test_an_update_counts_as_saved_only_when_all_of_it_was_there_to_be_saved() -> None:

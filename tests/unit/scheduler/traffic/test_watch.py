@@ -73,6 +73,19 @@ def test_an_envoy_that_counts_from_nothing_again_only_adds() -> None:
     assert stage.requests() == 19
 
 
+def test_errors_that_envoy_counts_from_nothing_while_requests_go_on_are_missed_by_no_ramp() -> None:
+    stage = Stage()
+    stage.traffic.watch("ramp", ["digits"])
+    stage.asked("g1")
+
+    for requests, errors in ((100, 50), (110, 55), (120, 4), (130, 6)):
+        stage.says("g1", requests, errors=errors)
+
+    totals = stage.traffic.totals("digits")
+    assert totals is not None
+    assert (totals.requests, totals.errors) == (30, 11)
+
+
 def test_a_version_that_appears_between_two_reports_counts_whole() -> None:
     stage = Stage()
     stage.traffic.watch("ramp", ["digits"])
