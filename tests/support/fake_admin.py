@@ -93,8 +93,9 @@ class FakeAdmin:
         self._woken.set()
         self._woken = asyncio.Event()
 
-    async def next_change(self) -> None:
-        await asyncio.wait_for(self._woken.wait(), 30)
+    def change_from_now(self) -> asyncio.Event:
+        """Set by the next change. To be taken before a look: what changes while it is told is not missed."""
+        return self._woken
 
     def entering(self, call: str) -> None:
         self.calls.append(call)

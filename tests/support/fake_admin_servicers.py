@@ -1,5 +1,6 @@
 """The wire side of the in-memory admin API: it translates, and pages."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -131,6 +132,7 @@ class Services(Servicer, rpc.ServiceServiceServicer):
         told: dict[str, int] = {}
         first = True
         while True:
+            changed = self.fake.change_from_now()
             now = {name: each for name, each in self.fake.services.items() if request.name in ("", name)}
             for name, each in now.items():
                 if told.get(name) != each.revision:
@@ -145,7 +147,7 @@ class Services(Servicer, rpc.ServiceServiceServicer):
             if self.fake.watch_breaks > 0:
                 self.fake.watch_breaks -= 1
                 raise Unavailable("the scheduler is restarting")
-            await self.fake.next_change()
+            await asyncio.wait_for(changed.wait(), 30)
 
 
 class Instances(Servicer, rpc.InstanceServiceServicer):
@@ -303,10 +305,11 @@ class Events(Servicer, rpc.EventServiceServicer):
     async def WatchEvents(self, request, context) -> AsyncIterator[pb.WatchEventsResponse]:
         last = request.after_id or len(self.fake.events)
         while True:
+            changed = self.fake.change_from_now()
             for event in [each for each in self._kept(request) if each.id > last]:
                 last = event.id
                 yield pb.WatchEventsResponse(event=event)
-            await self.fake.next_change()
+            await asyncio.wait_for(changed.wait(), 30)
 
 
 class Tokens(Servicer, rpc.TokenServiceServicer):
