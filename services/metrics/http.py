@@ -57,11 +57,15 @@ class Exposed:
         try:
             async with asyncio.timeout(self._read_within_s):
                 await response.prepare(request)
-                await response.write(text)
+                if request.method != "HEAD":
+                    await response.write(text)
                 await response.write_eof()
         except TimeoutError:
             if request.transport is not None:
                 request.transport.abort()
+        except ConnectionError:
+            # Who asked has gone meanwhile, as Prometheus does when its time is up.
+            pass
         return response
 
     async def healthy(self, request: web.Request) -> web.Response:

@@ -1,11 +1,13 @@
 """What is answered over HTTP, to whoever asks: also to those that do not read what they asked for."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from aiohttp import web
 
 from easel.facts.v1 import facts_pb2 as pb
@@ -64,3 +66,27 @@ async def test_a_head_is_the_head_of_the_answer(tmp_path: Path) -> None:
 
     assert head.content == b""
     assert head.headers["content-length"] == whole.headers["content-length"] == str(len(whole.content))
+
+
+async def test_behind_a_head_comes_the_next_answer_of_its_connection(tmp_path: Path) -> None:
+    async with exposed(tmp_path, READ_WITHIN_S) as path:
+        answers, asking = await asyncio.open_unix_connection(path)
+        asking.write(b"HEAD /metrics HTTP/1.1\r\nHost: metrics\r\n\r\n")
+        await answers.readuntil(b"\r\n\r\n")
+        asking.write(b"GET /-/healthy HTTP/1.1\r\nHost: metrics\r\n\r\n")
+
+        assert await answers.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert b"text/plain" in await answers.readuntil(b"\r\n\r\n")
+        asking.close()
+
+
+async def test_one_that_goes_before_it_has_read_is_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with exposed(tmp_path, READ_WITHIN_S) as path:
+        answers, asking = await asyncio.open_unix_connection(path, limit=1024)
+        asking.write(b"GET /metrics HTTP/1.1\r\nHost: metrics\r\n\r\n")
+        await answers.readline()
+        asking.transport.abort()
+
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []
