@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import Text, and_, column, delete, or_, select, values
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.db import scaling_tables, tables
@@ -155,11 +155,16 @@ class SqlStore:
             return tuple(event_of(row) for row in (await connection.execute(wanted)).mappings())
 
     async def newest_events(self, services: Collection[str], reason: str) -> Mapping[str, Event]:
-        event = tables.events.c
-        of_these = and_(event.service.in_(services), event.reason == reason)
-        newest = select(func.max(event.id)).where(of_these).group_by(event.service)
+        if not services:
+            return {}
+        asked = values(column("service", Text)).data([(each,) for each in services]).cte("asked")
+        # Each is looked for from its newest event on: not all that is kept of a service is read.
+        event = tables.events.alias().c
+        of_one = select(event.id).where(event.service == asked.c.service, event.reason == reason)
+        newest = of_one.order_by(event.id.desc()).limit(1).correlate(asked).scalar_subquery()
+        found = tables.events.c.id.in_(select(newest).select_from(asked))
         async with self._reading() as connection:
-            rows = await connection.execute(select(tables.events).where(event.id.in_(newest)))
+            rows = await connection.execute(select(tables.events).where(found))
             return {row["service"]: event_of(row) for row in rows.mappings()}
 
     async def next(self, counter: str, by: int = 1) -> int:
