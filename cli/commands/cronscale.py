@@ -1,6 +1,6 @@
 """`easel cronscale`: the sizes of a service at certain times."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,9 +9,6 @@ from cli.output import Format, Output, dump, put, say, show_rows, table, warn
 from cli.scaling_history import Most, changes_of
 from cli.service_first import ServiceFirst, service_of
 from cli.session import with_easel
-
-if TYPE_CHECKING:
-    pass
 
 cronscale = typer.Typer(
     cls=ServiceFirst,
