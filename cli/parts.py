@@ -24,6 +24,7 @@ class Part:
     after: "Part | None" = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: bool = False
     task: "asyncio.Task[None] | None" = None
 
 
@@ -72,7 +73,10 @@ async def _lead(part: Part, loading: asyncio.Lock, patience: Patience) -> None:
     async with loading:
         if part.after is not None:
             await wait_until_any(patience.moment, part.after.ready, part.stop)
+        if part.stop.is_set():
+            return
         run = await asyncio.to_thread(part.load)
+    part.begun = True
     await run(part.stop, part.ready)
 
 
@@ -108,6 +112,10 @@ async def _all_ready(parts: Sequence[Part], asked: "asyncio.Task[None]", patienc
 
 async def _end(parts: Sequence[Part], patience: Patience) -> None:
     """Asks each part to end and waits for it; what does not end in time is cancelled."""
+    for part in parts:
+        # What waits for its turn to be loaded is not to begin while others end.
+        if not part.begun:
+            part.stop.set()
     for part in parts:
         part.stop.set()
         if part.task is not None:

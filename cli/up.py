@@ -136,6 +136,8 @@ async def _run(wish: Wish, ready: Callable[[], None]) -> None:
     finally:
         log_keeper.cancel()
         joined.cancel()
+        # Whatever it says by now, what made a part fail is said already.
+        await asyncio.gather(joined, return_exceptions=True)
 
 
 async def _keep_log_bounded(data_dir: Path) -> None:

@@ -106,6 +106,26 @@ async def test_a_part_that_cannot_be_loaded_ends_the_others() -> None:
     assert ended == ["scheduler"]
 
 
+async def test_what_is_not_loaded_yet_never_begins_once_a_part_has_failed() -> None:
+    loaded: list[str] = []
+
+    def load() -> Run:
+        raise EaselError("setting database_url: nonsense")
+
+    def load_other() -> Run:
+        loaded.append("other")
+        return a_part("other", []).load()
+
+    scheduler = Part("scheduler", load)
+    others = [Part(name, load_other, after=scheduler) for name in ("gateway", "agent")]
+    patient = Patience(start=timedelta(seconds=5), stop=timedelta(seconds=5), moment=timedelta(minutes=1))
+
+    with pytest.raises(EaselError, match="the scheduler ended: setting database_url: nonsense"):
+        await run_until_ready(scheduler, *others, patience=patient)
+
+    assert loaded == []
+
+
 async def test_a_part_that_ends_by_itself_is_a_failure() -> None:
     async def run(stop: asyncio.Event, ready: asyncio.Event) -> None:
         return
