@@ -1,4 +1,4 @@
-"""Where the load for a replay comes from: a CSV file, the last hour of the metrics service, or Prometheus."""
+"""Where the load for a replay comes from: a CSV file, the metrics service, or Prometheus."""
 
 import csv
 import io
@@ -16,10 +16,10 @@ from libs.domain.errors import InvalidRequest
 if TYPE_CHECKING:
     from easel_sdk.types import LoadPoint, MetricSeries
 
-LONGEST = timedelta(hours=1)
 # As much as can be played.
 LONGEST_PLAYED = timedelta(days=31)
 _MOST_POINTS = 200_000
+_BY_SECOND, _BY_TEN_SECONDS, _MOST_OF_A_RANGE = timedelta(minutes=5), timedelta(hours=1), 3600
 # Seconds since 1970 are beyond this, seconds since the beginning of a curve are not.
 _LONG_AGO = 1_000_000_000.0
 _LENGTH = re.compile(r"\d{1,9}[smhd]")
@@ -136,7 +136,7 @@ def curves_of_series(series: "Iterable[MetricSeries]") -> dict[str, list[tuple[d
     return {each.measure: [(point.at, point.value) for point in each.points] for each in series}
 
 
-def last_of(text: str, prometheus: bool) -> timedelta | None:
+def last_of(text: str) -> timedelta | None:
     """`last:6h` as its length; None for anything else, which is a file. Ends the command on a bad length."""
     from pathlib import Path
 
@@ -149,11 +149,6 @@ def last_of(text: str, prometheus: bool) -> timedelta | None:
             raise typer.BadParameter(f"--replay: got {text!r}, expected {expected}; did you mean {meant}?")
         return None
     found = length_of("--replay", length)
-    if found > LONGEST and not prometheus:
-        raise typer.BadParameter(
-            f"--replay: got {text!r}, and metrics are kept for an hour; "
-            "give --prometheus URL to read what is older from it, or a CSV file"
-        )
     if not timedelta(seconds=1) <= found <= LONGEST_PLAYED:
         raise typer.BadParameter(f"--replay: got {text!r}, expected last:1s to last:{LONGEST_PLAYED.days}d")
     return found
@@ -166,6 +161,15 @@ def _last_meant(text: str) -> str:
     word, _, length = text.rpartition(":")
     near = not word or get_close_matches(word.lower(), ["last"], cutoff=0.6)
     return f"last:{length}" if near and _LENGTH.fullmatch(length) else ""
+
+
+def step_of(last: timedelta) -> timedelta:
+    """As fine as numbers of so long ago are kept: a policy looks at seconds. Pure."""
+    if last <= _BY_SECOND:
+        return timedelta(seconds=1)
+    if last <= _BY_TEN_SECONDS:
+        return timedelta(seconds=10)
+    return timedelta(minutes=math.ceil(last / _MOST_OF_A_RANGE / timedelta(minutes=1)))
 
 
 def column(points: "Sequence[LoadPoint]", measure: str) -> list[tuple[datetime, float]]:

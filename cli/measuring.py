@@ -37,6 +37,13 @@ def as_typed(refused: InvalidRequest) -> InvalidRequest:
     return InvalidRequest("MEASURE", refused.value, refused.expected)
 
 
+def longer_than_kept(refused: InvalidRequest, option: str, given: str) -> InvalidRequest:
+    """The refusal of a time of which no number is kept, with the option that asked for it."""
+    return InvalidRequest(
+        option, given, f"{refused.expected}; what is older is kept by a Prometheus that scrapes Easel"
+    )
+
+
 def refuse_undeclared(service: "Service", asked: Sequence[str], known: Collection[str]) -> None:
     """Raises `InvalidRequest` for a custom metric of which nothing is known, and nothing will be. Pure."""
     from libs.spec.metric_names import custom_of

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from easel_sdk.types import LoadPoint, Replay
 
 _HEIGHT, _WIDTH, _MOST_WIDTH = 10, 80, 140
-_FINE = timedelta(minutes=5)
 # What tells a service that may sleep whether there is anything to do.
 _REQUESTS = ("qps", "concurrency", "in_flight")
 
@@ -47,19 +46,22 @@ def replay(
         typer.Option("--start-seconds", help="How long an instance takes to be ready.", min=0, max=86_400),
     ] = 10.0,
     prometheus: Annotated[
-        str, typer.Option("--prometheus", metavar="URL", help="Where to read what is older than an hour.")
+        str,
+        typer.Option(
+            "--prometheus", metavar="URL", help="Read the load from there; for what metrics keeps no more."
+        ),
     ] = "",
     _: Annotated[bool, typer.Option("--dry-run", help="What it does anyway.", hidden=True)] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Show what a policy would have done with a load; nothing is changed.
 
-    The load is that of the last time, an hour at most or from Prometheus, or a CSV file with a time and a
-    column for each measure.
+    The load is that of the last time, as metrics (for a day) or Prometheus keeps it, or a CSV file with a
+    time and a column for each measure.
     """
     from cli.loads import Load, last_of
 
-    service, last = service_of(name), last_of(source, bool(prometheus))
+    service, last = service_of(name), last_of(source)
     if prometheus and not prometheus.startswith(("http://", "https://")):
         expected = "a URL such as http://127.0.0.1:9090"
         raise typer.BadParameter(f"--prometheus: got {prometheus!r}, expected {expected}")
@@ -152,7 +154,9 @@ async def _last(
 ) -> "list[LoadPoint]":
     """What the policy's metrics were; each as a whole, or the mean of an instance. Says what is not known."""
     from cli.loads import known_text, load_of_curves, missing_text
+    from cli.measuring import longer_than_kept
     from cli.policies import named, strategies_of
+    from cli.quantities import length_text
     from easel_sdk.errors import FailedPrecondition, InvalidRequest
 
     # What holds a service at zero, or wakes it, is measured as well.
@@ -165,7 +169,9 @@ async def _last(
     for name, (measure, of) in asked.items():
         try:
             found[name] = await _curve(easel, measure, of, end, last, prometheus)
-        except InvalidRequest:
+        except InvalidRequest as refused:
+            if refused.field == "last_s":
+                raise longer_than_kept(refused, "--replay", f"last:{length_text(last)}") from None
             warn(f"{name} is no metric: it is missing all the time, and nothing is scaled in")
     if not any(found.values()):
         await easel.services.get(service)  # An unknown service is what is to be said first.
@@ -188,12 +194,10 @@ async def _curve(
         from cli.prometheus import curve
 
         return await curve(prometheus, measure, of, end, last)
-    from cli.loads import curves_of_series
+    from cli.loads import curves_of_series, step_of
     from easel_sdk.types import Selector
 
-    # As fine as is kept: a policy looks at seconds.
-    step = timedelta(seconds=1 if last <= _FINE else 10)
-    series = await easel.metrics.range(Selector(measure, "service", (of,)), last=last, step=step)
+    series = await easel.metrics.range(Selector(measure, "service", (of,)), last=last, step=step_of(last))
     return curves_of_series(series).get(measure, [])
 
 

@@ -13,7 +13,7 @@ _LAST = timedelta(minutes=5)
 
 
 class AsyncMetrics:
-    """Requests, latency, use of CPU, memory and GPUs: now, over the last hour, or as they come."""
+    """Requests, latency, use of CPU, memory and GPUs: now, over time, or as they come."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -27,7 +27,11 @@ class AsyncMetrics:
     async def range(
         self, selector: Selector, *, last: timedelta = _LAST, step: timedelta | None = None
     ) -> tuple[MetricSeries, ...]:
-        """The numbers of the last time, an hour at most; without `step`, in about 120 points."""
+        """The numbers of the last time; without `step`, in about 120 points.
+
+        An hour at most; of services, as long as metrics keeps a history (a day), in steps of whole minutes.
+        Raises `InvalidRequest` for more.
+        """
         request = convert.range_to_proto(selector, last, step)
         answer = await self._wire.call(self._stub.Range, request, repeatable=True)
         return tuple(convert.series(each) for each in answer.series)

@@ -13,15 +13,18 @@ from libs.telemetry import logs
 from services.metrics.callers import known_to
 from services.metrics.envoy_stream import ENVOY_SERVICE, EnvoyStreams
 from services.metrics.following import Following
+from services.metrics.history import History
 from services.metrics.http import serving_http
 from services.metrics.keeping import Keeping
 from services.metrics.metrics_servicer import MetricsServicer
 from services.metrics.own import OwnReport
+from services.metrics.recording import Recording
 from services.metrics.samples import Samples
 from services.metrics.settings import Settings
 from services.metrics.store import Store
 from services.metrics.telemetry_servicer import TelemetryServicer
 
+_MINUTES_OF_A_DAY = 24 * 60
 QUERIES, TELEMETRY = "easel.metrics.v1.MetricsService", "easel.metrics.v1.TelemetryService"
 
 
@@ -33,10 +36,11 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
     samples, envoys = Samples(store), EnvoyStreams(store)
     keeping = Keeping(store, envoys, settings.data_dir / "totals.npz")
     keeping.restore()
+    history = History(settings.data_dir / "history.sqlite", round(settings.history_days * _MINUTES_OF_A_DAY))
     async with AsyncExitStack() as owned:
         # Once nothing is taken in any longer, what was taken is kept.
         owned.push_async_callback(keeping.keep)
-        contracts = _contracts(store, samples, envoys, stop)
+        contracts = _contracts(store, samples, envoys, history, stop)
         role_of = known_to(store.facts, token)
         for address in settings.addresses:
             asked = guards(address, [each.name for each in contracts], role_of)
@@ -49,6 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             loops.create_task(keeping.run(until=stop))
             loops.create_task(OwnReport(store, envoys, settings.name).run(until=stop))
             loops.create_task(_sampling(samples, stop))
+            loops.create_task(Recording(store, samples, history).run(until=stop))
             if ready is not None:
                 ready.set()
             await stop.wait()
@@ -60,9 +65,11 @@ async def _sampling(samples: Samples, stop: asyncio.Event) -> None:
         await pause(stop, timedelta(seconds=1))
 
 
-def _contracts(store: Store, samples: Samples, envoys: EnvoyStreams, stop: asyncio.Event) -> list[Service]:
+def _contracts(
+    store: Store, samples: Samples, envoys: EnvoyStreams, history: History, stop: asyncio.Event
+) -> list[Service]:
     telemetry = TelemetryServicer(store)
-    queries = MetricsServicer(store, samples, stop)
+    queries = MetricsServicer(store, samples, history, stop)
     return [
         Service(ENVOY_SERVICE, envoys.register),
         Service(TELEMETRY, partial(rpc.add_TelemetryServiceServicer_to_server, telemetry)),

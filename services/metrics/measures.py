@@ -96,6 +96,12 @@ class Measure:
     tag: str = ""
     tag_value: str = ""
 
+    @property
+    def full(self) -> str:
+        """As it is written with everything that it stands for."""
+        tagged = f"@{self.tag}[{self.tag_value}]" if self.tag else ""
+        return (f"{self.name}[{self.argument}]" if self.argument else self.name) + tagged
+
 
 def parse_measure(text: str, kind: Kind, field: str = "measure") -> Measure:
     """The measure of `kind` that `text` names. Raises `InvalidRequest` with what may stand there. Pure."""
@@ -123,10 +129,10 @@ def parse_kind(text: str, field: str = "kind") -> Kind:
         raise InvalidRequest(field, text, f"one of {', '.join(Kind)}") from None
 
 
-def check_window(seconds: int, field: str, least: int = 0) -> None:
+def check_window(seconds: int, field: str, least: int = 0, most: int = LONGEST_S) -> None:
     """Raises `InvalidRequest` for more than is kept."""
-    if not least <= seconds <= LONGEST_S:
-        raise InvalidRequest(field, seconds, f"{least} to {LONGEST_S} seconds")
+    if not least <= seconds <= most:
+        raise InvalidRequest(field, seconds, f"{least} to {most} seconds")
 
 
 def _check_argument(entry: Entry, argument: str, text: str, field: str) -> None:

@@ -1,6 +1,7 @@
 """MetricsService: numbers now, over time, and as they come."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -10,9 +11,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from easel.metrics.v1 import metrics_pb2 as pb
 from easel.metrics.v1 import metrics_pb2_grpc as rpc
-from libs.domain.errors import InvalidRequest
+from libs.domain.errors import InvalidRequest, Unavailable
 from libs.lifecycle import pause
-from services.metrics.measures import Kind, check_window, parse_kind, parse_measure
+from services.metrics.history import MINUTE_S, History
+from services.metrics.measures import LONGEST_S, Kind, check_window, parse_kind, parse_measure
 from services.metrics.queries import Asked, Number, numbers, step_for, steps
 from services.metrics.reading import Look
 from services.metrics.samples import Samples
@@ -27,32 +29,47 @@ _TAKEN_IN_S = 0.05
 
 
 class MetricsServicer(rpc.MetricsServiceServicer):
-    def __init__(self, store: Store, samples: Samples, stop: asyncio.Event) -> None:
-        self._store, self._samples, self._stop = store, samples, stop
+    def __init__(self, store: Store, samples: Samples, history: History, stop: asyncio.Event) -> None:
+        self._store, self._samples, self._history, self._stop = store, samples, history, stop
 
     async def Instant(self, request: pb.InstantRequest, context: Context) -> pb.InstantResponse:
         return self._answer(asked_for(request.selectors))
 
     async def Range(self, request: pb.RangeRequest, context: Context) -> pb.RangeResponse:
         asked = asked_of(request.selector, "selector")
-        check_range(request)
+        check_range(request, longest_of(asked.kind, self._history))
+        found = await (self._minutes if request.last_s > LONGEST_S else self._windows)(asked, request)
+        return pb.RangeResponse(
+            series=[
+                pb.Series(measure=asked.measure.text, kind=asked.kind, subject=subject, points=points)
+                for subject, points in sorted(found.items())
+            ]
+        )
+
+    async def _windows(self, asked: Asked, request: pb.RangeRequest) -> dict[str, list[pb.Point]]:
         found: dict[str, list[pb.Point]] = {}
         for at, told in steps(asked, request.last_s, request.step_s, Look(self._store), self._samples):
             for number in told:
                 found.setdefault(number.subject, []).append(pb.Point(at=stamp(at), value=number.value))
             # What comes in meanwhile is taken in: of many services and steps this takes a while.
             await asyncio.sleep(0)
-        return pb.RangeResponse(
-            series=[
-                pb.Series(
-                    measure=asked.measure.text,
-                    kind=asked.kind,
-                    subject=subject,
-                    points=points,
-                )
-                for subject, points in sorted(found.items())
-            ]
-        )
+        return found
+
+    async def _minutes(self, asked: Asked, request: pb.RangeRequest) -> dict[str, list[pb.Point]]:
+        until = int(self._store.now()) // MINUTE_S
+        since, step = until - request.last_s // MINUTE_S, step_for(request.last_s, request.step_s) // MINUTE_S
+        measure = asked.measure
+        thousandth = measure.name == "qps1k"
+        name = "qps" if thousandth else measure.full
+        try:
+            read = await asyncio.to_thread(self._history.read, name, asked.subjects, since, until, step)
+        except (sqlite3.Error, OSError) as refused:
+            raise Unavailable(f"what is longer ago than an hour cannot be read: {refused}") from refused
+        found: dict[str, list[pb.Point]] = {}
+        for service, end, value in read:
+            point = pb.Point(at=stamp(end * MINUTE_S), value=1000 * value if thousandth else value)
+            found.setdefault(service, []).append(point)
+        return found
 
     async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.InstantResponse]:
         asked = asked_for(request.selectors)
@@ -94,10 +111,17 @@ def asked_of(selector: pb.Selector, field: str) -> Asked:
     return Asked(measure, kind, subjects, selector.of_service, selector.window_s)
 
 
-def check_range(request: pb.RangeRequest) -> None:
+def longest_of(kind: Kind, history: History) -> int:
+    """How many seconds ago numbers of a kind may be asked for."""
+    return max(LONGEST_S, history.minutes * MINUTE_S) if kind is Kind.SERVICE else LONGEST_S
+
+
+def check_range(request: pb.RangeRequest, longest: int) -> None:
     """Raises `InvalidRequest` for more than is kept, or than anybody can look at."""
-    check_window(request.last_s, "last_s", least=1)
-    check_window(request.step_s, "step_s")
+    check_window(request.last_s, "last_s", least=1, most=longest)
+    check_window(request.step_s, "step_s", most=longest)
+    if request.last_s > LONGEST_S and request.step_s % MINUTE_S:
+        raise InvalidRequest("step_s", request.step_s, f"whole minutes for what is longer than {LONGEST_S} s")
     if request.last_s / step_for(request.last_s, request.step_s) > _MOST_POINTS:
         raise InvalidRequest("step_s", request.step_s, f"a step that makes {_MOST_POINTS} points at most")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import fmean
 
 from services.metrics.custom import CustomSeries
 from services.metrics.measures import Kind, Measure
@@ -45,6 +46,22 @@ def posted(
     for (service, _), each in of.items():
         services.setdefault(service, []).append(each)
     return [Posted(service, *_mean(each), len(each)) for service, each in services.items()]
+
+
+def means_of_services(seconds: float, look: Look) -> dict[str, dict[str, float]]:
+    """Everything that counts, by service and by the name that it is asked for by, with each of its tags."""
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for series in look.store.custom.all():
+        value = series.mean(seconds, look.at)
+        if value is None or series.instance not in look.store.facts.instances:
+            continue
+        name = f"custom[{series.name}]"
+        for measure in (name, *(f"{name}@{tag}[{of}]" for tag, of in series.tags)):
+            found.setdefault((series.service, measure), {}).setdefault(series.instance, []).append(value)
+    means: dict[str, dict[str, float]] = {}
+    for (service, measure), by_instance in found.items():
+        means.setdefault(service, {})[measure] = fmean(map(fmean, by_instance.values()))
+    return means
 
 
 def _series(measure: Measure, look: Look) -> Iterator[CustomSeries]:

@@ -6,11 +6,12 @@ from math import ceil
 
 import numpy as np
 
+from services.metrics.history import MINUTE_S
 from services.metrics.latency import means, quantiles
 from services.metrics.measures import LEAST_LATENCY_S, PERCENTILES, Kind, Measure
 from services.metrics.posted import posted
 from services.metrics.reading import Look, OfInstances
-from services.metrics.rings import FINE_FOR_S, Floats
+from services.metrics.rings import COARSE_S, FINE_FOR_S, FINE_S, LONGEST_S, Floats
 from services.metrics.samples import Sampled, Samples
 from services.metrics.store import STALE_AFTER_S
 from services.metrics.tables import Table
@@ -76,7 +77,8 @@ def step_for(last_s: int, step_s: int) -> int:
     if step_s:
         return step_s
     step = max(ceil(last_s / ABOUT_POINTS), 1)
-    return step if last_s <= FINE_FOR_S else ceil(step / 10) * 10
+    kept = FINE_S if last_s <= FINE_FOR_S else COARSE_S if last_s <= LONGEST_S else MINUTE_S
+    return ceil(step / kept) * kept
 
 
 def steps(

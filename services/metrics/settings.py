@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.rpc.addresses import check_address, host_and_port
@@ -24,8 +24,10 @@ class Settings(BaseSettings):
     scheduler: str = "127.0.0.1:8801"
     join_token: str = ""
     join_token_file: Path | None = None
-    # Where totals are kept over restarts.
+    # Where totals and the history are kept over restarts.
     data_dir: Path = Path("easel-data/metrics")
+    # For how many days services are known by the minute; 0 keeps no more than the last hour, in memory.
+    history_days: float = Field(default=1.0, ge=0, le=31)
     log_level: str = "INFO"
 
     @model_validator(mode="after")

@@ -17,6 +17,9 @@ from easel.metrics.v1 import metrics_pb2, metrics_pb2_grpc
 from libs.domain.errors import InvalidRequest, InvalidSpec, NotFound
 from tests.support.fake_admin_pages import Servicer
 
+# Of more than a day no number is kept.
+KEPT_S = 86_400
+
 
 def at(seconds: float) -> Timestamp:
     """A moment, in seconds since 1970."""
@@ -35,6 +38,8 @@ class Metrics(Servicer, metrics_pb2_grpc.MetricsServiceServicer):
         if rows.refuses is not None:
             raise rows.refuses
         self._check(request.selector)
+        if request.last_s > KEPT_S:
+            raise InvalidRequest("last_s", request.last_s, f"1 to {KEPT_S} seconds")
         return metrics_pb2.RangeResponse(
             series=[
                 metrics_pb2.Series(

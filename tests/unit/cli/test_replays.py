@@ -141,14 +141,30 @@ def test_a_metric_of_another_service_is_replayed_beside_the_services_own(
     assert dict(point.values) == {"qps": 1.0, "qps of front": 90.0}
 
 
-def test_more_than_an_hour_is_read_from_prometheus_or_refused(
+@pytest.mark.parametrize(
+    ("last", "step"), [("last:5m", 1), ("last:1h", 10), ("last:6h", 60), ("last:24h", 60)]
+)
+def test_the_load_is_read_as_finely_as_it_is_kept(
+    easel: CommandLine, fake: FakeAdmin, tmp_path: Path, last: str, step: int
+) -> None:
+    fake.scaling.series = {("service", "llm", "qps"): [(1_900_000_000, 1.0), (1_900_000_060, 2.0)]}
+    fake.scaling.replayed = a_replay()
+
+    easel("autoscale", "llm", "--dry-run", "-f", written(tmp_path, POLICY), "--replay", last)
+
+    assert fake.scaling.asked[-1].step_s == step
+    assert len(fake.scaling.replays[0].load) == 2
+
+
+def test_more_than_metrics_keeps_is_read_from_prometheus_or_refused(
     easel: CommandLine, fake: FakeAdmin, tmp_path: Path
 ) -> None:
     from tests.support.recording_http import recording_http
 
     policy = written(tmp_path, POLICY)
-    refused = easel("autoscale", "llm", "--dry-run", "-f", policy, "--replay", "last:6h")
-    assert refused.code == 2 and "give --prometheus URL to read what is older from it" in refused.err
+    refused = easel("autoscale", "llm", "--dry-run", "-f", policy, "--replay", "last:7d")
+    assert refused.code == 4
+    assert "--replay: got 'last:7d', expected 1 to 86400 seconds; what is older is kept by a" in refused.err
 
     fake.scaling.replayed = a_replay()
     matrix = {
@@ -158,7 +174,7 @@ def test_more_than_an_hour_is_read_from_prometheus_or_refused(
     with recording_http() as prometheus:
         prometheus.body = json.dumps({"status": "success", "data": matrix}).encode()
         ran = easel(
-            *("autoscale", "llm", "--dry-run", "-f", policy, "--replay", "last:6h"),
+            *("autoscale", "llm", "--dry-run", "-f", policy, "--replay", "last:7d"),
             *("--prometheus", prometheus.url),
         )
 

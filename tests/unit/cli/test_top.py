@@ -197,8 +197,19 @@ def test_programs_get_the_points_of_each_measure(easel: CommandLine, fake: FakeA
     assert (series["measure"], series["service"]) == ("qps", "llm")
     assert series["points"][1] == {"at": "2030-03-17T17:46:41.000Z", "value": 2.0}
     assert fake.scaling.asked[-1].last_s == 600
-    refused = easel("metrics", "llm", "--last", "2h")
-    assert refused.code == 2 and "--last: got '2h', expected 1s to 1h; " in refused.err
+
+
+def test_more_than_metrics_keeps_is_refused_with_what_there_is(easel: CommandLine, fake: FakeAdmin) -> None:
+    fake.scaling.series = {("service", "llm", "qps"): [(1_900_000_000, 1.0)]}
+
+    (series,) = easel("metrics", "llm", "qps", "--last", "6h", "-o", "json").value
+    refused = easel("metrics", "llm", "qps", "--last", "2d", "-o", "json")
+
+    assert series["measure"] == "qps"
+    assert refused.code == 4
+    assert (
+        "--last: got '2d', expected 1 to 86400 seconds; what is older is kept by a Prometheus" in refused.err
+    )
 
 
 def test_each_instance_is_shown_by_itself(easel: CommandLine, fake: FakeAdmin) -> None:

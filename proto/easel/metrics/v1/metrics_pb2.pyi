@@ -620,7 +620,9 @@ class RangeRequest(_message.Message):
     LAST_S_FIELD_NUMBER: _builtins.int
     STEP_S_FIELD_NUMBER: _builtins.int
     last_s: _builtins.int
-    """The last so many seconds, at most 3600, in steps of so many; 0 chooses a step for about 120 points."""
+    """The last so many seconds, in steps of so many; 0 chooses a step for about 120 points. At most 3600, but of
+    services as long as a history is kept (EASEL_METRICS_HISTORY_DAYS); beyond an hour steps are whole minutes.
+    """
     step_s: _builtins.int
     @_builtins.property
     def selector(self) -> Global___Selector: ...
