@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
+from math import ceil
 from typing import Any, TypeAlias
 
 import grpc
@@ -56,8 +57,10 @@ class MetricsServicer(rpc.MetricsServiceServicer):
         return found
 
     async def _minutes(self, asked: Asked, request: pb.RangeRequest) -> dict[str, list[pb.Point]]:
-        until = int(self._store.now()) // MINUTE_S
-        since, step = until - request.last_s // MINUTE_S, step_for(request.last_s, request.step_s) // MINUTE_S
+        step = step_for(request.last_s, request.step_s) // MINUTE_S
+        # Whole steps, so that a later look finds the same ones.
+        until = int(self._store.now()) // MINUTE_S // step * step
+        since = until - ceil(request.last_s / MINUTE_S / step) * step
         measure = asked.measure
         thousandth = measure.name == "qps1k"
         name = "qps" if thousandth else measure.full

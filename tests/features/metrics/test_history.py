@@ -33,11 +33,14 @@ async def test_what_services_were_hours_ago_is_told_by_a_process_that_started_si
         found = await until(lambda: told(metrics, QPS, 6 * 3600, 60), "what was kept")
         thousandths = await told(metrics, pb.Selector(measure="qps1k", kind="service"), 6 * 3600, 60)
         few = await told(metrics, QPS, 4 * 3600, 60)
+        means = await told(metrics, QPS, 6 * 3600, 6 * 3600)
         refused = await refusal(metrics, pb.Selector(measure="cpu", kind="node"))
 
     assert found == {(newest - ago) * 60: float(ago) for ago in (300, 200, 100)}
     assert thousandths == {at: 1000 * value for at, value in found.items()}
     assert list(few.values()) == [200.0, 100.0]
+    # Whole steps alone: none ends after now.
+    assert all(at % (6 * 3600) == 0 and at <= newest * 60 for at in means)
     assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert refused.details() == "last_s: got 21600, expected 1 to 3600 seconds"
 
