@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cli.buckets import keep
 from cli.data_dir import Running, bound_log, locked, prepare
@@ -19,9 +19,6 @@ from cli.ports import ensure_all_free
 from libs.domain.errors import EaselError
 from libs.domain.states import Runtime
 from libs.lifecycle import stop_requested
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 PATIENCE = Patience()
 _JOIN_WITHIN = timedelta(seconds=20)
@@ -171,15 +168,9 @@ def loaded(load: Callable[[Wish], Run], wish: Wish) -> Run:
     try:
         return load(wish)
     except ValidationError as refused:
-        raise EaselError(_refusal(refused.errors()[0])) from refused
+        from libs.settings import refusal
 
-
-def _refusal(problem: "ErrorDetails") -> str:
-    """One sentence. What several settings say together names them by itself."""
-    raised = problem["type"] == "value_error"
-    sentence = str(problem["ctx"]["error"]) if raised else problem["msg"]
-    setting = ".".join(str(each) for each in problem["loc"])
-    return f"setting {setting}: {sentence}" if setting else sentence
+        raise EaselError(refusal(refused)) from refused
 
 
 def _scheduler(wish: Wish) -> Run:

@@ -15,6 +15,7 @@ from libs.domain.errors import EaselError, FailedPrecondition
 from libs.domain.states import Runtime as RuntimeName
 from libs.lifecycle import run_until_asked
 from libs.rpc.client import dial
+from libs.settings import settings_of
 from libs.telemetry.logs import configure
 from libs.telemetry.traces import configure_traces
 from services.agent.agent import Obedience, View, Voice
@@ -103,7 +104,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
 
 def main() -> None:
     """The process: ends on SIGTERM and SIGINT."""
-    settings = Settings()
+    settings = settings_of(Settings, "agent")
     configure(settings.log_level)
     try:
         run_until_asked(partial(run, settings))

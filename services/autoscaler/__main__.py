@@ -13,6 +13,7 @@ from libs.lifecycle import run_until_asked
 from libs.rpc.client import dial
 from libs.rpc.interceptors import guards
 from libs.rpc.server import Service, serving
+from libs.settings import settings_of
 from libs.telemetry import logs
 from libs.telemetry.reporting import Reporter
 from services.autoscaler.applying import Applying
@@ -60,7 +61,7 @@ def _role_of(join: str, secret: str) -> TokenRole | None:
 
 
 def main() -> None:
-    settings = Settings()
+    settings = settings_of(Settings, "autoscaler")
     logs.configure(settings.log_level)
     run_until_asked(partial(run, settings))
 

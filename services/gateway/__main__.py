@@ -5,6 +5,7 @@ import sys
 from functools import partial
 
 from libs.lifecycle import run_until_asked
+from libs.settings import settings_of
 from libs.telemetry.logs import configure
 from services.gateway.runtime import envoy_dial, run
 from services.gateway.settings import Settings
@@ -21,11 +22,11 @@ def main() -> None:
     )
     where = options.parse_args().bootstrap
     if where:
-        settings = Settings()
+        settings = settings_of(Settings, "gateway")
         sys.stdout.write(bootstrap(envoy_dial(settings, where, settings.token(), elsewhere=True)))
         return
     configure()
-    run_until_asked(partial(run, Settings()))
+    run_until_asked(partial(run, settings_of(Settings, "gateway")))
 
 
 if __name__ == "__main__":

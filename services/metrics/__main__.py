@@ -9,6 +9,7 @@ from easel.metrics.v1 import metrics_pb2_grpc as rpc
 from libs.lifecycle import pause, run_until_asked
 from libs.rpc.interceptors import guards
 from libs.rpc.server import Service, serving
+from libs.settings import settings_of
 from libs.telemetry import logs
 from services.metrics.callers import known_to
 from services.metrics.envoy_stream import ENVOY_SERVICE, EnvoyStreams
@@ -78,7 +79,7 @@ def _contracts(
 
 
 def main() -> None:
-    settings = Settings()
+    settings = settings_of(Settings, "metrics")
     logs.configure(settings.log_level)
     run_until_asked(partial(run, settings))
 

@@ -15,6 +15,7 @@ from libs.domain.states import TokenRole
 from libs.lifecycle import repeat, run_until_asked, wakes
 from libs.rpc.interceptors import BearerTokens, Refusals
 from libs.rpc.server import serving
+from libs.settings import settings_of
 from libs.telemetry import logs
 from libs.telemetry.traces import configure_traces
 from services.scheduler.access.last_used import LastUsed
@@ -214,7 +215,7 @@ async def _prune(store: Store, settings: Settings) -> None:
 
 
 def main() -> None:
-    settings = Settings()
+    settings = settings_of(Settings, "scheduler")
     logs.configure(settings.log_level)
     run_until_asked(partial(run, settings))
 
