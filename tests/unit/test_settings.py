@@ -24,7 +24,12 @@ import pytest
             "first",
             "EASEL_AGENT_FIRST_PORT: Input should be a valid integer",
         ),
-        ("scheduler", "EASEL_SCHEDULER_LISTEN", "127.0.0.1:1", "EASEL_SCHEDULER_DATABASE_URL: Field required"),
+        (
+            "scheduler",
+            "EASEL_SCHEDULER_LISTEN",
+            "127.0.0.1:1",
+            "EASEL_SCHEDULER_DATABASE_URL: Field required",
+        ),
     ],
 )
 def test_a_part_ends_with_one_sentence(part: str, variable: str, value: str, sentence: str) -> None:
