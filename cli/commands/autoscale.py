@@ -88,17 +88,20 @@ def show(name: Name, output: Output = Format.TABLE) -> None:
     """Show a policy: bounds, metrics now and their thresholds, requests that wait, the last decision."""
     service = service_of(name)
 
-    async def work(easel: "AsyncEasel") -> "tuple[Autoscaler, Service | None, Numbers]":
+    async def work(easel: "AsyncEasel") -> "tuple[Autoscaler, Service | None, Numbers, str]":
         found = await easel.autoscalers.get(service)
         if output is not Format.TABLE:
-            return found, None, ([], set())
-        return found, await easel.services.get(service), await _measured(easel, found)
+            return found, None, ([], set()), ""
+        away = await _away(easel, service)
+        return found, await easel.services.get(service), await _measured(easel, found), away
 
-    found, scaled, (values, unknown) = with_easel(work, "autoscale show")
+    found, scaled, (values, unknown), away = with_easel(work, "autoscale show")
     if scaled is None:
         return dump(found, output)
     from cli.scaling_views import METRICS, autoscaler_lines, metrics_of, rests
 
+    if away:
+        warn(away)
     now = {(each.subject, each.measure): each.value for each in values}
     put(facts(autoscaler_lines(found, stopped=rests(scaled.state))))
     metrics = metrics_of(found, now, found.ready, unknown)
@@ -106,6 +109,14 @@ def show(name: Name, output: Output = Format.TABLE) -> None:
         typer.echo()
         put(table(metrics, METRICS))
     return None
+
+
+async def _away(easel: "AsyncEasel", service: str) -> str:
+    """What follows from the autoscaler being away; empty while it is there."""
+    from libs.domain.causes import Cause
+
+    findings = await easel.services.diagnose(service)
+    return next((each.what for each in findings if each.cause == Cause.AUTOSCALER_AWAY), "")
 
 
 async def _measured(easel: "AsyncEasel", autoscaler: "Autoscaler") -> "Numbers":

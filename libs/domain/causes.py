@@ -67,6 +67,7 @@ class Cause(StrEnum):
     ROLLOUT_FAILED = "RolloutFailed"
     ROLLED_BACK = "RolledBack"
     SCALED_TO_ZERO = "ScaledToZero"
+    AUTOSCALER_AWAY = "AutoscalerAway"
     SERVICE_STOPPED = "ServiceStopped"
     SERVICE_IDLE = "ServiceIdle"
     SERVICE_LOCKED = "ServiceLocked"
@@ -169,6 +170,9 @@ ADVICE: dict[Cause, str] = {
     Cause.ROLLOUT_FAILED: "Mend the service.json and update again; the version before serves meanwhile.",
     Cause.ROLLED_BACK: "Mend the service.json and update again; the version before is in force meanwhile.",
     Cause.SCALED_TO_ZERO: "Scale it up with `easel scale SERVICE N`.",
+    Cause.AUTOSCALER_AWAY: (
+        "Start the autoscaler, and see its log; `easel scale SERVICE N` sets the size by hand meanwhile."
+    ),
     Cause.SERVICE_STOPPED: "Start it with `easel start SERVICE`.",
     Cause.SERVICE_IDLE: "Start it, or keep it with `easel lock SERVICE dangerous`.",
     Cause.SERVICE_LOCKED: "Take the lock off with `easel lock SERVICE none` before changes that it refuses.",

@@ -41,6 +41,7 @@ from services.scheduler.routes.gateways import Gateways
 from services.scheduler.routes.questions import Questions
 from services.scheduler.routes.servicer import Listeners
 from services.scheduler.routes.table import RoutesTable
+from services.scheduler.scaling.absence import COMPONENT, Absence
 from services.scheduler.scaling.by_version import with_policies
 from services.scheduler.scaling.upgrade import policies_read
 from services.scheduler.scaling.waiting import WaitingRequests
@@ -88,7 +89,6 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         )
         rebalancing = Rebalancing(ledger, reconciler.placer, now, settings.rebalance_every)
         reclaims = Reclaims(ledger.world, reconciler.look_at)
-        diagnoses = Diagnoses(ledger.world, live, gateways, sessions, watch, now, settings.delete_idle_after)
         traffic = Traffic(now)
         ramps = Ramps(ledger, traffic, now)
         comparisons = Comparisons()
@@ -97,6 +97,10 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
         owned.push_async_callback(autoscaler.close)
         waiting = WaitingRequests()
         feed = FactsFeed(ledger, gateways, waiting)
+        absence = Absence(ledger.world, partial(feed.followed_by, COMPONENT), now)
+        diagnoses = Diagnoses(
+            ledger.world, live, gateways, sessions, watch, absence, now, settings.delete_idle_after
+        )
         woken = Wakes(ledger, waiting, now)
         told = Listeners(traffic, Questions(), used.heard, comparisons.report, waiting.said)
         parts = Parts(
@@ -137,6 +141,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             (gateways.look, second, "gateways that are away"),
             (feed.look, second, "facts of gateways"),
             (woken.look, second, "services that woke"),
+            (absence.look, second, "the autoscaler"),
             (ramps.look, second, "ramps"),
             (reclaims.look, second, "nodes that are taken away"),
             (rebalancing.look, settings.rebalance_every, "rebalancing"),

@@ -324,7 +324,9 @@ class FollowedFacts:
 
 
 @asynccontextmanager
-async def followed_facts(scheduler: RunningScheduler, token: str = "") -> AsyncIterator[FollowedFacts]:
+async def followed_facts(
+    scheduler: RunningScheduler, token: str = "", component: str = "a test"
+) -> AsyncIterator[FollowedFacts]:
     """Follows the facts, by default with the join token."""
     facts = FollowedFacts()
 
@@ -333,7 +335,7 @@ async def followed_facts(scheduler: RunningScheduler, token: str = "") -> AsyncI
             facts.take(message)
 
     async with dial(scheduler.address, token or scheduler.join_token) as channel:
-        request = facts_pb2.WatchRequest(component="a test")
+        request = facts_pb2.WatchRequest(component=component)
         call = facts_pb2_grpc.FactsServiceStub(channel).Watch(request, timeout=120)
         listening = asyncio.create_task(listen(call))
         try:

@@ -16,6 +16,7 @@ from services.scheduler.gateways.standing import standing
 from services.scheduler.live import Live
 from services.scheduler.liveness.watch import NodeWatch
 from services.scheduler.routes.gateways import Gateways
+from services.scheduler.scaling.absence import Absence
 from services.scheduler.secrets.hiding import without
 from services.scheduler.world import World
 
@@ -34,11 +35,13 @@ class Diagnoses:
         gateways: Gateways,
         sessions: Sessions,
         watch: NodeWatch,
+        autoscaler: Absence,
         clock: Callable[[], datetime],
         delete_idle_after: timedelta,
     ) -> None:
         self._world, self._live, self._gateways, self._sessions = world, live, gateways, sessions
-        self._watch, self._clock, self._delete_idle_after = watch, clock, delete_idle_after
+        self._watch, self._autoscaler = watch, autoscaler
+        self._clock, self._delete_idle_after = clock, delete_idle_after
 
     async def service(self, name: str) -> list[Finding]:
         """Raises NotFound."""
@@ -56,6 +59,7 @@ class Diagnoses:
             linked=self._sessions.linked,
             gateway=lambda name: standing(name, self._world.gateways.get(name), self._gateways.named(name)),
             brake=self._watch.brake,
+            autoscaler_away_since=self._autoscaler.since(),
             delete_idle_after=self._delete_idle_after,
             now=self._clock(),
         )

@@ -12,8 +12,8 @@ from services.scheduler.world import World
 @dataclass(frozen=True)
 class Picture:
     """`lagging` names the gateways that may still route to an instance which left the routes; `brake` is why
-    no node is given up on, empty when that is not so; `linked` are the nodes whose agents are connected, and
-    `gateway` says how it stands with a gateway."""
+    no node is given up on, empty when that is not so; `linked` are the nodes whose agents are connected,
+    `gateway` says how it stands with a gateway, `autoscaler_away_since` is None while that one is there."""
 
     world: World
     live: Callable[[str], Now]
@@ -21,5 +21,6 @@ class Picture:
     linked: Container[str]
     gateway: Callable[[str], Standing]
     brake: str
+    autoscaler_away_since: datetime | None
     delete_idle_after: timedelta
     now: datetime

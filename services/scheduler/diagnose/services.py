@@ -24,6 +24,7 @@ def of_service(picture: Picture, service: Service) -> Iterator[Finding]:
     instances = [i for i in picture.world.instances_of(service.name) if i.state in LIVE_STATES]
     sleeps = may_sleep(picture.world, service.name)
     yield from _size(service, instances, sleeps)
+    yield from _autoscaler(picture, service, sleeps)
     if service.wanted or sleeps:
         yield from _gateway(picture, service)
 
@@ -114,3 +115,19 @@ def _size(service: Service, instances: list[Instance], sleeps: bool) -> Iterator
     elif ready < service.wanted:
         what = f"{ready} of the {service.wanted} instances of {name} take requests"
         yield finding(Severity.WARNING, Cause.TOO_FEW, name, what)
+
+
+def _autoscaler(picture: Picture, service: Service, sleeps: bool) -> Iterator[Finding]:
+    """Only of a service that leaves its size to it. Callers of one that is asleep wait in vain."""
+    away, name = picture.autoscaler_away_since, service.name
+    policies = ((picture.world.autoscalers, "load"), (picture.world.cronscalers, "schedule"))
+    unheeded = [what for records, what in policies if name in records]
+    if away is None or not unheeded:
+        return
+    asleep = sleeps and not service.wanted
+    what = (
+        f"the autoscaler is away since {away:%Y-%m-%d %H:%M:%S} UTC, for {duration(picture.now - away)}: "
+        f"the size of {name} does not follow its {' and its '.join(unheeded)}"
+        + (", and requests do not wake it" if asleep else "")
+    )
+    yield finding(Severity.ERROR if asleep else Severity.WARNING, Cause.AUTOSCALER_AWAY, name, what)

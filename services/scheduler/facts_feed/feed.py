@@ -37,6 +37,7 @@ T = TypeVar("T")
 class Follower:
     """What one reader has yet to be told, and what it was told last."""
 
+    component: str
     services: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
     gateways: set[str] = field(default_factory=set)
@@ -58,14 +59,19 @@ class FactsFeed:
         waiting.on_changed(self._waits)
 
     @contextmanager
-    def following(self) -> Iterator[Follower]:
+    def following(self, component: str = "") -> Iterator[Follower]:
         """One more that is told of changes, beginning with everything there is."""
-        follower = Follower(set(self._world.services), set(self._world.nodes), self._gateway_names())
+        world = self._world
+        follower = Follower(component, set(world.services), set(world.nodes), self._gateway_names())
         self._followers.add(follower)
         try:
             yield follower
         finally:
             self._followers.discard(follower)
+
+    def followed_by(self, component: str) -> bool:
+        """Whether one that calls itself so is told of changes now."""
+        return any(follower.component == component for follower in self._followers)
 
     def _heard(self, changes: Changes) -> None:
         if not self._followers:

@@ -25,7 +25,7 @@ class FactsServicer(facts_pb2_grpc.FactsServiceServicer):
         self, request: facts_pb2.WatchRequest, context: Context
     ) -> AsyncIterator[facts_pb2.WatchResponse]:
         log.info("facts are followed", extra={"component": request.component})
-        with self._feed.following() as follower:
+        with self._feed.following(request.component) as follower:
             yield self._feed.full(follower)
             async for _ in wakes(follower.changed, self._stop):
                 message = self._feed.since(follower)

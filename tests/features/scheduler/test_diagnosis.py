@@ -16,6 +16,7 @@ from tests.support.scheduler_harness import (
     a_gateway,
     a_scheduler,
     an_agent,
+    followed_facts,
 )
 from tests.support.waiting import until
 
@@ -171,6 +172,15 @@ async def test_a_node_whose_agent_is_away_is_said(tmp_path: Path) -> None:
             await until(lambda: has_no_cause(scheduler, "NothingReady"), "a ready instance")
 
         await until(lambda: has_cause(scheduler, "AgentAway"), "the absence")
+
+
+async def test_that_the_autoscaler_is_away_is_said_until_it_follows_the_facts(tmp_path: Path) -> None:
+    async with a_scheduler(tmp_path) as scheduler:
+        await scheduler.create({**a_spec(), "autoscaler": {"min": 0, "max": 2}})
+        await until(lambda: has_cause(scheduler, "AutoscalerAway"), "the absence")
+
+        async with followed_facts(scheduler, component="autoscaler"):
+            assert await has_no_cause(scheduler, "AutoscalerAway")
 
 
 async def has_no_cause(scheduler: RunningScheduler, cause: str) -> bool:

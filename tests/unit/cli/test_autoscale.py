@@ -8,6 +8,7 @@ import pytest
 
 from cli.policies import policy_change, strategies_of
 from cli.service_first import verb_for
+from easel.admin.v1 import admin_pb2
 from easel.admin.v1 import scaling_pb2 as pb
 from libs.domain.errors import InvalidRequest, Unavailable
 from tests.support.command_line import CommandLine
@@ -145,6 +146,19 @@ def test_a_policy_is_shown_also_when_nobody_measures(
 
     assert ran.code == 0 and "does not answer" in ran.err
     assert ["qps", "–", "10/s"] in [line.split() for line in ran.out.splitlines()]
+
+
+def test_a_policy_that_nobody_carries_out_is_shown_with_a_warning(
+    easel: CommandLine, fake: FakeAdmin, tmp_path: Path
+) -> None:
+    easel("autoscale", "llm", "-f", written(tmp_path, POLICY))
+    away = admin_pb2.Finding(cause="AutoscalerAway", what="the autoscaler is away")
+    fake.findings["llm"] = [admin_pb2.Finding(cause="TooFew", what="1 of 2"), away]
+
+    ran = easel("autoscale", "llm")
+
+    assert (ran.code, ran.err) == (0, "warning: the autoscaler is away\n")
+    assert "1 to 4" in ran.out
 
 
 def test_a_metric_that_nobody_measures_leaves_the_others_known(

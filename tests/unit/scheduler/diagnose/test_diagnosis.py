@@ -1,5 +1,6 @@
 """What is wrong, in sentences: each case with its cause, how much it matters, and what to do."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from libs.domain.assets import Secret
 from libs.domain.causes import ADVICE, Cause
 from libs.domain.progress import Progress
 from libs.domain.records import Gpu, GpuFence, Instance, Node, Rollout, Service, ServiceVersion
+from libs.domain.scaling import Autoscaler, Cronscaler
 from libs.domain.states import InstanceState, NodeState, RolloutPhase, SafetyLock
 from libs.domain.traffic import SHARED_GATEWAY
 from services.scheduler.diagnose.asking import last_lines
@@ -47,6 +49,7 @@ def a_picture(
         linked=frozenset(world.nodes),
         gateway=lambda name: Standing(name == SHARED_GATEWAY, 1, ""),
         brake="",
+        autoscaler_away_since=None,
         delete_idle_after=timedelta(days=180),
         now=at(60),
     )
@@ -294,6 +297,41 @@ def test_a_service_of_which_nothing_takes_requests_is_an_error() -> None:
 
 def test_a_service_that_is_scaled_to_nothing_says_so() -> None:
     assert told(found(a_service(wanted=0))) == [(WARNING, "ScaledToZero")]
+
+
+def a_policy(least: int) -> Autoscaler:
+    return Autoscaler("digits", json.dumps({"min": least}), NOON, NOON)
+
+
+A_SCHEDULE = Cronscaler("digits", '{"ScaleJobs": []}', NOON, NOON)
+
+
+def test_a_size_that_follows_nothing_since_the_autoscaler_is_away_is_warned_of() -> None:
+    findings = found(a_ready_instance(), others=(a_policy(1), A_SCHEDULE), autoscaler_away_since=at(20))
+
+    assert told(findings) == [(WARNING, "AutoscalerAway")]
+    assert findings[0].what == (
+        "the autoscaler is away since 2026-01-01 12:00:20 UTC, for 40 s: the size of digits does not follow "
+        "its load and its schedule"
+    )
+
+
+def test_a_sleeping_service_that_nobody_wakes_is_an_error() -> None:
+    findings = found(a_service(wanted=0), others=(a_policy(0),), autoscaler_away_since=at(20))
+
+    assert told(findings) == [(ERROR, "AutoscalerAway")]
+    assert findings[0].what.endswith("does not follow its load, and requests do not wake it")
+
+
+@pytest.mark.parametrize(
+    ("service", "policies"), [({}, ()), ({"stopped": True, "wanted": 0}, (a_policy(0), A_SCHEDULE))]
+)
+def test_a_service_that_does_not_need_the_autoscaler_does_not_miss_it(
+    service: dict[str, Any], policies: tuple[Any, ...]
+) -> None:
+    findings = found(a_ready_instance(), a_service(**service), others=policies, autoscaler_away_since=NOON)
+
+    assert "AutoscalerAway" not in [each.cause for each in findings]
 
 
 def test_a_stopped_service_says_so_and_when_it_is_deleted() -> None:
