@@ -1,6 +1,8 @@
 """Dialling another Easel service."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -56,12 +58,47 @@ def _adding(entry: tuple[str, str]) -> list[grpc.aio.ClientInterceptor]:
         async def intercept_stream_unary(
             self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, requests: Any
         ) -> Any:
-            return await continuation(with_entry(details), requests)
+            return await _ending_with(requests, partial(continuation, with_entry(details)))
 
     class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
         async def intercept_stream_stream(
             self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, requests: Any
         ) -> Any:
-            return await continuation(with_entry(details), requests)
+            return await _ending_with(requests, partial(continuation, with_entry(details)))
 
     return [_UnaryUnary(), _UnaryStream(), _StreamUnary(), _StreamStream()]
+
+
+async def _ending_with(requests: AsyncIterable[Any], begin: Callable[..., Any]) -> Any:
+    """The call that `begin` makes of the requests; once it is over, nobody waits for another of them."""
+    sent = _Sent(requests)
+    call = await begin(sent)
+    call.add_done_callback(sent.end)
+    return call
+
+
+class _Sent:
+    """What a call sends.
+
+    grpc.aio reads it in a task of its own, and forgets that task when the call ends by itself: it would wait
+    for the next request until it is collected, with an error in the log.
+    """
+
+    def __init__(self, requests: AsyncIterable[Any]) -> None:
+        self._requests = aiter(requests)
+        self._reader: asyncio.Task[Any] | None = None
+        self._over = False
+
+    def __aiter__(self) -> "_Sent":
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._over:
+            raise StopAsyncIteration
+        self._reader = asyncio.current_task()
+        return await anext(self._requests)
+
+    def end(self, _: object) -> None:
+        self._over = True
+        if self._reader is not None:
+            self._reader.cancel()
