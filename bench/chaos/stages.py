@@ -132,7 +132,7 @@ class Embedded:
     def kill_scheduler(self) -> str:
         self._easel.control_plane().kill()
         self._easel.up()
-        return "the one process that is scheduler, gateway and agent"
+        return "the one process of all parts but Envoy"
 
     kill_gateway = kill_scheduler
 
