@@ -68,6 +68,13 @@ def test_a_service_is_called_through_the_gateway_with_its_token(echo: str) -> No
     assert refused.status_code == 401
 
 
+def test_the_gateway_listens_at_the_address_that_is_set_alone(easel: ComposedEasel, echo: str) -> None:
+    beside = httpx.URL(echo).copy_with(host="127.0.0.2")
+
+    with httpx.Client(trust_env=False) as client, pytest.raises(httpx.ConnectError):
+        client.get(beside)
+
+
 async def test_direct_clients_are_sent_to_the_node_s_own_gateway(easel: ComposedEasel, echo: str) -> None:
     url = f"{easel.context.gateway}/api/v1/servicediscovery/upstreams/echo"
 

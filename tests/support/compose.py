@@ -33,6 +33,7 @@ class ComposedEasel:
         self._metrics_port, self._metrics_http_port = free_port(), free_port()
         self._environment = {
             **os.environ,
+            "EASEL_GATEWAY_BIND": "127.0.0.1",
             "EASEL_GATEWAY_PORT": str(self._gateway_port),
             "EASEL_ADMIN_PORT": str(self._admin_port),
             "EASEL_DIRECT_PORT": str(self.direct_port),
