@@ -17,7 +17,15 @@ from services.autoscaler.policies.model import (
     Policy,
     State,
 )
-from services.autoscaler.policies.sentences import bound, change, missing, no_metric, only_bound, shown
+from services.autoscaler.policies.sentences import (
+    bound,
+    change,
+    fewer,
+    missing,
+    no_metric,
+    only_bound,
+    shown,
+)
 from services.autoscaler.policies.stabilise import (
     added_to_largest,
     added_to_smallest,
@@ -98,7 +106,7 @@ def _by_metrics(look: _Look, asked: Recommendation, at_once: Recommendation, hel
     if wanted < current and held:
         wanted, said = current, f"{said}; {held}"
     elif wanted < current:
-        said = f"{said}; nothing asked for more in {policy.down_s} s"
+        said = f"{said}; {fewer(wanted, asked.wanted, policy.down_s)}"
     elif wanted == current != asked.wanted:
         longer, span = ("more", policy.up_s) if asked.wanted > current else ("fewer", policy.down_s)
         said = f"{said}; {longer} must be asked for during all of {span} s"

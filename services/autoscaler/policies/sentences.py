@@ -32,6 +32,13 @@ def shown(measured: Measured, window_s: int) -> str:
     )
 
 
+def fewer(wanted: int, asked: int, window_s: int) -> str:
+    """Why so many may stay and no fewer, where the newest look asked for `asked`."""
+    if wanted == asked:
+        return f"nothing asked for more in {window_s} s"
+    return f"the most that was asked for in {window_s} s is {wanted}"
+
+
 def missing(names: tuple[str, ...]) -> str:
     """That metrics are missing, and what follows from it."""
     return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing, so nothing is scaled in"

@@ -14,6 +14,7 @@ from libs.domain.errors import NotFound
 from libs.domain.records import Event, Service
 from libs.domain.scaling import Autoscaler, CronJobState, Cronscaler
 from libs.rpc.convert import time_to_proto
+from libs.spec.autoscaler import CronScaler, ScaleJob
 from services.scheduler.ledger import Ledger
 from services.scheduler.paging import event_page, page
 from services.scheduler.scaling.begin import (
@@ -178,11 +179,21 @@ def cronscaler_view(record: Cronscaler, now: datetime) -> pb.Cronscaler:
             target_size=job.target_size,
             time_zone=job.time_zone or "UTC",
             state=state.state,
-            message=state.message,
+            message=state.message or _never(record, scaler, job, state),
             last_run_at=time_to_proto(_moment(state.last_run_ms)),
             next_run_at=time_to_proto(None if over else next_run(scaler, job, now)),
         )
     return view
+
+
+def _never(record: Cronscaler, scaler: CronScaler, job: ScaleJob, state: CronJobState) -> str:
+    """Why nothing becomes of a job that had no time to come when it was set; else empty.
+
+    One that was due since then is yet to be carried out, however late.
+    """
+    if state.last_run_ms or next_run(scaler, job, record.updated_at) is not None:
+        return ""
+    return "it never runs: no such time is to come"
 
 
 def scaling_view(event: Event) -> pb.Scaling:
