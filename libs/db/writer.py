@@ -1,18 +1,16 @@
 """Group commit: all that waits while one transaction runs shares the next."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from libs.db import statements
+from libs.db.being_away import BeingAway
 from libs.db.changes import Changes
 from libs.db.engine import WriterConnection
 from libs.db.settle import settle
 from libs.domain.errors import EaselError, Unavailable
-
-log = logging.getLogger(__name__)
 
 EVENTS_COUNTER = "events"
 # Keeps one transaction short; what is left waits for the next.
@@ -53,6 +51,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._closed = False
+        self._away = BeingAway()
 
     async def commit(self, changes: Changes) -> Changes:
         outcome = await self._ask(Waiting(changes=changes))
@@ -105,8 +104,9 @@ class Writer:
         outcomes: Sequence[Changes | int | BaseException]
         try:
             outcomes = await self._write(batch)
+            self._away.over()
         except EaselError as error:
-            log.warning("nothing was written", extra={"why": str(error), "waiting": len(batch)})
+            self._away.lasts(str(error))
             outcomes = [_same(error) for _ in batch]
         except Exception as error:
             # Something about one of them cannot be written at all: the others should not suffer for it.

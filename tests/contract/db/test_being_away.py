@@ -1,6 +1,7 @@
 """What happens when the database goes away and comes back."""
 
 import asyncio
+import logging
 import signal
 import subprocess
 import sys
@@ -43,8 +44,9 @@ def own_server() -> Iterator[PostgresServer]:
 
 @pytest.mark.postgres
 async def test_calls_say_unavailable_while_the_server_is_down_and_work_again_once_it_is_up(
-    own_server: PostgresServer,
+    own_server: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "libs.db")
     await own_server.answers()
     async with open_store(await own_server.new_database()) as store:
         first = await store.commit(Changes(put=(SERVICE,)))
@@ -63,6 +65,12 @@ async def test_calls_say_unavailable_while_the_server_is_down_and_work_again_onc
         await own_server.answers()
         assert (await store.load()).services == first.put
         assert (await store.commit(Changes(put=first.put))).put[0].revision == 2
+
+    # Two writes were refused: the outage is one all the same.
+    assert [each.message for each in caplog.records if each.name.startswith("libs.db")] == [
+        "nothing is written",
+        "the database answers again",
+    ]
 
 
 @pytest.mark.postgres
