@@ -18,31 +18,44 @@ T = TypeVar("T")
 AGAIN = timedelta(seconds=0.5)
 _PATIENCE_S = 15.0
 # A part that is only just starting is not worth a word.
-_QUIET_FOR_S = 1.5
+_QUIET_FOR = timedelta(seconds=1.5)
 
 
 class Outage:
-    """Says once that `what` is away for `component`, and once that it is back; not while it is young."""
+    """Says once that `what` is away for `component`, and once that it is back; not while it is young.
 
-    def __init__(self, component: str, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+    Several streams of a process to one part share one, each under its own name: it is back with the last of
+    them. A part that is started together with this one may be given longer to be there `at_first`.
+    """
+
+    def __init__(
+        self,
+        component: str,
+        what: str,
+        clock: Callable[[], float] = time.monotonic,
+        at_first: timedelta = _QUIET_FOR,
+        later: timedelta = _QUIET_FOR,
+    ) -> None:
         self._component, self._what, self._clock = component, what, clock
-        self._since: float | None = None
+        self._grace, self._later = at_first, later
+        self._since: dict[str, float] = {}
         self._said = False
 
-    def over(self) -> None:
-        if self._said:
-            log.info("what was away is back", extra={"component": self._component, "what": self._what})
-        self._since, self._said = None, False
+    def over(self, stream: str = "") -> None:
+        self._grace = self._later
+        self._since.pop(stream, None)
+        if self._said and not self._since:
+            self._said = False
+            log.info(f"{self._what} is back", extra={"component": self._component})
 
-    def lasts(self, why: str) -> None:
+    def lasts(self, why: str, stream: str = "") -> None:
         """To be called again and again while it is away."""
         now = self._clock()
-        if self._since is None:
-            self._since = now
-        if not self._said and now - self._since >= _QUIET_FOR_S:
+        since = self._since.setdefault(stream, now)
+        if not self._said and now - since >= self._grace.total_seconds():
             self._said = True
-            extra = {"component": self._component, "what": self._what, "why": why}
-            log.warning("a part is away and is dialled again", extra=extra)
+            extra = {"component": self._component, "why": why}
+            log.warning(f"{self._what} is away and is dialled again", extra=extra)
 
 
 async def listen(call: "grpc.aio.UnaryStreamCall[Any, T]", take: Callable[[T], None], outage: Outage) -> None:

@@ -13,12 +13,14 @@ from easel.metrics.v1 import metrics_pb2 as pb
 from easel.metrics.v1 import metrics_pb2_grpc as rpc
 from libs.lifecycle import pause
 from libs.rpc.client import dial
+from libs.rpc.following import Outage
 
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(seconds=2)
-# Parts that start, or end, together need a moment to find each other.
-_SAID_AFTER = 3
+# Metrics is started after those that report to it, and parts that end together end one by one.
+_AT_FIRST = timedelta(seconds=30)
+_LATER = timedelta(seconds=4)
 # At its end a part waits for metrics so long.
 _LAST_WORD = timedelta(seconds=1)
 
@@ -32,6 +34,11 @@ class Sample:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+def outage_of_metrics(component: str) -> Outage:
+    """For all streams of one process to metrics."""
+    return Outage(component, "metrics", at_first=_AT_FIRST, later=_LATER)
+
+
 def nothing() -> Iterable[Sample]:
     """For a part that counts nothing but its process."""
     return ()
@@ -41,8 +48,9 @@ class Reporter:
     """Reports `samples()`, and what the process uses, every two seconds to the metrics at `address`.
 
     Without an address it does nothing. While metrics stays away it says so once, drops what it would have
-    sent, and goes on when metrics is back. `samples` is called in the event loop and is to be quick; one that
-    raises is a bug, which is logged, and the report goes without.
+    sent, and goes on when metrics is back; a process with other streams to metrics gives the `outage` that
+    they share. `samples` is called in the event loop and is to be quick; one that raises is a bug, which is
+    logged, and the report goes without.
     """
 
     def __init__(
@@ -53,11 +61,12 @@ class Reporter:
         name: str,
         samples: Callable[[], Iterable[Sample]] = nothing,
         every: timedelta = EVERY,
+        outage: Outage | None = None,
     ) -> None:
         self._address, self._token = address, token
         self._component, self._name, self._life = component, name, uuid4().hex
         self._samples, self._every = samples, every
-        self._failures = 0
+        self._outage = outage or outage_of_metrics(component)
 
     async def run(self, until: asyncio.Event) -> None:
         """Reports until stopped."""
@@ -67,7 +76,7 @@ class Reporter:
             while not until.is_set():
                 why = await self._stream(rpc.TelemetryServiceStub(channel), until)
                 if not until.is_set():
-                    self._say_away(why)
+                    self._outage.lasts(why, "reports")
                     await pause(until, self._every)
 
     async def _stream(self, metrics: "rpc.TelemetryServiceAsyncStub", until: asyncio.Event) -> str:
@@ -90,7 +99,7 @@ class Reporter:
             if first:
                 # Sent a report, and the stream still stands: metrics is there.
                 first = False
-                self._say_back()
+                self._outage.over("reports")
 
     def _report(self) -> pb.ComponentReport:
         report = pb.ComponentReport(component=self._component, name=self._name, life=self._life)
@@ -105,16 +114,6 @@ class Reporter:
         except Exception:
             log.exception("what is counted could not be told", extra={"component": self._component})
             return []
-
-    def _say_away(self, why: str) -> None:
-        self._failures += 1
-        if self._failures == _SAID_AFTER:
-            log.warning("metrics is away", extra={"component": self._component, "why": why})
-
-    def _say_back(self) -> None:
-        if self._failures >= _SAID_AFTER:
-            log.info("metrics is back", extra={"component": self._component})
-        self._failures = 0
 
 
 async def _outcome(call: "grpc.aio.StreamUnaryCall[pb.ReportRequest, pb.ReportResponse]") -> str:

@@ -15,7 +15,7 @@ from libs.rpc.interceptors import guards
 from libs.rpc.server import Service, serving
 from libs.settings import settings_of
 from libs.telemetry import logs
-from libs.telemetry.reporting import Reporter
+from libs.telemetry.reporting import Reporter, outage_of_metrics
 from services.autoscaler.applying import Applying
 from services.autoscaler.board import Board
 from services.autoscaler.facts import Facts
@@ -45,10 +45,12 @@ async def run(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | No
             )
         )
         scaling = Autoscaling(facts, numbers, Applying(scheduler, metrics).apply, board)
-        reporter = Reporter(settings.metrics, join, "autoscaler", settings.name, board.samples)
+        outage = outage_of_metrics("autoscaler")
+        following = FollowingNumbers(metrics, facts, numbers, scaling.batch_came, outage)
+        reporter = Reporter(settings.metrics, join, "autoscaler", settings.name, board.samples, outage=outage)
         async with asyncio.TaskGroup() as loops:
             loops.create_task(FollowingFacts(scheduler, facts).run(until=stop))
-            loops.create_task(FollowingNumbers(metrics, facts, numbers, scaling.batch_came).run(until=stop))
+            loops.create_task(following.run(until=stop))
             loops.create_task(scaling.run(until=stop, every=settings.look_every))
             loops.create_task(reporter.run(until=stop))
             if ready is not None:

@@ -42,11 +42,16 @@ class FollowingNumbers:
     """Keeps the numbers that policies need at what metrics measures; other policies, other numbers."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, facts: Facts, numbers: Numbers, wake: Callable[[], None]
+        self,
+        channel: grpc.aio.Channel,
+        facts: Facts,
+        numbers: Numbers,
+        wake: Callable[[], None],
+        outage: Outage,
     ) -> None:
         self._stub: metrics_pb2_grpc.MetricsServiceAsyncStub = metrics_pb2_grpc.MetricsServiceStub(channel)
         self._facts, self._numbers, self._wake = facts, numbers, wake
-        self._outage = Outage("autoscaler", "metrics")
+        self._outage = outage
         self._changed = asyncio.Event()
         facts.on_change(self._changed.set)
 

@@ -15,6 +15,7 @@ import grpc
 from easel.metrics.v1 import metrics_pb2 as pb
 from easel.metrics.v1 import metrics_pb2_grpc as rpc
 from libs.domain.errors import EaselError
+from libs.rpc.following import Outage
 from services.agent.gpu_readings import GpuReading
 from services.agent.runtime.port import Running, Runtime
 from services.agent.runtime.threads import in_own_thread
@@ -30,8 +31,6 @@ EVERY = 1.0
 READ_WITHIN = 0.5
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 10.0
-# Metrics that is only just starting is not worth a word.
-QUIET_FOR = 3.0
 
 
 class Cards(Protocol):
@@ -77,23 +76,20 @@ class Sampler:
 class Telling:
     """Keeps one stream of reports open. An outage is said once; what happens meanwhile is not made up for."""
 
-    def __init__(self, dial: Callable[[], grpc.aio.Channel], sampler: Sampler) -> None:
-        self._dial, self._sampler = dial, sampler
+    def __init__(self, dial: Callable[[], grpc.aio.Channel], sampler: Sampler, outage: Outage) -> None:
+        self._dial, self._sampler, self._outage = dial, sampler, outage
         self._told = 0
 
     async def run(self) -> None:
         """Until cancelled."""
-        wait, began, said = FIRST_WAIT, 0.0, False
+        wait = FIRST_WAIT
         try:
             while True:
                 self._told = 0
                 why = await self._stream()
                 if self._told > 1:
-                    wait, began, said = FIRST_WAIT, 0.0, False
-                began = began or time.monotonic()
-                if not said and time.monotonic() - began >= QUIET_FOR:
-                    said = True
-                    log.warning("metrics is away", extra={"why": why})
+                    wait = FIRST_WAIT
+                self._outage.lasts(why, "node")
                 await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
                 wait = min(LONGEST_WAIT, wait * 1.6)
         finally:
@@ -122,4 +118,6 @@ class Telling:
             else:
                 yield pb.ReportRequest(node=report)
                 self._told += 1
+                if self._told > 1:
+                    self._outage.over("node")
             await asyncio.sleep(max(0.05, due - time.monotonic()))

@@ -10,7 +10,7 @@ import grpc
 
 from libs.domain.errors import EaselError
 from libs.rpc.client import dial
-from libs.telemetry.reporting import Reporter
+from libs.telemetry.reporting import Reporter, outage_of_metrics
 from services.agent.gpu import Nvml
 from services.agent.runtime.port import Runtime
 from services.agent.settings import Settings
@@ -30,7 +30,7 @@ class Telemetry:
 
     def __init__(self, settings: Settings, runtime: Runtime, nvml: Nvml) -> None:
         self._settings, self._runtime, self._nvml = settings, runtime, nvml
-        self._posted = Posted()
+        self._posted, self._outage = Posted(), outage_of_metrics("agent")
         self._address = kept_address(settings.data_dir, settings.metrics_port, settings.metrics_host)
 
     async def url_of(self, instance: str) -> str:
@@ -51,7 +51,7 @@ class Telemetry:
         )
         return [
             Inlets(self._address, self._runtime, instances, desk).run(),
-            Telling(self._dial, sampler).run(),
+            Telling(self._dial, sampler, self._outage).run(),
             self._report_itself(stop),
         ]
 
@@ -60,7 +60,9 @@ class Telemetry:
         settings = self._settings
         while True:
             with suppress(OSError):
-                await Reporter(settings.metrics, settings.token(), "agent", settings.node).run(stop)
+                token = settings.token()
+                reporter = Reporter(settings.metrics, token, "agent", settings.node, outage=self._outage)
+                await reporter.run(stop)
                 return
             await asyncio.sleep(_TOKEN_EVERY)
 

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from easel.metrics.v1 import metrics_pb2_grpc as rpc
+from libs.rpc.following import Outage
 from libs.rpc.server import Service, serving
 from libs.telemetry.reporting import Reporter, Sample, nothing
 from services.metrics.components import Said
@@ -30,9 +32,11 @@ async def metrics(address: str) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def reporting(address: str, samples: Callable[[], Iterable[Sample]] = nothing) -> AsyncIterator[None]:
+async def reporting(
+    address: str, samples: Callable[[], Iterable[Sample]] = nothing, outage: Outage | None = None
+) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    reporter = Reporter(address, "token", "scheduler", "scheduler", samples, every=SOON)
+    reporter = Reporter(address, "token", "scheduler", "scheduler", samples, every=SOON, outage=outage)
     task = asyncio.create_task(reporter.run(until=stop))
     try:
         yield
@@ -64,14 +68,17 @@ async def test_metrics_that_is_away_is_said_once_and_found_again(
     address = f"unix:{tmp_path / 'metrics.sock'}"
     caplog.set_level("INFO")
     calls = []
-    async with reporting(address, lambda: calls.append(1) or []):
+    # Here a minute goes by between one look at the clock and the next.
+    outage = Outage("scheduler", "metrics", partial(next, count(0.0, 60.0)))
+    async with reporting(address, lambda: calls.append(1) or [], outage):
         # Each try makes a report; several were made in vain.
         await until(lambda: len(calls) > 5, "several tries")
         async with metrics(address) as store:
             await heard(store)
             await until(lambda: "metrics is back" in caplog.text, "the part to notice")
 
-    assert [each.message for each in caplog.records].count("metrics is away") == 1
+    said = [each.message for each in caplog.records if each.message.startswith("metrics ")]
+    assert said == ["metrics is away and is dialled again", "metrics is back"]
 
 
 async def test_numbers_that_cannot_be_told_leave_the_rest(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -53,7 +54,33 @@ def test_one_that_lasts_is_said_once_and_so_is_its_end(said: pytest.LogCaptureFi
     outage.over()
     outage.over()
 
-    assert said.messages == ["a part is away and is dialled again", "what was away is back"]
+    assert said.messages == ["metrics is away and is dialled again", "metrics is back"]
+
+
+def test_one_that_starts_together_with_what_dials_it_is_given_longer(said: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    outage = Outage("scheduler", "metrics", lambda: now[0], at_first=timedelta(seconds=30))
+    for now[0] in (0.0, 29.0):
+        outage.lasts("refused")
+    outage.over()
+    assert said.messages == []
+
+    for now[0] in (40.0, 42.0):
+        outage.lasts("refused")
+    assert said.messages == ["metrics is away and is dialled again"]
+
+
+def test_streams_that_share_one_are_back_with_the_last(said: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    outage = Outage("agent", "metrics", lambda: now[0])
+    for now[0] in (0.0, 2.0):
+        outage.lasts("refused", "node")
+        outage.lasts("refused", "reports")
+    outage.over("reports")
+    assert said.messages == ["metrics is away and is dialled again"]
+
+    outage.over("node")
+    assert said.messages == ["metrics is away and is dialled again", "metrics is back"]
 
 
 async def test_a_stream_that_ended_is_opened_again_and_a_stop_cancels_the_one_that_is_open() -> None:
