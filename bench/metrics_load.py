@@ -27,7 +27,6 @@ _COUNTERS = (
     "upstream_rq_per_try_timeout",
 )
 # With the gauges below and the histogram.
-_OF_A_SERVICE = len(_COUNTERS) + 5
 _GAUGES = ("upstream_rq_active", "upstream_rq_pending_active", "upstream_cx_active", "membership_total")
 
 
@@ -83,7 +82,7 @@ class Load:
             self._counted[n] += _REQUESTS * (self.times if n < self.busy else 1)
         for place, family in enumerate(self._families):
             if family.type == envoy.COUNTER:
-                family.metric[0].counter.value = self._counted[(place - 1) // _OF_A_SERVICE]
+                family.metric[0].counter.value = self._counted[place // len(_COUNTERS)]
             elif family.name == "server.uptime":
                 family.metric[0].gauge.value = second + 1
         for begin in range(0, len(self._families), _BATCH):
@@ -116,19 +115,17 @@ class Load:
         return request
 
     def _of_envoy(self) -> Iterator[envoy.MetricFamily]:
-        uptime = envoy.MetricFamily(name="server.uptime", type=envoy.GAUGE)
-        uptime.metric.add().gauge.value = 0
-        yield uptime
-        for n in range(self.services):
-            prefix = f"cluster.service-{n:05}/1."
-            for name in _COUNTERS:
-                family = envoy.MetricFamily(name=prefix + name, type=envoy.COUNTER)
-                family.metric.add().counter.value = 0
-                yield family
-            for name in _GAUGES:
-                family = envoy.MetricFamily(name=prefix + name, type=envoy.GAUGE)
-                family.metric.add().gauge.value = 2
-                yield family
+        """In Envoy's order: counters, gauges, histograms."""
+        prefixes = [f"cluster.service-{n:05}/1." for n in range(self.services)]
+        for name in (prefix + name for prefix in prefixes for name in _COUNTERS):
+            family = envoy.MetricFamily(name=name, type=envoy.COUNTER)
+            family.metric.add().counter.value = 0
+            yield family
+        for name in ("server.uptime", *(prefix + name for prefix in prefixes for name in _GAUGES)):
+            family = envoy.MetricFamily(name=name, type=envoy.GAUGE)
+            family.metric.add().gauge.value = 2
+            yield family
+        for prefix in prefixes:
             family = envoy.MetricFamily(name=prefix + "upstream_rq_time", type=envoy.HISTOGRAM)
             histogram = family.metric.add().histogram
             histogram.sample_count, histogram.sample_sum = _REQUESTS, 50.0 * _REQUESTS
