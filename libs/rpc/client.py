@@ -69,8 +69,10 @@ def _adding(entry: tuple[str, str]) -> list[grpc.aio.ClientInterceptor]:
     return [_UnaryUnary(), _UnaryStream(), _StreamUnary(), _StreamStream()]
 
 
-async def _ending_with(requests: AsyncIterable[Any], begin: Callable[..., Any]) -> Any:
+async def _ending_with(requests: object, begin: Callable[..., Any]) -> Any:
     """The call that `begin` makes of the requests; once it is over, nobody waits for another of them."""
+    if not isinstance(requests, AsyncIterable):
+        return await begin(requests)
     sent = _Sent(requests)
     call = await begin(sent)
     call.add_done_callback(sent.end)

@@ -135,3 +135,13 @@ async def test_one_that_is_given_up(call: Any, tmp_path: Path, caplog: pytest.Lo
         await asyncio.gather(calling, return_exceptions=True)
 
     await nothing_is_left(caplog)
+
+
+async def test_requests_may_be_a_plain_list(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path / 'part.sock'}"
+    async with curt(address), dial(address, "token") as channel:
+        reports = [metrics_pb2.ReportRequest()]
+
+        answer = await metrics_pb2_grpc.TelemetryServiceStub(channel).Report(iter(reports), timeout=10)
+
+    assert answer == metrics_pb2.ReportResponse()
