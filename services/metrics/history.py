@@ -61,8 +61,8 @@ class History:
 
     def write(self, minute: Minute, there: Collection[str] | None) -> None:
         """Adds a minute, and drops what is too old, and services that are not `there`; None does not know."""
-        if not self._made:
-            self.begin()
+        # Also where somebody took the file away meanwhile.
+        self.begin()
         try:
             with closing(self._open()) as file, file:
                 self._write(file, minute, there)

@@ -105,6 +105,15 @@ def test_a_file_that_is_no_database_is_said_and_makes_room(
     assert "history begins anew" in caplog.text
 
 
+def test_a_file_that_was_taken_away_is_made_again(tmp_path: Path) -> None:
+    history = a_history(tmp_path)
+    (tmp_path / "history.sqlite").unlink()
+
+    history.write(Minute(FIRST, {"llm": {"qps": 1.0}}), there=None)
+
+    assert qps(history) == [("llm", FIRST, 1.0)]
+
+
 async def test_a_directory_that_cannot_be_written_is_said_once_and_used_when_it_is_there(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
